@@ -1,0 +1,103 @@
+"""What the store hands out: frozen values, never ORM rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from engine.structures import (
+    BodyMotion,
+    Camera,
+    Constraints,
+    Diagnostics,
+    FrameRange,
+    Observations,
+    VideoInfo,
+)
+
+Verdict = Literal["accepted", "sent back", "unusable"]
+EditKind = Literal[
+    "import", "observations", "swap", "keypoint", "contact", "height", "focal", "depth",
+    "freeze", "fit", "review", "body", "identity",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ReviewMark:
+    """A verdict on a range of frames."""
+
+    frames: FrameRange
+    verdict: Verdict
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A person of a clip: the index is the person axis of every array of the clip."""
+
+    index: int
+    name: str
+    color: str
+    """#rrggbb, the one colour of this person in every view."""
+    gender: Literal["neutral", "female", "male"] = "neutral"
+
+
+@dataclass(frozen=True)
+class ClipRecord:
+    """A video of the project."""
+
+    id: int
+    name: str
+    video: VideoInfo
+    head_revision: int
+    imported_at: datetime
+    status: Literal["new", "detected", "fitted", "accepted", "sent back", "unusable"]
+
+
+@dataclass(frozen=True)
+class ClipState:
+    """Everything a revision of a clip says. Mutators make a new one; none is ever changed."""
+
+    identities: tuple[Identity, ...]
+    observations: Observations | None = None
+    motion: BodyMotion | None = None
+    camera: Camera | None = None
+    diagnostics: Diagnostics | None = None
+    constraints: Constraints = field(default_factory=Constraints)
+    reviews: tuple[ReviewMark, ...] = ()
+    edited: tuple[FrameRange, ...] = ()
+    """Frames whose evidence or constraints changed since the motion was fitted: what `E` re-fits."""
+
+
+@dataclass(frozen=True)
+class RevisionRecord:
+    """One undo step, immutable."""
+
+    id: int
+    clip_id: int
+    parent_id: int | None
+    kind: EditKind
+    label: str
+    """What the history shows and what undo names, e.g. "Swap people, frames 120-180"."""
+    frames: FrameRange | None
+    author: str
+    created_at: datetime
+    fit_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a mutator changed; views decide from it what to redraw."""
+
+    kind: str
+    clip_id: int | None = None
+    frames: FrameRange | None = None
+    """None: the whole clip."""
+    parts: frozenset[
+        Literal[
+            "clips", "observations", "motion", "constraints", "reviews", "identities", "history",
+            "splits", "exports",
+        ]
+    ] = frozenset()  # fmt: skip
+    label: str = ""

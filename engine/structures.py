@@ -1,0 +1,288 @@
+"""The frozen NumPy values that cross borders between engine, annotations and app.
+
+Axes: P persons, F frames, K keypoints, H height, W width. Metres, radians, pixels, seconds.
+Frame ranges are half open: `start` is the first frame, `stop` the first frame after it.
+This module imports neither torch, nor Qt, nor SQL.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+from typing import Any, Literal, Mapping
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+Layout = Literal["coco17", "halpe26"]
+FocalSource = Literal["file", "user", "assumed"]
+GravitySource = Literal["known", "estimated"]
+
+
+@dataclass(frozen=True)
+class FrameRange:
+    """Frames `start <= frame < stop` of a clip."""
+
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return max(0, self.stop - self.start)
+
+    def __contains__(self, frame: object) -> bool:
+        return isinstance(frame, (int, np.integer)) and self.start <= frame < self.stop
+
+    def as_slice(self) -> slice:
+        return slice(self.start, self.stop)
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What is known of a video (or a folder of images) before a frame of it is shown."""
+
+    path: str
+    """Absolute path of the file or folder."""
+    width: int
+    """Pixels, after the display rotation that the file asks for."""
+    height: int
+    times: Float[np.ndarray, "F"]
+    """Presentation time of each frame in seconds, strictly increasing, the first one 0."""
+    sha256: str
+    """Hash of the file's bytes (for a folder: of names, sizes and bytes of its images)."""
+    focal_px: float | None = None
+    """Focal length in pixels where the file's metadata states one."""
+
+    @property
+    def frame_count(self) -> int:
+        return len(self.times)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(width, height)."""
+        return self.width, self.height
+
+    @property
+    def fps(self) -> float:
+        """Median frame rate in frames per second; 30 for a single frame."""
+        return float(1.0 / np.median(np.diff(self.times))) if len(self.times) > 1 else 30.0
+
+
+@dataclass(frozen=True)
+class RunLengthMask:
+    """A binary mask (height, width) as COCO's uncompressed run lengths (column-major, zeros first)."""
+
+    size: tuple[int, int]
+    counts: tuple[int, ...]
+
+    @classmethod
+    def encode(cls, mask: np.ndarray) -> RunLengthMask:
+        flat = np.asarray(mask, bool).ravel(order="F")
+        edges = np.flatnonzero(np.diff(flat)) + 1
+        bounds = np.concatenate([[0], edges, [flat.size]])
+        counts = np.diff(bounds).tolist()
+        if flat.size and flat[0]:
+            counts = [0, *counts]
+        return cls((int(mask.shape[0]), int(mask.shape[1])), tuple(int(c) for c in counts))
+
+    def decode(self) -> np.ndarray:
+        """Boolean array (height, width)."""
+        values = np.arange(len(self.counts)) % 2 == 1
+        flat = np.repeat(values, self.counts)
+        return flat.reshape(self.size, order="F")
+
+
+@dataclass(frozen=True)
+class Track:
+    """One person through a clip. A frame where the person was not found is NaN, never invented."""
+
+    boxes: Float[np.ndarray, "F 4"]
+    """x0, y0, x1, y1 in pixels."""
+    score: Float[np.ndarray, "F"]
+    """Detection confidence in 0..1, 0 in gaps."""
+
+
+@dataclass(frozen=True)
+class Observations:
+    """2D evidence of P people over F frames."""
+
+    keypoints2d: Float[np.ndarray, "P F K 2"]
+    """Pixels; NaN where there is nothing."""
+    confidence: Float[np.ndarray, "P F K"]
+    """0..1; 0 where there is nothing or a person hid the joint."""
+    layout: Layout
+    boxes: Float[np.ndarray, "P F 4"]
+    """x0, y0, x1, y1 in pixels; NaN in gaps."""
+    times: Float[np.ndarray, "F"]
+    """Presentation time in seconds."""
+    image_size: tuple[int, int]
+    """(width, height) in pixels."""
+    masks: tuple[tuple[RunLengthMask | None, ...], ...] | None = None
+    """masks[p][f]; None in gaps."""
+
+    @property
+    def person_count(self) -> int:
+        return int(self.keypoints2d.shape[0])
+
+    @property
+    def frame_count(self) -> int:
+        return int(self.keypoints2d.shape[1])
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera: OpenCV axes (x right, y down, z forward)."""
+
+    K: Float[np.ndarray, "3 3"]
+    image_size: tuple[int, int]
+    T_camera_world: Float[np.ndarray, "F 4 4"]
+    focal_source: FocalSource
+    distortion: Float[np.ndarray, "5"] = field(default_factory=lambda: np.zeros(5))
+    """OpenCV's k1, k2, p1, p2, k3."""
+
+
+class Provenance(IntEnum):
+    """Where a person's pose in a frame comes from."""
+
+    MISSING = 0
+    INITIAL = 1
+    FITTED = 2
+    INFILLED = 3
+    EDITED = 4
+
+
+@dataclass(frozen=True)
+class BodyMotion:
+    """Two (or P) bodies over F frames, in a gravity-aligned world: y up, floor at y = 0.
+
+    `transl` is added after skinning, as in smplx. `betas` belong to the person, not to a frame.
+    """
+
+    body: str
+    """Name of the body model, e.g. "open-body" (see engine.body)."""
+    betas: Float[np.ndarray, "P B"]
+    global_orient: Float[np.ndarray, "P F 3"]
+    body_pose: Float[np.ndarray, "P F 23 3"]
+    transl: Float[np.ndarray, "P F 3"]
+    valid: Bool[np.ndarray, "P F"]
+    provenance: UInt8[np.ndarray, "P F"]
+    time: Float[np.ndarray, "F"]
+    gravity: GravitySource = "estimated"
+
+    @property
+    def person_count(self) -> int:
+        return int(self.betas.shape[0])
+
+    @property
+    def frame_count(self) -> int:
+        return int(self.transl.shape[1])
+
+
+ContactKind = Literal["contact", "no_contact"]
+
+
+@dataclass(frozen=True)
+class ContactLabel:
+    """A region of one person touches (or surely does not touch) a region of another, for a while."""
+
+    person_a: int
+    region_a: str
+    person_b: int
+    region_b: str
+    frames: FrameRange
+    kind: ContactKind = "contact"
+
+
+@dataclass(frozen=True)
+class KeypointEdit:
+    """A joint that a person placed, or said to be hidden. Stronger than any detection."""
+
+    person: int
+    frame: int
+    keypoint: int
+    """Index in the observations' layout."""
+    x: float
+    y: float
+    visible: bool = True
+
+
+@dataclass(frozen=True)
+class DepthOrder:
+    """`front` is nearer to the camera than `back` over the frames."""
+
+    front: int
+    back: int
+    frames: FrameRange
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """What people said. Identity swaps are not here: they are applied to the observations."""
+
+    keypoint_edits: tuple[KeypointEdit, ...] = ()
+    contacts: tuple[ContactLabel, ...] = ()
+    depth_orders: tuple[DepthOrder, ...] = ()
+    heights: tuple[float | None, ...] = ()
+    """Metres per person, None where unknown; an empty tuple means all unknown."""
+    focal_px: float | None = None
+    floor_height: float | None = None
+    """World y of the floor where it is stated; None lets the fit estimate it."""
+    frozen: tuple[FrameRange, ...] = ()
+    """Frames that the solver must leave exactly as they are."""
+
+
+class Outcome(str, Enum):
+    CONVERGED = "converged"
+    STEP_LIMIT = "step limit"
+    DIVERGED = "diverged"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """Evidence per person and frame, and why a frame is suspicious, in words."""
+
+    reprojection_px: Float[np.ndarray, "P F"]
+    """Confidence-weighted mean distance of projected joints to keypoints; NaN without evidence."""
+    penetration_m: Float[np.ndarray, "F"]
+    """Deepest penetration between the bodies in metres (0 = none)."""
+    notes: tuple[str, ...] = ()
+    """Sentences about the whole fit: assumed focal length, estimated floor, heights used."""
+
+
+@dataclass(frozen=True)
+class FitProgress:
+    """Posted by the solver a few times a second; only the newest matters."""
+
+    stage: str
+    fraction: float
+    """0..1 of the whole job."""
+    remaining_seconds: float | None
+    costs: Mapping[str, float] = field(default_factory=dict)
+    motion: BodyMotion | None = None
+    """A preview of the bodies as they are now, where there is one."""
+    camera: Camera | None = None
+
+
+@dataclass(frozen=True)
+class FitResult:
+    motion: BodyMotion
+    camera: Camera
+    diagnostics: Diagnostics
+    outcome: Outcome
+    advice: str = ""
+    contacts: tuple[ContactLabel, ...] = ()
+    """Contacts measured on the fitted bodies."""
+    appearance: Any = None
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    """Engine version, configuration, body checksum, seconds: strings for the record."""
+
+
+@dataclass(frozen=True)
+class PerceptionProgress:
+    """Posted by perception a few times a second."""
+
+    stage: str
+    fraction: float
+    remaining_seconds: float | None
+    observations: Observations | None = None
+    """What is known so far, for display while it runs."""
