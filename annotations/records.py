@@ -67,7 +67,7 @@ class ClipState:
     constraints: Constraints = field(default_factory=Constraints)
     reviews: tuple[ReviewMark, ...] = ()
     edited: tuple[FrameRange, ...] = ()
-    """Frames whose evidence or constraints changed since the motion was fitted: what `E` re-fits."""
+    """Frames whose evidence or constraints changed since the last fit: what `E` re-fits."""
 
 
 @dataclass(frozen=True)

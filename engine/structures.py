@@ -7,9 +7,10 @@ This module imports neither torch, nor Qt, nor SQL.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum, IntEnum
-from typing import Any, Literal, Mapping
+from enum import IntEnum, StrEnum
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -30,7 +31,7 @@ class FrameRange:
         return max(0, self.stop - self.start)
 
     def __contains__(self, frame: object) -> bool:
-        return isinstance(frame, (int, np.integer)) and self.start <= frame < self.stop
+        return isinstance(frame, int | np.integer) and bool(self.start <= frame < self.stop)
 
     def as_slice(self) -> slice:
         return slice(self.start, self.stop)
@@ -69,7 +70,7 @@ class VideoInfo:
 
 @dataclass(frozen=True)
 class RunLengthMask:
-    """A binary mask (height, width) as COCO's uncompressed run lengths (column-major, zeros first)."""
+    """A binary mask (height, width) as COCO's uncompressed run lengths: by columns, zeros first."""
 
     size: tuple[int, int]
     counts: tuple[int, ...]
@@ -182,7 +183,7 @@ ContactKind = Literal["contact", "no_contact"]
 
 @dataclass(frozen=True)
 class ContactLabel:
-    """A region of one person touches (or surely does not touch) a region of another, for a while."""
+    """A region of one person touches (or surely does not touch) a region of another for a while."""
 
     person_a: int
     region_a: str
@@ -230,7 +231,7 @@ class Constraints:
     """Frames that the solver must leave exactly as they are."""
 
 
-class Outcome(str, Enum):
+class Outcome(StrEnum):
     CONVERGED = "converged"
     STEP_LIMIT = "step limit"
     DIVERGED = "diverged"

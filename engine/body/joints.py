@@ -1,6 +1,7 @@
 """Names and trees: SMPL's 24 joints, COCO-17 and Halpe-26 keypoints.
 
-Sources of the orders: SMPL (Loper et al. 2015, `kintree_table`), COCO keypoints, Halpe-FullBody README.
+Sources of the orders: SMPL (Loper et al. 2015, `kintree_table`), COCO keypoints, and the README
+of Halpe-FullBody.
 """
 
 from __future__ import annotations
