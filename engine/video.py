@@ -1,0 +1,114 @@
+"""Frame-exact video: a frame's index is its rank in presentation time, whatever the container says.
+
+Seeking by frame number is wrong wherever the frame rate varies or frames are reordered. See
+`engine.video_stream` for how a file is read; a folder of images is a video too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from jaxtyping import UInt8
+
+from engine.errors import VideoError
+from engine.image_folder import ImageFolder
+from engine.structures import FrameRange, VideoInfo
+from engine.video_stream import VideoStream
+
+Frame = UInt8[np.ndarray, "H W 3"]
+
+
+def probe(path: str | Path) -> VideoInfo:
+    """Read what there is to know of a video file or a folder of images, without decoding it all.
+
+    A damaged file is opened as far as it decodes, and a warning says how far. Raises VideoError,
+    in one sentence, for anything that is not a video.
+    """
+    resolved = Path(path).expanduser().resolve()
+    if resolved.is_dir():
+        return _probe_folder(resolved)
+    if not resolved.is_file():
+        raise VideoError(f"There is no file or folder {resolved}")
+    source = VideoStream(resolved)
+    try:
+        return _info(source, resolved, _file_sha256(resolved))
+    finally:
+        source.close()
+
+
+def _probe_folder(folder: Path) -> VideoInfo:
+    source = ImageFolder(folder)
+    return _info(source, folder, source.sha256())
+
+
+def _info(source: VideoStream | ImageFolder, path: Path, sha256: str) -> VideoInfo:
+    width, height = source.size
+    return VideoInfo(str(path), width, height, source.times, sha256, source.focal_px)
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class VideoReader:
+    """Frames of one video in any order, each exactly the one of its presentation time.
+
+    Going forward decodes each frame once. Not for use from two threads at a time.
+    """
+
+    def __init__(self, source: str | Path | VideoInfo) -> None:
+        self.info = source if isinstance(source, VideoInfo) else probe(source)
+        path = Path(self.info.path)
+        if not path.exists():
+            raise VideoError(
+                f"The video {path} is no longer there", advice="Put it back or import it again."
+            )
+        self._source = ImageFolder(path) if path.is_dir() else VideoStream(path)
+        if len(self._source.times) != self.info.frame_count:
+            received = len(self._source.times)
+            self.close()
+            raise VideoError(
+                f"{path.name} has changed since it was imported",
+                expected=f"{self.info.frame_count} frames",
+                received=str(received),
+                advice="Import it again.",
+            )
+
+    def frame(self, index: int) -> Frame:
+        """RGB pixels (height, width, 3) of a frame, upright. IndexError outside the video."""
+        if not 0 <= index < self.info.frame_count:
+            raise IndexError(f"frame {index} of a video of {self.info.frame_count} frames")
+        return self._source.frame(int(index))
+
+    def frames(
+        self, start: int | FrameRange | range = 0, stop: int | None = None
+    ) -> Iterator[tuple[int, Frame]]:
+        """(index, frame) of `start <= index < stop` in one sequential pass."""
+        first, last = (start, stop) if isinstance(start, int) else (start.start, start.stop)
+        count = self.info.frame_count
+        for index in range(max(0, first), count if last is None else min(last, count)):
+            yield index, self._source.frame(index)
+
+    @property
+    def damaged(self) -> frozenset[int]:
+        """Frames found undecodable so far; each shows the decodable frame before it."""
+        return frozenset(self._source.damaged)
+
+    def close(self) -> None:
+        self._source.close()
+
+    def __enter__(self) -> VideoReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
