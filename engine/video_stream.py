@@ -18,6 +18,7 @@ import av
 import av.error
 import cv2
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from jaxtyping import Float, UInt8
 
 from engine.errors import VideoError
@@ -69,6 +70,7 @@ class VideoStream:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.damaged: set[int] = set()
+        self._reformatter = VideoReformatter()
         self._container = self._open()
         try:
             self._stream = self._container.streams.best("video")
@@ -298,7 +300,7 @@ class VideoStream:
 
     def _to_rgb(self, frame: av.VideoFrame) -> Frame:
         width, height = self._coded_size
-        image = frame.to_ndarray(format="rgb24", width=width, height=height)
+        image = self._reformatter.reformat(frame, width, height, "rgb24").to_ndarray()
         return self._orientation.apply(image)
 
     def close(self) -> None:
