@@ -1,0 +1,80 @@
+"""Settings of the fit: frozen, one sentence under each field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TermWeights:
+    """Weights of the terms; a term with weight zero is not computed.
+
+    Every term is a sum over time in frames of 1/30 s, so the balance does not depend on the
+    video's rate.
+    """
+
+    reprojection: float = 1.0
+    """Robust squared distance to the keypoints in units of the keypoint noise."""
+    edited: float = 4.0
+    """The same for keypoints that a person placed, without the robust part."""
+    pose: float = 0.35
+    """Distance from the pose that the lifter saw, per joint and radian."""
+    limits: float = 20.0
+    """Knees, elbows and the other joints that bend beyond what people do, per squared radian."""
+    shape: float = 3.0
+    """Squared betas (in standard deviations of the population), counted once per person."""
+    height: float = 1.0
+    """A stated height, in units of one centimetre, counted once per person."""
+    acceleration: float = 0.02
+    """Squared acceleration of joints in m/s^2, divided by 24 joints."""
+    rotation: float = 0.004
+    """Squared acceleration of joint rotations (6D) per s^2, divided by 24 joints."""
+    floor: float = 1.0
+    """Feet below the floor and standing feet above it, in units of 2 cm."""
+    skating: float = 1.0
+    """Feet that stand do not slide, in units of 0.1 m/s."""
+    gravity: float = 1.0
+    """The direction of gravity near what the upright people say, in units of 0.1 rad."""
+    penetration: float = 1.0
+    """Depth of one body inside the other beyond the slack, in units of 1 cm, per 100 vertices."""
+    contact: float = 10.0
+    """Distance between regions that a person said touch, in units of 1 cm."""
+    no_contact: float = 10.0
+    """Regions that a person said do not touch, nearer than the clearance, in units of 1 cm."""
+    depth_order: float = 10.0
+    """Bodies that a person ordered in depth, in units of 5 cm."""
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How a fit runs; `FitConfig()` is what the window uses."""
+
+    weights: TermWeights = TermWeights()
+    """Balance of the terms."""
+    placement_steps: int = 25
+    """L-BFGS iterations on placement, shape, gravity and floor, with poses as they started."""
+    hypothesis_steps: int = 20
+    """L-BFGS iterations for each hypothesis of facing before the best is chosen per person."""
+    joint_steps: int = 60
+    """L-BFGS iterations on everything but penetration."""
+    contact_rounds: int = 5
+    """How often the correspondences of penetration and contact are refreshed."""
+    contact_steps: int = 8
+    """L-BFGS iterations between two refreshes."""
+    keypoint_noise: float = 0.018
+    """Standard deviation of a keypoint as a share of the person's size in the image."""
+    robust_widths: tuple[float, float, float, float] = (40.0, 12.0, 6.0, 4.0)
+    """Standard deviations beyond which a keypoint stops pulling: while placing, comparing facings,
+    fitting, and resolving contact (graduated non-convexity, Blake and Zisserman 1987)."""
+    penetration_slack: float = 0.010
+    """Metres of penetration that captured people show as well, because skin is soft."""
+    clearance: float = 0.03
+    """Metres that regions labelled "no contact" keep."""
+    context: int = 6
+    """Frames on each side of a re-fit range that are frozen and hold its ends."""
+    window: int = 400
+    """Longest stretch of frames solved at once; longer clips are solved in turn."""
+    tolerance: float = 1e-4
+    """Relative change of the cost over ten iterations below which a stage has converged."""
+    seed: int = 0
+    """Seed of everything random; the fit itself draws nothing."""

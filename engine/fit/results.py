@@ -1,0 +1,125 @@
+"""From the solver's tensors back to frozen values in a gravity-aligned world."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from engine.body.smpl import BodyModel
+from engine.fit.diagnostics import diagnose
+from engine.fit.problem import FitProblem
+from engine.fit.start import Start
+from engine.fit.state import Anchor, FitState, Posed, pose
+from engine.geometry.camera import world_from_up
+from engine.geometry.rotations import matrix_to_axis_angle
+from engine.structures import (
+    BodyMotion,
+    Camera,
+    FitResult,
+    Outcome,
+    Provenance,
+)
+
+ADVICE = {
+    Outcome.CONVERGED: "",
+    Outcome.STEP_LIMIT: "The fit was still improving when its steps ran out; re-fit to go on.",
+    Outcome.DIVERGED: "The fit did not hold together; check the keypoints and identities first.",
+    Outcome.CANCELLED: "",
+}
+
+
+def _world(begin: Start, state: FitState, posed: Posed) -> Float[np.ndarray, "F 4 4"]:
+    """T_camera_world of the window: as given, or from the estimated gravity and floor."""
+    frames = len(begin.movable)
+    if begin.T_camera_world is not None and not begin.scene_free:
+        return begin.T_camera_world
+    if begin.anchor.rotation is not None and begin.T_camera_world is not None:
+        lifted = begin.T_camera_world.copy()  # the given world, its floor brought to y = 0
+        lifted[:, :3, 3] -= lifted[:, :3, 1] * float(state.floor)
+        return lifted
+    up = posed.up.numpy().astype(np.float64)
+    middle = posed.body.joints[:, :, 0].mean((0, 1)).numpy().astype(np.float64)
+    on_floor = middle - up * (middle @ up + float(state.floor))
+    return np.broadcast_to(world_from_up(up, on_floor), (frames, 4, 4)).copy()
+
+
+@torch.no_grad()
+def motion_and_camera(
+    begin: Start, problem: FitProblem, state: FitState, body: BodyModel
+) -> tuple[BodyMotion, Camera]:
+    """The whole clip as it stands: the window from the state, the rest from the warm start."""
+    posed = pose(state, body, Anchor())
+    T = _world(begin, state, posed)
+    R_world_camera = torch.tensor(T[:, :3, :3], dtype=torch.float32).mT
+    t = torch.tensor(T[:, :3, 3], dtype=torch.float32)
+    root = torch.einsum("fij,pfjk->pfik", R_world_camera, posed.rotmats[:, :, 0])
+    local = torch.cat([root[:, :, None], posed.rotmats[:, :, 1:]], dim=2)
+    axis_angle = matrix_to_axis_angle(local).numpy()
+    pelvis = torch.einsum("fij,pfj->pfi", R_world_camera, posed.body.joints[:, :, 0] - t)
+    transl = (pelvis - body.rest_joints(state.betas)[:, None, 0]).numpy()
+    motion = _blank(begin, problem, state, body)
+    inside, part = begin.movable.numpy(), begin.frames.as_slice()
+    provenance = np.where(begin.seen, Provenance.FITTED, Provenance.INFILLED).astype(np.uint8)
+    for name, value in (
+        ("global_orient", axis_angle[:, :, 0]),
+        ("body_pose", axis_angle[:, :, 1:]),
+        ("transl", transl),
+        ("valid", np.ones_like(begin.seen)),
+        ("provenance", provenance),
+    ):
+        getattr(motion, name)[:, part][:, inside] = value[:, inside]
+    camera = problem.camera
+    whole = np.broadcast_to(T[:1], (motion.frame_count, 4, 4)).copy()
+    if camera is not None and not begin.scene_free:
+        whole = camera.T_camera_world.copy()
+    else:
+        whole[part] = T
+    distortion = np.zeros(5) if camera is None else camera.distortion
+    return motion, Camera(
+        K=begin.K,
+        image_size=problem.observations.image_size,
+        T_camera_world=whole,
+        focal_source=begin.focal_source,
+        distortion=distortion,
+    )
+
+
+def _blank(begin: Start, problem: FitProblem, state: FitState, body: BodyModel) -> BodyMotion:
+    """A copy of the warm start to write into, or an empty motion of the clip's length."""
+    warm, observations = problem.warm_start, problem.observations
+    people, frames = observations.person_count, observations.frame_count
+    gravity = "known" if begin.gravity_known else "estimated"
+    betas = state.betas.numpy().astype(np.float64)
+    if warm is not None:
+        arrays = ("global_orient", "body_pose", "transl", "valid", "provenance")
+        copies = {name: getattr(warm, name).copy() for name in arrays}
+        return replace(warm, betas=betas if begin.shape_free else warm.betas, **copies)
+    return BodyMotion(
+        body=body.name,
+        betas=betas,
+        global_orient=np.zeros((people, frames, 3)),
+        body_pose=np.zeros((people, frames, 23, 3)),
+        transl=np.zeros((people, frames, 3)),
+        valid=np.zeros((people, frames), bool),
+        provenance=np.zeros((people, frames), np.uint8),
+        time=np.asarray(observations.times, np.float64),
+        gravity=gravity,
+    )
+
+
+@torch.no_grad()
+def result(
+    problem: FitProblem, begin: Start, state: FitState, body: BodyModel, outcome: Outcome
+) -> FitResult:
+    motion, camera = motion_and_camera(begin, problem, state, body)
+    return FitResult(
+        motion=motion,
+        camera=camera,
+        diagnostics=diagnose(motion, camera, problem.observations, problem.constraints, body, begin.notes),
+        outcome=outcome,
+        advice=ADVICE[outcome],
+        provenance={"solver": "motion branch", "body": body.name},
+    )

@@ -1,0 +1,228 @@
+"""The motion branch of the fit: from 2D observations to people in one world.
+
+`solve` is a generator: iterate it for progress, its return value is the result, closing it
+cancels. Stages: start (the lifter, or four facings where there is none), placement, choice among
+hypotheses over the whole window, everything but touch, touch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.body.smpl import BodyModel
+from engine.config import FitConfig
+from engine.fit import results, start
+from engine.fit.interaction import Surfaces
+from engine.fit.minimise import Minimiser
+from engine.fit.objective import Evidence, objective
+from engine.fit.problem import FitProblem, check
+from engine.fit.state import Anchor, FitState, free_masks, people, pose, scaled, unscaled
+from engine.structures import FitProgress, FitResult, FrameRange, Outcome
+
+SURFACE_DENSITY = "1k2"
+"""Contact and penetration are solved on the coarsest mesh; its surface is within millimetres."""
+
+PLACEMENT = ("betas", "placement", "up", "floor")
+"""The parameters that place people without posing them."""
+
+Fit = Generator[FitProgress, None, FitResult]
+
+
+@dataclass
+class Clock:
+    """Share of the work done, for progress and remaining time."""
+
+    total: float
+    done: float = 0.0
+    started: float = 0.0
+
+    def advance(self, units: float) -> tuple[float, float | None]:
+        self.done += units
+        fraction = min(0.99, self.done / self.total)
+        elapsed = time.monotonic() - self.started
+        return fraction, (elapsed / fraction - elapsed) if fraction > 0.03 else None
+
+
+def solve(problem: FitProblem, config: FitConfig | None = None) -> Fit:
+    """Fit all people of a clip, or re-fit a range of it with everything around it held.
+
+    Yields `FitProgress` with a preview of the bodies; returns `FitResult`, whose motion covers the
+    whole clip (frames outside `problem.frames` are exactly those of the warm start).
+
+    Raises InputError for observations that contradict themselves, CannotFitError where a person is
+    never seen.
+    """
+    config = config or FitConfig()
+    check(problem)
+    began = time.monotonic()
+    body = BodyModel.load(problem.body, SURFACE_DENSITY)
+    result = None
+    for window in _windows(problem, config):
+        result = yield from _solve_window(window, body, config)
+        problem = replace(problem, warm_start=result.motion, camera=result.camera)
+    assert result is not None
+    seconds = time.monotonic() - began
+    return replace(result, provenance={**result.provenance, "seconds": f"{seconds:.2f}"})
+
+
+def _windows(problem: FitProblem, config: FitConfig) -> list[FitProblem]:
+    """One problem per stretch of at most `config.window` frames, each held by the one before."""
+    whole = problem.frames or FrameRange(0, problem.observations.frame_count)
+    if len(whole) <= config.window:
+        return [problem]
+    edges = np.linspace(whole.start, whole.stop, -(-len(whole) // config.window) + 1).astype(int)
+    return [replace(problem, frames=FrameRange(int(a), int(b))) for a, b in zip(edges, edges[1:])]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """All that stays fixed while a window is solved."""
+
+    body: BodyModel
+    evidence: Evidence
+    anchor: Anchor
+    movable: Tensor
+    config: FitConfig
+    shape_free: bool
+    scene_free: bool
+
+
+def _solve_window(problem: FitProblem, body: BodyModel, config: FitConfig) -> Fit:
+    begin = start.prepare(problem, body, config)
+    setting = Setting(
+        body=body,
+        evidence=begin.evidence,
+        anchor=begin.anchor,
+        movable=begin.movable,
+        config=config,
+        shape_free=begin.shape_free,
+        scene_free=begin.scene_free,
+    )
+    clock = Clock(total=_work(begin, config), started=time.monotonic())
+    state = begin.state
+
+    def report(stage: str, costs: dict[str, float], now: FitState, units: float) -> FitProgress:
+        fraction, remaining = clock.advance(units)
+        motion, camera = results.motion_and_camera(begin, problem, now, body)
+        return FitProgress(stage, fraction, remaining, costs, motion, camera)
+
+    yield report("Starting", {}, state, 0.0)
+    if begin.hypotheses is not None:
+        state = yield from _choose(setting, begin.hypotheses, state, report)
+    setting = _with_width(setting, config.robust_widths[2])
+    state = yield from _descend(setting, state, report, "Fitting", config.joint_steps, None)
+    evidence = start.standing_evidence(setting.evidence, state, body, begin.anchor)
+    setting = _with_width(replace(setting, evidence=evidence), config.robust_widths[3])
+    surfaces = Surfaces(body, begin.labels)
+    outcome = Outcome.STEP_LIMIT
+    for _ in range(config.contact_rounds):
+        state = yield from _descend(
+            setting, state, report, "Resolving contact", config.contact_steps, surfaces
+        )
+    if bool(torch.isfinite(state.placement).all()):
+        outcome = Outcome.CONVERGED
+    else:
+        outcome = Outcome.DIVERGED
+    return results.result(problem, begin, state, body, outcome)
+
+
+def _with_width(setting: Setting, width: float) -> Setting:
+    return replace(setting, evidence=replace(setting.evidence, robust_width=width))
+
+
+def _work(begin: start.Start, config: FitConfig) -> float:
+    """Iterations weighted by what they cost."""
+    people = len(begin.state.betas)
+    load = 0 if begin.hypotheses is None else begin.hypotheses.count / people
+    return (
+        load * (config.placement_steps + config.hypothesis_steps)
+        + config.joint_steps
+        + config.contact_rounds * (config.contact_steps * 1.5 + 3)
+    )
+
+
+Report = Callable[[str, dict[str, float], FitState, float], FitProgress]
+
+
+def _choose(
+    setting: Setting, hypotheses: start.Hypotheses, state: FitState, report: Report
+) -> Generator[FitProgress, None, FitState]:
+    """Bring every hypothesis down for a while; each person keeps the cheapest over all frames."""
+    config, load = setting.config, hypotheses.count / len(state.betas)
+    owner = hypotheses.owner
+    tried = replace(
+        setting,
+        evidence=replace(setting.evidence.people(owner), pose_target=hypotheses.pose_target),
+    )
+    trial = hypotheses.state
+    for name, steps, only, width in (
+        ("Placing the people", config.placement_steps, PLACEMENT, config.robust_widths[0]),
+        ("Comparing facings", config.hypothesis_steps, None, config.robust_widths[1]),
+    ):
+        tried = _with_width(tried, width)
+        minimiser = _minimiser(tried, trial, None, only)
+        for costs in minimiser.run(steps):
+            shown = people(minimiser.state, hypotheses.first)
+            yield report(name, costs, shown, load * minimiser.iterations_per_report)
+        trial = minimiser.state
+    with torch.no_grad():
+        costs_by_term = objective(
+            pose(trial, setting.body, setting.anchor), tried.evidence, config
+        )
+    total = torch.stack(list(costs_by_term.values())).sum(0) + hypotheses.handicap
+    best = torch.stack(
+        [torch.where(owner == p, total, torch.inf).argmin() for p in range(len(state.betas))]
+    )
+    return people(trial, best)
+
+
+def _descend(
+    setting: Setting,
+    state: FitState,
+    report: Report,
+    stage: str,
+    steps: int,
+    surfaces: Surfaces | None,
+) -> Generator[FitProgress, None, FitState]:
+    minimiser = _minimiser(setting, state, surfaces, None)
+    for costs in minimiser.run(steps):
+        yield report(
+            stage,
+            costs,
+            minimiser.state,
+            minimiser.iterations_per_report * (1.5 if surfaces else 1.0),
+        )
+    return minimiser.state
+
+
+def _minimiser(
+    setting: Setting, state: FitState, surfaces: Surfaces | None, only: tuple[str, ...] | None
+) -> Minimiser:
+    found = None
+    if surfaces is not None:
+        with torch.no_grad():
+            posed = pose(state, setting.body, setting.anchor)
+        found = surfaces.correspondences(posed, setting.movable)
+        if not found.inside and not found.held:
+            found = None
+
+    def cost(parameters: dict[str, Tensor]) -> dict[str, Tensor]:
+        posed = pose(unscaled(parameters), setting.body, setting.anchor)
+        costs = {k: v.sum() for k, v in objective(posed, setting.evidence, setting.config).items()}
+        if found is not None and surfaces is not None:
+            time_weight = setting.evidence.frame_weight
+            costs |= surfaces.costs(posed, found, time_weight, setting.config)
+        return costs
+
+    masks = free_masks(
+        state, setting.movable, shape=setting.shape_free, scene=setting.scene_free
+    )
+    if only is not None:
+        masks = {k: v if k in only else torch.zeros_like(v) for k, v in masks.items()}
+    return Minimiser(scaled(state), masks, cost, setting.config.tolerance)

@@ -1,0 +1,147 @@
+"""The tensors that a fit moves, and how they become bodies.
+
+Everything is held in the anchor frame: the camera's own frame for a static camera, the given world
+for a camera that moves. Rotations are 6D (Zhou et al. 2019), which has no flips at pi. A body is
+placed by the viewing ray of its pelvis and the logarithm of its depth, because 2D fixes the ray well
+and the depth badly, and an optimiser should see the two apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from engine.body.smpl import BodyModel, PosedBody
+from engine.geometry.rotations import sixd_to_matrix
+
+
+@dataclass(frozen=True)
+class FitState:
+    """Free parameters, each divided by its `SCALE` so that a unit step is equally bold in all."""
+
+    betas: Float[Tensor, "P B"]
+    rotation: Float[Tensor, "P F 24 6"]
+    """6D rotations in the camera frame of the frame (root) and of the parent joint (others)."""
+    placement: Float[Tensor, "P F 3"]
+    """x/z, y/z and log z of the pelvis in the camera frame of the frame."""
+    up: Float[Tensor, "3"]
+    """Direction against gravity in the anchor frame; normalised where it is used."""
+    floor: Float[Tensor, ""]
+    """Height of the anchor frame's origin above the floor, metres."""
+
+
+SCALE = FitState(
+    betas=torch.tensor(0.5),
+    rotation=torch.tensor(0.1),
+    placement=torch.tensor([0.02, 0.02, 0.04]),
+    up=torch.tensor(0.05),
+    floor=torch.tensor(0.05),
+)
+
+
+@dataclass(frozen=True)
+class Posed:
+    """What the terms look at."""
+
+    body: PosedBody
+    """In the camera frame of each frame."""
+    transl: Float[Tensor, "P F 3"]
+    """Camera frame, metres."""
+    keypoints_camera: Float[Tensor, "P F K 3"]
+    joints: Float[Tensor, "P F 24 3"]
+    """Anchor frame, metres."""
+    keypoints: Float[Tensor, "P F K 3"]
+    up: Float[Tensor, "3"]
+    floor: Float[Tensor, ""]
+    rotation: Float[Tensor, "P F 24 6"]
+
+    @property
+    def rotmats(self) -> Float[Tensor, "P F 24 3 3"]:
+        return self.body.rotmats
+
+    @property
+    def betas(self) -> Float[Tensor, "P B"]:
+        return self.body.betas
+
+    def surfaces(self, frames: Int[Tensor, "S"]) -> Float[Tensor, "P S V 3"]:
+        """Vertices at some of the frames, camera frame, metres."""
+        body = self.body
+        return replace(
+            body,
+            rotmats=body.rotmats[:, frames],
+            transforms=body.transforms[:, frames],
+            joints=body.joints[:, frames],
+        ).vertices()
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """Per-frame transform from the camera to the anchor frame; None when they are the same."""
+
+    rotation: Float[Tensor, "F 3 3"] | None = None
+    translation: Float[Tensor, "F 3"] | None = None
+
+    def __call__(self, points: Float[Tensor, "P F N 3"]) -> Float[Tensor, "P F N 3"]:
+        if self.rotation is None or self.translation is None:
+            return points
+        return torch.einsum("fij,pfnj->pfni", self.rotation, points) + self.translation[:, None]
+
+
+def scaled(state: FitState) -> dict[str, Tensor]:
+    """The state as the leaf tensors that an optimiser moves (values divided by SCALE)."""
+    return {
+        f.name: (getattr(state, f.name) / getattr(SCALE, f.name)).detach().clone()
+        for f in fields(FitState)
+    }
+
+
+def unscaled(parameters: dict[str, Tensor]) -> FitState:
+    return FitState(**{name: value * getattr(SCALE, name) for name, value in parameters.items()})
+
+
+def pose(state: FitState, body: BodyModel, anchor: Anchor) -> Posed:
+    """Forward kinematics of both people."""
+    rotmats = sixd_to_matrix(state.rotation)
+    depth = state.placement[..., 2:].exp()
+    pelvis = torch.cat([state.placement[..., :2] * depth, depth], dim=-1)
+    rest = body.rest_joints(state.betas)
+    transl = pelvis - rest[:, None, 0]
+    posed = body.pose(state.betas, rotmats, transl)
+    keypoints = posed.keypoints("halpe26")
+    return Posed(
+        body=posed,
+        transl=transl,
+        keypoints_camera=keypoints,
+        joints=anchor(posed.joints),
+        keypoints=anchor(keypoints),
+        up=state.up / state.up.norm(),
+        floor=state.floor,
+        rotation=state.rotation,
+    )
+
+
+def people(state: FitState, index: Tensor) -> FitState:
+    """The state of some of the people (or the same one several times, as hypotheses)."""
+    return replace(
+        state,
+        betas=state.betas[index],
+        rotation=state.rotation[index],
+        placement=state.placement[index],
+    )
+
+
+def free_masks(
+    state: FitState, movable: Bool[Tensor, "F"], *, shape: bool, scene: bool
+) -> dict[str, Tensor]:
+    """1 where the optimiser may move a parameter, 0 where it is held."""
+    frames = movable.to(state.placement.dtype)
+    return {
+        "betas": torch.full_like(state.betas, float(shape)),
+        "rotation": frames[:, None, None].expand_as(state.rotation),
+        "placement": frames[:, None].expand_as(state.placement),
+        "up": torch.full_like(state.up, float(scene)),
+        "floor": torch.full_like(state.floor, float(scene)),
+    }

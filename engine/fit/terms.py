@@ -1,0 +1,140 @@
+"""The terms of the objective: small functions, unreduced, without weights.
+
+Each returns squared residuals in units of its own standard deviation (dimensionless), so a weight
+of 1 means "as sure as that". Weights and sums over time live in `objective.py`.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from engine.geometry.camera import project
+
+
+def geman_mcclure(squared: Float[Tensor, "*n"], width: float) -> Float[Tensor, "*n"]:
+    """Robust kernel (Geman and McClure 1987): about r^2 near zero, at most `width`^2."""
+    return squared / (1 + squared / width**2)
+
+
+def reprojection(
+    keypoints_camera: Float[Tensor, "P F K 3"],
+    observed: Float[Tensor, "P F K 2"],
+    K: Float[Tensor, "3 3"],
+    noise_px: Float[Tensor, "P F"],
+) -> Float[Tensor, "P F K"]:
+    """Squared pixel distance in units of the keypoint noise."""
+    residual = (project(keypoints_camera, K) - observed) / noise_px[..., None, None]
+    return residual.square().sum(-1)
+
+
+def rotation_distance(
+    rotmats: Float[Tensor, "P F J 3 3"], target: Float[Tensor, "P F J 3 3"]
+) -> Float[Tensor, "P F J"]:
+    """Squared chordal distance, 2 (1 - cos angle) per joint: about the squared angle in rad^2."""
+    return 0.5 * (rotmats - target).square().sum((-1, -2))
+
+
+KNEES, ELBOWS = (4, 5), (18, 19)
+BOUNDED = (3, 6, 9, 7, 8, 10, 11, 12, 13, 14, 15, 20, 21, 22, 23)
+"""Spine, ankles, feet, neck, collars, head, wrists, hands: joints that never turn by 90 degrees."""
+BOUNDS = (0.75, 0.45, 0.75, 0.9, 0.9, 0.3, 0.3, 0.85, 0.75, 0.75, 0.5, 0.9, 0.9, 0.2, 0.2)
+"""Largest sine of their angle: the 99.6 % range of the CMU recordings, rounded outwards."""
+
+
+def joint_limits(rotmats: Float[Tensor, "P F 24 3 3"]) -> Float[Tensor, "P F 6"]:
+    """Squared radians beyond what joints do: knees, elbows (each side), sideways knees, the rest.
+
+    In SMPL's rest pose (arms along x) a knee bends about +x and an elbow carries the hand forwards,
+    so the sign of one matrix entry tells a natural bend from a broken one.
+    """
+    knees = rotmats[..., KNEES, :, :]
+    backwards = (-knees[..., 2, 1] - 0.08).clamp_min(0).square()
+    sideways = (knees[..., 0, 1].abs() - 0.2).clamp_min(0).square()
+    left, right = rotmats[..., ELBOWS[0], 2, 0], -rotmats[..., ELBOWS[1], 2, 0]
+    elbows = (-torch.stack([left, right], -1) - 0.08).clamp_min(0).square()
+    bounded = rotmats[..., BOUNDED, :, :]
+    sine = 0.5 * torch.stack(
+        [
+            bounded[..., 2, 1] - bounded[..., 1, 2],
+            bounded[..., 0, 2] - bounded[..., 2, 0],
+            bounded[..., 1, 0] - bounded[..., 0, 1],
+        ],
+        -1,
+    )
+    limit = sine.new_tensor(BOUNDS)
+    beyond = (sine.square().sum(-1) + 1e-12).sqrt() - limit
+    # Past 90 degrees the sine falls again; the trace tells.
+    turned = (1 - bounded.diagonal(dim1=-2, dim2=-1).sum(-1)).clamp_min(0)
+    rest = (beyond.clamp_min(0).square() + turned).sum(-1, keepdim=True)
+    return torch.cat([backwards, elbows, sideways.sum(-1, keepdim=True), rest], -1)
+
+
+def acceleration(
+    values: Float[Tensor, "P F *n"], step: Float[Tensor, "F1"]
+) -> Float[Tensor, "P F2 *n"]:
+    """Second derivative in time at the inner frames, for any spacing of frames (seconds).
+
+    Divided difference on three points: 2 ((x2-x1)/h2 - (x1-x0)/h1) / (h1+h2).
+    """
+    shape = (1, -1) + (1,) * (values.ndim - 2)
+    velocity = (values[:, 1:] - values[:, :-1]) / step.view(shape)
+    span = (step[1:] + step[:-1]).view(shape)
+    return 2 * (velocity[:, 1:] - velocity[:, :-1]) / span
+
+
+def below_floor(height: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """Points under the floor, in units of 2 cm."""
+    return (-height / 0.02).clamp_min(0).square()
+
+
+def on_floor(height: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """Standing feet off the floor, in units of 2 cm, robust: people also jump and lift their feet."""
+    return geman_mcclure((height / 0.02).square(), 5.0)
+
+
+def skating(
+    feet: Float[Tensor, "P F N 3"], step: Float[Tensor, "F1"]
+) -> Float[Tensor, "P F1 N"]:
+    """Speed of foot points, in units of 0.1 m/s, robust."""
+    velocity = (feet[:, 1:] - feet[:, :-1]) / step[:, None, None]
+    return geman_mcclure((velocity / 0.1).square().sum(-1), 5.0)
+
+
+def direction(up: Float[Tensor, "3"], expected: Float[Tensor, "3"]) -> Float[Tensor, ""]:
+    """Angle between two unit vectors, in units of 0.1 rad."""
+    return 2 * (1 - up @ expected) / 0.1**2
+
+
+def depth_order(
+    front: Float[Tensor, "F"], back: Float[Tensor, "F"]
+) -> Float[Tensor, "F"]:
+    """`front` (depth in metres) not nearer than `back` by 5 cm, in units of 5 cm."""
+    return ((front - back) / 0.05 + 1).clamp_min(0).square()
+
+
+def penetration(depth: Float[Tensor, "N"], slack: float) -> Float[Tensor, "N"]:
+    """Depth inside the other body (metres) beyond the slack, in units of 1 cm."""
+    return ((depth - slack) / 0.01).clamp_min(0).square()
+
+
+def contact(
+    distance: Float[Tensor, "N"], touching: float = 0.005
+) -> Float[Tensor, "N"]:
+    """Distance between two regions that touch, in units of 1 cm, beyond `touching` metres."""
+    return ((distance - touching) / 0.01).clamp_min(0).square()
+
+
+def no_contact(distance: Float[Tensor, "N"], clearance: float) -> Float[Tensor, "N"]:
+    """Regions nearer than `clearance` metres, in units of 1 cm."""
+    return ((clearance - distance) / 0.01).clamp_min(0).square()
+
+
+def gathered_distance(
+    a: Float[Tensor, "N V 3"], b: Float[Tensor, "N W 3"], pair: Int[Tensor, "N Q 2"]
+) -> Float[Tensor, "N Q"]:
+    """Distances of chosen vertex pairs (metres)."""
+    at_a = torch.take_along_dim(a, pair[..., :1].expand(-1, -1, 3), dim=1)
+    at_b = torch.take_along_dim(b, pair[..., 1:].expand(-1, -1, 3), dim=1)
+    return ((at_a - at_b).square().sum(-1) + 1e-10).sqrt()

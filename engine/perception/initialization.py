@@ -1,0 +1,118 @@
+"""First bodies from 2D, before any optimisation: the learned lifter, or upright guesses without it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from engine.body.smpl import BodyModel
+from engine.errors import WeightError
+from engine.geometry.rotations import axis_angle_to_matrix
+from engine.perception.lifter import Lifter
+from engine.structures import Observations
+
+GUESS_VARIANCE = 0.5
+"""rad^2: how far people's joints are from the rest pose, roughly, where nothing was lifted."""
+STANCE = {16: [0.0, 0.0, -1.1], 17: [0.0, 0.0, 1.1], 18: [0.0, -0.4, 0.0], 19: [0.0, 0.4, 0.0],
+          4: [0.15, 0.0, 0.0], 5: [0.15, 0.0, 0.0]}  # fmt: skip
+"""Arms hang, elbows and knees are a little bent (axis-angle per joint): SMPL rests with arms out."""
+
+
+@dataclass(frozen=True)
+class Start3D:
+    """P people over F frames in the camera frame, with how much they are believed."""
+
+    rotmats: Float[Tensor, "P F 24 3 3"]
+    pelvis: Float[Tensor, "P F 3"]
+    """Metres, for a body of mean shape."""
+    up: Float[Tensor, "3"]
+    variance: Float[Tensor, "P F 24"]
+    """Expected squared error of each rotation, rad^2."""
+    facings: tuple[tuple[float, float], ...]
+    """Turns about the vertical worth trying (radians), each with its cost beforehand."""
+    notes: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=1)
+def _lifter() -> Lifter:
+    return Lifter.load()
+
+
+def initialize(
+    observations: Observations, K: Float[np.ndarray, "3 3"], body: BodyModel
+) -> Start3D:
+    """Bodies to start from, for undistorted observations of a camera with intrinsics `K`.
+
+    With the lifter's weights: its poses, and the same turned by half a circle in case it mistook
+    back for front. Without them: upright people in four facings, a median distance from their size.
+    """
+    try:
+        lifter = _lifter()
+    except WeightError as error:
+        return _upright(observations, K, body, str(error))
+    lifted = lifter.lift(
+        observations.keypoints2d, observations.confidence, observations.layout, K,
+        observations.times,
+    )  # fmt: skip
+    pose = np.concatenate([lifted.global_orient[:, :, None], lifted.body_pose], axis=2)
+    rest = body.rest_joints(torch.zeros(1, body.shapedirs.shape[-1]))[0, 0]
+    return Start3D(
+        rotmats=axis_angle_to_matrix(torch.tensor(pose, dtype=torch.float32)),
+        pelvis=torch.tensor(lifted.transl, dtype=torch.float32) + rest,
+        up=torch.tensor(lifted.up_camera, dtype=torch.float32),
+        variance=torch.tensor(lifted.log_variance, dtype=torch.float32).exp(),
+        facings=((0.0, 0.0), (math.pi, 0.0)),
+    )
+
+
+def _upright(
+    observations: Observations, K: np.ndarray, body: BodyModel, reason: str
+) -> Start3D:
+    """Standing people at the distance that their vertical extent suggests."""
+    people, frames = observations.confidence.shape[:2]
+    keypoints = np.where(
+        observations.confidence[..., None] > 0.2, observations.keypoints2d, np.nan
+    )
+    flat = keypoints.reshape(people, frames, -1, 2)
+    with np.errstate(all="ignore"):
+        import warnings
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            extent = np.nanmax(flat[..., 1], axis=2) - np.nanmin(flat[..., 1], axis=2)
+            centre = np.nanmedian(flat, axis=2)
+            size = np.nanpercentile(extent, 90, axis=1)
+    rays = (_filled(centre) - K[:2, 2]) / K[0, 0]
+    depth = np.broadcast_to((K[0, 0] * 1.5 / np.maximum(size, 1.0))[:, None, None], (people, frames, 1))
+    pelvis = np.concatenate([rays * depth, depth], axis=-1)
+    upright = axis_angle_to_matrix(torch.tensor([math.pi, 0.0, 0.0]))
+    rotmats = torch.eye(3).expand(people, frames, 24, 3, 3).clone()
+    rotmats[:, :, 0] = upright
+    for joint, turn in STANCE.items():
+        rotmats[:, :, joint] = axis_angle_to_matrix(torch.tensor(turn))
+    return Start3D(
+        rotmats=rotmats,
+        pelvis=torch.tensor(pelvis, dtype=torch.float32),
+        up=torch.tensor([0.0, -1.0, 0.0]),
+        variance=torch.full((people, frames, 24), GUESS_VARIANCE),
+        facings=tuple((k * math.pi / 2, 0.0) for k in range(4)),
+        notes=(f"Started without the lifter, from four facings: {reason}",),
+    )
+
+
+def _filled(values: Float[np.ndarray, "P F 2"]) -> Float[np.ndarray, "P F 2"]:
+    """Gaps filled by linear interpolation in time."""
+    result = values.copy()
+    frames = np.arange(values.shape[1])
+    for series in result.reshape(-1, values.shape[1], 2):
+        for axis in range(2):
+            known = np.isfinite(series[:, axis])
+            if known.any():
+                series[:, axis] = np.interp(frames, frames[known], series[known, axis])
+    return result
