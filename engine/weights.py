@@ -1,4 +1,4 @@
-"""Finds and verifies the weight files that `weights/manifest.toml` lists. Imports only the standard library.
+"""Finds and verifies the weight files listed in `weights/manifest.toml` (standard library only).
 
 Hashing 30 MB at every start would be felt, so `find` trusts a file whose size and modification
 time equal those of its last verified hash (kept in the user's cache); `verify` hashes anew.

@@ -44,7 +44,7 @@ class BodyData:
     vertex_ids: Mapping[str, int]
     """Landmarks under smplx's 21 names (nose, leye, LBigToe, ...) and "crown"."""
     posedirs: Float[np.ndarray, "207 VC"] | None = None
-    """Pose blend shapes for (R - I) of joints 1..23, columns ordered vertex, coordinate; or None."""
+    """Pose blend shapes for (R - I) of joints 1..23, columns vertex by vertex; or None."""
     parents: tuple[int, ...] = SMPL_PARENTS
 
     @property

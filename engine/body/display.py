@@ -66,7 +66,8 @@ class DisplayBody:
     ) -> Float[np.ndarray, "*F 24 3"]:
         """Posed joints, float32."""
         rotmats = _local_rotations(global_orient, body_pose)
-        return self._pose(betas, rotmats, transl)[1].astype(np.float32)
+        joints: np.ndarray = self._pose(betas, rotmats, transl)[1].astype(np.float32)
+        return joints
 
     def keypoints(
         self,
@@ -86,7 +87,8 @@ class DisplayBody:
         blended = np.einsum("vj,...jrc->...vrc", self._skinning[ids], transforms)
         skinned = (blended[..., :3] @ rest[..., None])[..., 0] + blended[..., 3]
         sources = np.concatenate([joints, skinned], -2)
-        return (keypoint_regressor(self.data, layout) @ sources).astype(np.float32)
+        keypoints: np.ndarray = keypoint_regressor(self.data, layout) @ sources
+        return keypoints.astype(np.float32)
 
     def normals(self, vertices: Float[np.ndarray, "V 3"]) -> Float[np.ndarray, "V 3"]:
         """Unit vertex normals of one mesh: area-weighted mean of the faces around each vertex."""
@@ -98,7 +100,8 @@ class DisplayBody:
         face_normals[:, 2] = across[:, 0] * along[:, 1] - across[:, 1] * along[:, 0]
         summed: np.ndarray = self._faces_of_vertex @ face_normals
         length = np.sqrt(np.einsum("vc,vc->v", summed, summed))
-        return summed / np.maximum(length, 1e-12)[:, None]
+        summed /= np.maximum(length, 1e-12)[:, None]
+        return summed
 
     @cached_property
     def vertex_regions(self) -> Int[np.ndarray, "V"]:
@@ -123,7 +126,8 @@ class DisplayBody:
 
     def _rest(self, betas: np.ndarray) -> np.ndarray:
         used = np.asarray(betas, np.float32)
-        return self._template + self._shapedirs[..., : len(used)] @ used
+        change: np.ndarray = self._shapedirs[..., : len(used)] @ used
+        return self._template + change
 
     def _weighted_rest(self, betas: np.ndarray) -> np.ndarray:
         """(V, 96): each joint's weight times [rest vertex, 1]; kept for the last shape used."""
@@ -133,7 +137,9 @@ class DisplayBody:
             return kept
         rest = self._rest(betas)
         homogeneous = np.concatenate([rest, np.ones_like(rest[:, :1])], 1)
-        weighted = (self._skinning[:, :, None] * homogeneous[:, None]).reshape(len(rest), -1)
+        weighted: np.ndarray = (self._skinning[:, :, None] * homogeneous[:, None]).reshape(
+            len(rest), -1
+        )
         self._shaped = (key, weighted)
         return weighted
 
@@ -141,15 +147,17 @@ class DisplayBody:
         """Pose blend shapes (..., V, 3)."""
         assert self.data.posedirs is not None
         feature = (rotmats[..., 1:, :, :] - np.eye(3)).reshape(*rotmats.shape[:-3], -1)
-        return (feature @ self.data.posedirs).reshape(*feature.shape[:-1], -1, 3)
+        change: np.ndarray = feature @ self.data.posedirs
+        return change.reshape(*feature.shape[:-1], -1, 3)
 
     def _skin_with_corrections(
         self, betas: np.ndarray, rotmats: np.ndarray, transforms: np.ndarray
     ) -> np.ndarray:
         rest = self._rest(betas) + self._corrections(rotmats).astype(np.float32)
         flat = transforms.astype(np.float32).reshape(*transforms.shape[:-2], 12)
-        blended = (self._skinning @ flat).reshape(*rest.shape[:-1], 3, 4)
-        return (blended[..., :3] @ rest[..., None])[..., 0] + blended[..., 3]
+        blended: np.ndarray = (self._skinning @ flat).reshape(*rest.shape[:-1], 3, 4)
+        skinned: np.ndarray = (blended[..., :3] @ rest[..., None])[..., 0]
+        return skinned + blended[..., 3]
 
     def _pose(
         self, betas: np.ndarray, rotmats: np.ndarray, transl: np.ndarray
@@ -174,7 +182,7 @@ class DisplayBody:
 def _local_rotations(global_orient: np.ndarray, body_pose: np.ndarray) -> np.ndarray:
     """Rotation matrices (..., 24, 3, 3) of axis-angle vectors, the root's first."""
     vectors = np.concatenate([np.asarray(global_orient)[..., None, :], np.asarray(body_pose)], -2)
-    matrices = Rotation.from_rotvec(vectors.reshape(-1, 3)).as_matrix()
+    matrices: np.ndarray = Rotation.from_rotvec(vectors.reshape(-1, 3)).as_matrix()
     return matrices.reshape(*vectors.shape, 3)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from engine.body.data import OPEN_BODY, BodyData, load_body_data
 from engine.body.joints import KEYPOINT_NAMES
 from engine.body.keypoints import keypoint_regressor, landmark_vertices
 from engine.body.kinematics import LEVEL_STEPS
+from engine.body.skinning import skin_rest_per_frame, skin_shared_rest
 from engine.structures import Layout
 
 
@@ -83,7 +85,7 @@ class BodyModel:
 
     @classmethod
     def load(cls, name: str = OPEN_BODY, density: str = "7k") -> BodyModel:
-        """A body by name, float32 on the CPU. Raises `WeightError` when it is missing or altered."""
+        """A body by name, float32 on the CPU. Raises `WeightError` if it is missing or altered."""
         return _load(name, density)
 
     @classmethod
@@ -110,8 +112,12 @@ class BodyModel:
             keeps_type = isinstance(target, torch.dtype) and not value.is_floating_point()
             return value if keeps_type else value.to(target)
 
-        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "data"}
-        return replace(self, **{k: move(v) for k, v in tensors.items() if v is not None})
+        tensors: dict[str, Any] = {
+            field.name: move(getattr(self, field.name))
+            for field in fields(self)
+            if isinstance(getattr(self, field.name), Tensor)
+        }
+        return replace(self, **tensors)
 
     @property
     def name(self) -> str:
@@ -207,40 +213,16 @@ class BodyModel:
         """This model's vertices in a pose (of this body, or of one it was restricted from)."""
         rest = self.rest_vertices(posed.betas).mT
         if self.posedirs is None:
-            return _skin_shared_rest(self.weights, rest, posed.transforms)
+            return skin_shared_rest(self.weights, rest, posed.transforms)
         feature = posed.rotmats[..., 1:, :, :] - torch.eye(3).to(posed.rotmats)
         correction = (feature.flatten(-3) @ self.posedirs).unflatten(-1, (3, -1))
-        return _skin_rest_per_frame(self.weights, rest[:, None] + correction, posed.transforms)
-
-
-def _skin_shared_rest(
-    weights: Float[Tensor, "V 24"],
-    rest: Float[Tensor, "P 3 V"],
-    transforms: Float[Tensor, "P F 24 3 4"],
-) -> Float[Tensor, "P F V 3"]:
-    """One matrix product: sum_j w_vj (R_j v + t_j) = [R_j, t_j]_j @ (w_vj [v, 1])_j."""
-    homogeneous = torch.cat([rest, torch.ones_like(rest[:, :1])], 1)
-    weighted = (weights.T[:, None] * homogeneous[:, None]).flatten(1, 2)
-    frames = transforms.shape[1]
-    flat = transforms.permute(0, 1, 3, 2, 4).reshape(len(transforms), frames * 3, -1)
-    return (flat @ weighted).unflatten(1, (frames, 3)).mT
-
-
-def _skin_rest_per_frame(
-    weights: Float[Tensor, "V 24"],
-    rest: Float[Tensor, "P F 3 V"],
-    transforms: Float[Tensor, "P F 24 3 4"],
-) -> Float[Tensor, "P F V 3"]:
-    """Blend the transforms per vertex, vertices innermost so that every access is in a row."""
-    blended = transforms.permute(0, 1, 3, 4, 2) @ weights.T
-    rotated = (blended[..., :3, :] * rest[..., None, :, :]).sum(-2)
-    return (rotated + blended[..., 3, :]).mT
+        return skin_rest_per_frame(self.weights, rest[:, None] + correction, posed.transforms)
 
 
 def _blend(directions: Tensor, betas: Tensor) -> Tensor:
     """directions (N, 3, B) times betas (..., b), b <= B: the change of N points."""
     used = directions[..., : betas.shape[-1]]
-    return (betas @ used.flatten(0, 1).T).unflatten(-1, (-1, 3))
+    return (betas @ used.flatten(0, 1).T).reshape(*betas.shape[:-1], -1, 3)
 
 
 def _tensor(array: np.ndarray) -> Tensor:
