@@ -30,8 +30,7 @@ def project_keypoints(
     )
     T = torch.tensor(camera.T_camera_world, dtype=torch.float32)
     seen = torch.einsum("fij,pfkj->pfki", T[:, :3, :3], world) + T[:, None, :3, 3]
-    pixels: np.ndarray = project(seen, torch.tensor(camera.K, dtype=torch.float32)).numpy()
-    return pixels
+    return np.asarray(project(seen, torch.tensor(camera.K, dtype=torch.float32)).numpy())
 
 
 @torch.no_grad()
@@ -45,9 +44,9 @@ def diagnose(
 ) -> Diagnostics:
     """Reprojection error and true penetration depth of the bodies as they are."""
     observed, weight, _ = keypoints_as_tensors(observations, constraints)
-    pixels = undistorted_pixels(observed.numpy().astype(np.float64), camera)
+    undistorted = undistorted_pixels(observed.numpy().astype(np.float64), camera)
     weight = (weight * torch.tensor(KEYPOINT_TRUST > 0.9)).numpy()
-    distance = np.linalg.norm(project_keypoints(motion, camera, body) - pixels, axis=-1)
+    distance = np.linalg.norm(project_keypoints(motion, camera, body) - undistorted, axis=-1)
     total = weight.sum(-1)
     error = (distance * weight).sum(-1) / np.maximum(total, 1e-6)
     error = np.where((total > 0.5) & motion.valid, error, np.nan)

@@ -82,7 +82,7 @@ class Surfaces:
             inside += self._inside(vertices, a, b, near)
             inside += self._inside(vertices, b, a, near)
         held = tuple(self._held(label, vertices) for label in self._labels)
-        used = [term.frame for term in (*inside, *held)]
+        used = [*(term.frame for term in inside), *(term.frame for term in held)]
         frames = torch.unique(torch.cat(used)) if used else frames[:0]
         return Correspondences(tuple(inside), held, frames)
 
@@ -108,7 +108,9 @@ class Surfaces:
                 )  # fmt: skip
         if not found:
             return []
-        frame, vertex, corners, weights = (np.concatenate(part) for part in zip(*found))
+        frame, vertex, corners, weights = (
+            np.concatenate(part) for part in zip(*found, strict=True)
+        )
         return [
             Inside(torch.from_numpy(frame), torch.from_numpy(vertex), torch.from_numpy(corners),
                    torch.from_numpy(weights), person, other)
@@ -161,7 +163,12 @@ class Surfaces:
         return costs
 
     def _penetration(
-        self, vertices: Tensor, found: Correspondences, term: Inside, time: Tensor, config: FitConfig
+        self,
+        vertices: Tensor,
+        found: Correspondences,
+        term: Inside,
+        time: Tensor,
+        config: FitConfig,
     ) -> Tensor:
         at = torch.searchsorted(found.frames, term.frame)
         point = vertices[term.person, at, term.vertex]

@@ -50,7 +50,7 @@ class Minimiser:
         """Yields the cost of each term after each stretch; stops early once it has converged."""
         previous = float("inf")
         for _ in range(-(-iterations // self.iterations_per_report)):
-            total = float(self._optimizer.step(self._closure).detach())
+            total = self._optimizer.step(self._closure).item()  # type: ignore[no-untyped-call]
             yield self._last
             if previous - total < self._tolerance * abs(total):
                 self.converged = True
@@ -60,7 +60,7 @@ class Minimiser:
     def _closure(self) -> Tensor:
         self._optimizer.zero_grad()
         costs = self._cost(self._parameters)
-        total = torch.stack([c for c in costs.values()]).sum()
+        total = torch.stack(list(costs.values())).sum()
         total.backward()  # type: ignore[no-untyped-call]
         for name, value in self._parameters.items():
             if value.grad is not None:

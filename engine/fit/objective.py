@@ -24,7 +24,7 @@ STANDARD_STEP = 1 / 30
 """Seconds: terms are summed over time in units of this."""
 KEYPOINT_TRUST = np.array([1.0] + [0.5] * 4 + [1.0] * 6 + [0.7] * 2 + [1.0] * 4
                           + [0.3, 0.3, 0.3] + [0.6] * 6)  # fmt: skip
-"""Detectors and annotators disagree where eyes, ears, hips, neck and the crown are; less so on limbs."""
+"""Detectors disagree on where eyes, ears, hips, neck and the crown are, less so on limbs."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Evidence:
 def keypoints_as_tensors(
     observations: Observations, constraints: Constraints
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Observed (P,F,26,2), weight and edited flags (P,F,26) with people's edits applied as truth."""
+    """Observed (P,F,26,2), weight and edited flags (P,F,26); people's edits applied as truth."""
     people, frames, count = observations.confidence.shape
     observed = np.zeros((people, frames, 26, 2))
     confidence = np.zeros((people, frames, 26))
@@ -105,9 +105,7 @@ def frame_weights(times: np.ndarray) -> tuple[Tensor, Tensor]:
     )
 
 
-def objective(
-    posed: Posed, evidence: Evidence, config: FitConfig
-) -> dict[str, Float[Tensor, "P"]]:
+def objective(posed: Posed, evidence: Evidence, config: FitConfig) -> dict[str, Float[Tensor, "P"]]:
     """Weighted cost of each term per person (scene terms are shared equally)."""
     weights = config.weights
     time = evidence.frame_weight

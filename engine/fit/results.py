@@ -19,6 +19,7 @@ from engine.structures import (
     BodyMotion,
     Camera,
     FitResult,
+    GravitySource,
     Outcome,
     Provenance,
 )
@@ -91,7 +92,7 @@ def _blank(begin: Start, problem: FitProblem, state: FitState, body: BodyModel) 
     """A copy of the warm start to write into, or an empty motion of the clip's length."""
     warm, observations = problem.warm_start, problem.observations
     people, frames = observations.person_count, observations.frame_count
-    gravity = "known" if begin.gravity_known else "estimated"
+    gravity: GravitySource = "known" if begin.gravity_known else "estimated"
     betas = state.betas.numpy().astype(np.float64)
     if warm is not None:
         arrays = ("global_orient", "body_pose", "transl", "valid", "provenance")
@@ -118,7 +119,9 @@ def result(
     return FitResult(
         motion=motion,
         camera=camera,
-        diagnostics=diagnose(motion, camera, problem.observations, problem.constraints, body, begin.notes),
+        diagnostics=diagnose(
+            motion, camera, problem.observations, problem.constraints, body, begin.notes
+        ),
         outcome=outcome,
         advice=ADVICE[outcome],
         provenance={"solver": "motion branch", "body": body.name},

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -77,7 +78,7 @@ def _windows(problem: FitProblem, config: FitConfig) -> list[FitProblem]:
     if len(whole) <= config.window:
         return [problem]
     edges = np.linspace(whole.start, whole.stop, -(-len(whole) // config.window) + 1).astype(int)
-    return [replace(problem, frames=FrameRange(int(a), int(b))) for a, b in zip(edges, edges[1:])]
+    return [replace(problem, frames=FrameRange(int(a), int(b))) for a, b in pairwise(edges)]
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,7 @@ def _solve_window(problem: FitProblem, body: BodyModel, config: FitConfig) -> Fi
         state = yield from _descend(
             setting, state, report, "Resolving contact", config.contact_steps, surfaces
         )
-    if bool(torch.isfinite(state.placement).all()):
-        outcome = Outcome.CONVERGED
-    else:
+    if not bool(torch.isfinite(state.placement).all()):
         outcome = Outcome.DIVERGED
     return results.result(problem, begin, state, body, outcome)
 
@@ -172,9 +171,7 @@ def _choose(
             yield report(name, costs, shown, load * minimiser.iterations_per_report)
         trial = minimiser.state
     with torch.no_grad():
-        costs_by_term = objective(
-            pose(trial, setting.body, setting.anchor), tried.evidence, config
-        )
+        costs_by_term = objective(pose(trial, setting.body, setting.anchor), tried.evidence, config)
     total = torch.stack(list(costs_by_term.values())).sum(0) + hypotheses.handicap
     best = torch.stack(
         [torch.where(owner == p, total, torch.inf).argmin() for p in range(len(state.betas))]
@@ -220,9 +217,7 @@ def _minimiser(
             costs |= surfaces.costs(posed, found, time_weight, setting.config)
         return costs
 
-    masks = free_masks(
-        state, setting.movable, shape=setting.shape_free, scene=setting.scene_free
-    )
+    masks = free_masks(state, setting.movable, shape=setting.shape_free, scene=setting.scene_free)
     if only is not None:
         masks = {k: v if k in only else torch.zeros_like(v) for k, v in masks.items()}
     return Minimiser(scaled(state), masks, cost, setting.config.tolerance)

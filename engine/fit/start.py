@@ -287,7 +287,7 @@ def _evidence(
     size = float(K[0, 0]) * PERSON_SIZE / state.placement[..., 2].exp()
     size = size.median(dim=1, keepdim=True).values.expand_as(size)
     variance = first.variance.clamp(LEAST_VARIANCE, MOST_VARIANCE)
-    rest, joints = body.rest(torch.zeros(1, body.shapedirs.shape[-1]))
+    rest, _ = body.rest(torch.zeros(1, body.shapedirs.shape[-1]))
     identity = torch.eye(3).expand(1, 1, 24, 3, 3)
     landmarks = body.keypoints(
         torch.zeros(1, body.shapedirs.shape[-1]), identity, torch.zeros(1, 1, 3), "halpe26"
@@ -403,4 +403,3 @@ def _notes(
             "No height stated: sizes come from the population, so depths may be off by 5 %."
         )
     return (*notes, *first.notes)
-

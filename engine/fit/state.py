@@ -1,9 +1,9 @@
 """The tensors that a fit moves, and how they become bodies.
 
-Everything is held in the anchor frame: the camera's own frame for a static camera, the given world
-for a camera that moves. Rotations are 6D (Zhou et al. 2019), which has no flips at pi. A body is
-placed by the viewing ray of its pelvis and the logarithm of its depth, because 2D fixes the ray well
-and the depth badly, and an optimiser should see the two apart.
+Everything is held in the anchor frame: the camera's own frame for a static camera, the given
+world for a camera that moves. Rotations are 6D (Zhou et al. 2019), which has no flips at pi. A
+body is placed by the viewing ray of its pelvis and the logarithm of its depth, because 2D fixes
+the ray well and the depth badly, and an optimiser should see the two apart.
 """
 
 from __future__ import annotations

@@ -90,13 +90,11 @@ def below_floor(height: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
 
 
 def on_floor(height: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """Standing feet off the floor, in units of 2 cm, robust: people also jump and lift their feet."""
+    """Standing feet off the floor, in units of 2 cm, robust: people also jump."""
     return geman_mcclure((height / 0.02).square(), 5.0)
 
 
-def skating(
-    feet: Float[Tensor, "P F N 3"], step: Float[Tensor, "F1"]
-) -> Float[Tensor, "P F1 N"]:
+def skating(feet: Float[Tensor, "P F N 3"], step: Float[Tensor, "F1"]) -> Float[Tensor, "P F1 N"]:
     """Speed of foot points, in units of 0.1 m/s, robust."""
     velocity = (feet[:, 1:] - feet[:, :-1]) / step[:, None, None]
     return geman_mcclure((velocity / 0.1).square().sum(-1), 5.0)
@@ -107,9 +105,7 @@ def direction(up: Float[Tensor, "3"], expected: Float[Tensor, "3"]) -> Float[Ten
     return 2 * (1 - up @ expected) / 0.1**2
 
 
-def depth_order(
-    front: Float[Tensor, "F"], back: Float[Tensor, "F"]
-) -> Float[Tensor, "F"]:
+def depth_order(front: Float[Tensor, "F"], back: Float[Tensor, "F"]) -> Float[Tensor, "F"]:
     """`front` (depth in metres) not nearer than `back` by 5 cm, in units of 5 cm."""
     return ((front - back) / 0.05 + 1).clamp_min(0).square()
 
@@ -119,9 +115,7 @@ def penetration(depth: Float[Tensor, "N"], slack: float) -> Float[Tensor, "N"]:
     return ((depth - slack) / 0.01).clamp_min(0).square()
 
 
-def contact(
-    distance: Float[Tensor, "N"], touching: float = 0.005
-) -> Float[Tensor, "N"]:
+def contact(distance: Float[Tensor, "N"], touching: float = 0.005) -> Float[Tensor, "N"]:
     """Distance between two regions that touch, in units of 1 cm, beyond `touching` metres."""
     return ((distance - touching) / 0.01).clamp_min(0).square()
 

@@ -7,7 +7,7 @@ rebuilt in torch from face and barycentric coordinates, so that gradients reach 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,46 +26,18 @@ class ClosestPoints:
     """False where nothing lies within the search distance."""
 
 
-@cache
-def _kernel():  # type: ignore[no-untyped-def]
-    """Warp is imported and its kernel compiled at the first query, not at import."""
-    import warp as wp
-
-    wp.config.quiet = True
-    wp.init()
-
-    @wp.kernel
-    def closest(
-        mesh: wp.uint64,
-        points: wp.array(dtype=wp.vec3),  # type: ignore[valid-type]
-        max_distance: float,
-        face: wp.array(dtype=wp.int32),  # type: ignore[valid-type]
-        u: wp.array(dtype=float),  # type: ignore[valid-type]
-        v: wp.array(dtype=float),  # type: ignore[valid-type]
-        sign: wp.array(dtype=float),  # type: ignore[valid-type]
-    ):  # type: ignore[no-untyped-def]
-        i = wp.tid()
-        query = wp.mesh_query_point_sign_winding_number(mesh, points[i], max_distance)
-        face[i] = -1
-        sign[i] = 1.0
-        if query.result:
-            face[i] = query.face
-            u[i] = query.u
-            v[i] = query.v
-            sign[i] = query.sign
-
-    return wp, closest
-
-
 class MeshQuery:
     """Closest-point queries against one watertight mesh whose vertices move."""
 
     def __init__(self, faces: Int[np.ndarray, "T 3"], vertex_count: int) -> None:
-        self._wp, self._closest = _kernel()
+        from engine.geometry import closest_kernel  # slow to import, compiled at first use
+
+        self._closest = closest_kernel.closest
+        self._wp: Any = closest_kernel.wp
         wp = self._wp
         self._points = wp.zeros(vertex_count, dtype=wp.vec3, device="cpu")
         self._faces = wp.array(np.asarray(faces, np.int32).ravel(), dtype=wp.int32, device="cpu")
-        self._mesh = None
+        self._mesh: Any = None
 
     def move(self, vertices: Float[np.ndarray, "V 3"]) -> None:
         """Set the vertices (metres). The first call builds the tree, later ones refit it."""
@@ -76,10 +48,8 @@ class MeshQuery:
         else:
             self._mesh.refit()
 
-    def closest(
-        self, points: Float[np.ndarray, "N 3"], max_distance: float = 0.6
-    ) -> ClosestPoints:
-        """Closest points of the mesh. Keep `max_distance` (metres) above the deepest penetration."""
+    def closest(self, points: Float[np.ndarray, "N 3"], max_distance: float = 0.6) -> ClosestPoints:
+        """Closest points of the mesh; keep `max_distance` (m) above the deepest penetration."""
         wp, count = self._wp, len(points)
         query = wp.array(np.ascontiguousarray(points, np.float32), dtype=wp.vec3, device="cpu")
         face = wp.zeros(count, dtype=wp.int32, device="cpu")
@@ -111,7 +81,7 @@ def surface_points(
 def box_overlap(
     a: Float[np.ndarray, "F V 3"], b: Float[np.ndarray, "F V 3"], margin: float = 0.0
 ) -> Bool[np.ndarray, "F"]:
-    """Frames in which the axis-aligned boxes of two bodies overlap by more than -`margin` metres."""
+    """Frames in which the axis-aligned boxes of two bodies come within `margin` metres."""
     low = np.maximum(a.min(axis=1), b.min(axis=1))
     high = np.minimum(a.max(axis=1), b.max(axis=1))
     overlap: np.ndarray = ((high - low) > -margin).all(axis=1)

@@ -1,4 +1,4 @@
-"""First bodies from 2D, before any optimisation: the learned lifter, or upright guesses without it."""
+"""First bodies from 2D, before any optimisation: the lifter's, or upright guesses without it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GUESS_VARIANCE = 0.5
 """rad^2: how far people's joints are from the rest pose, roughly, where nothing was lifted."""
 STANCE = {16: [0.0, 0.0, -1.1], 17: [0.0, 0.0, 1.1], 18: [0.0, -0.4, 0.0], 19: [0.0, 0.4, 0.0],
           4: [0.15, 0.0, 0.0], 5: [0.15, 0.0, 0.0]}  # fmt: skip
-"""Arms hang, elbows and knees are a little bent (axis-angle per joint): SMPL rests with arms out."""
+"""Arms hang, elbows and knees bend a little (axis-angle); SMPL itself rests with arms out."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,7 @@ def _lifter() -> Lifter:
     return Lifter.load()
 
 
-def initialize(
-    observations: Observations, K: Float[np.ndarray, "3 3"], body: BodyModel
-) -> Start3D:
+def initialize(observations: Observations, K: Float[np.ndarray, "3 3"], body: BodyModel) -> Start3D:
     """Bodies to start from, for undistorted observations of a camera with intrinsics `K`.
 
     With the lifter's weights: its poses, and the same turned by half a circle in case it mistook
@@ -71,14 +69,10 @@ def initialize(
     )
 
 
-def _upright(
-    observations: Observations, K: np.ndarray, body: BodyModel, reason: str
-) -> Start3D:
+def _upright(observations: Observations, K: np.ndarray, body: BodyModel, reason: str) -> Start3D:
     """Standing people at the distance that their vertical extent suggests."""
     people, frames = observations.confidence.shape[:2]
-    keypoints = np.where(
-        observations.confidence[..., None] > 0.2, observations.keypoints2d, np.nan
-    )
+    keypoints = np.where(observations.confidence[..., None] > 0.2, observations.keypoints2d, np.nan)
     flat = keypoints.reshape(people, frames, -1, 2)
     with np.errstate(all="ignore"):
         import warnings
@@ -89,7 +83,9 @@ def _upright(
             centre = np.nanmedian(flat, axis=2)
             size = np.nanpercentile(extent, 90, axis=1)
     rays = (_filled(centre) - K[:2, 2]) / K[0, 0]
-    depth = np.broadcast_to((K[0, 0] * 1.5 / np.maximum(size, 1.0))[:, None, None], (people, frames, 1))
+    depth = np.broadcast_to(
+        (K[0, 0] * 1.5 / np.maximum(size, 1.0))[:, None, None], (people, frames, 1)
+    )
     pelvis = np.concatenate([rays * depth, depth], axis=-1)
     upright = axis_angle_to_matrix(torch.tensor([math.pi, 0.0, 0.0]))
     rotmats = torch.eye(3).expand(people, frames, 24, 3, 3).clone()

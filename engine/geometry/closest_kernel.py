@@ -1,0 +1,34 @@
+"""The Warp kernel behind `engine.geometry.proximity`; imported at the first query only.
+
+Warp reads the function's annotations as its own types, so a type checker cannot follow them.
+"""
+# mypy: ignore-errors
+
+import warp as wp
+
+__all__ = ["closest", "wp"]
+
+wp.config.log_level = wp.LOG_ERROR
+wp.init()
+
+
+@wp.kernel
+def closest(
+    mesh: wp.uint64,
+    points: wp.array(dtype=wp.vec3),
+    max_distance: float,
+    face: wp.array(dtype=wp.int32),
+    u: wp.array(dtype=float),
+    v: wp.array(dtype=float),
+    sign: wp.array(dtype=float),
+):
+    """Closest face and barycentrics; the sign by winding number is negative inside."""
+    i = wp.tid()
+    query = wp.mesh_query_point_sign_winding_number(mesh, points[i], max_distance)
+    face[i] = -1
+    sign[i] = 1.0
+    if query.result:
+        face[i] = query.face
+        u[i] = query.u
+        v[i] = query.v
+        sign[i] = query.sign
