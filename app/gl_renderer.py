@@ -1,0 +1,152 @@
+"""OpenGL without a GL widget: both views draw their bodies off screen and paint the picture.
+
+A `QOpenGLWidget` makes Qt compose the whole window through OpenGL whenever anything in it changes.
+Without a graphics card that alone costs 10 ms for a 1600 x 900 window, for every blink of a cursor.
+Drawing off screen and reading back costs about 1 ms, leaves the window to Qt's own painter, and
+lets the two views share one context, one set of shaders and one set of buffers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# PyOpenGL picks EGL under Wayland while Qt's xcb platform speaks GLX: they must agree.
+if os.environ.get("QT_QPA_PLATFORM", "xcb").startswith("xcb"):
+    os.environ.setdefault("PYOPENGL_PLATFORM", "x11")
+
+import numpy as np
+import OpenGL
+
+OpenGL.ERROR_CHECKING = False
+from OpenGL import GL  # noqa: E402
+from PySide6.QtCore import QCoreApplication  # noqa: E402
+from PySide6.QtGui import (  # noqa: E402
+    QImage,
+    QOffscreenSurface,
+    QOpenGLContext,
+    QSurfaceFormat,
+)
+from PySide6.QtOpenGL import (  # noqa: E402
+    QOpenGLFramebufferObject,
+    QOpenGLFramebufferObjectFormat,
+)
+
+from engine.errors import EngineError  # noqa: E402
+
+SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "swr", "software")
+
+
+class GraphicsError(EngineError):
+    """OpenGL 2.1 is not to be had here; the advice says what to install."""
+
+
+def surface_format() -> QSurfaceFormat:
+    """OpenGL 2.1 (GLSL 1.20), which every driver and Mesa's software renderer offer."""
+    surface = QSurfaceFormat()
+    surface.setVersion(2, 1)
+    surface.setDepthBufferSize(24)
+    surface.setSwapInterval(0)
+    return surface
+
+
+class GLRenderer:
+    """An OpenGL context with frame buffers of its own; pictures come out as `QImage`."""
+
+    def __init__(self) -> None:
+        advice = "Install a graphics driver, or Mesa: `apt install libgl1 libgl1-mesa-dri`."
+        self._surface = QOffscreenSurface()
+        self._surface.setFormat(surface_format())
+        self._surface.create()
+        self.context = QOpenGLContext()
+        self.context.setFormat(surface_format())
+        if not (self._surface.isValid() and self.context.create()):
+            raise GraphicsError("The 3D view needs OpenGL 2.1, which is missing", advice=advice)
+        if not self.context.makeCurrent(self._surface):
+            raise GraphicsError("The OpenGL context cannot be used", advice=advice)
+        self.name = GL.glGetString(GL.GL_RENDERER).decode(errors="replace")
+        self._targets: dict[tuple[object, int], QOpenGLFramebufferObject] = {}
+
+    @property
+    def is_software(self) -> bool:
+        """True where the processor draws: multisampling then costs eight times the picture."""
+        return any(name in self.name.lower() for name in SOFTWARE_RENDERERS)
+
+    def make_current(self) -> None:
+        if QOpenGLContext.currentContext() is not self.context:
+            self.context.makeCurrent(self._surface)
+
+    @contextmanager
+    def target(
+        self, owner: object, size: tuple[int, int], samples: int = 0
+    ) -> Iterator[QOpenGLFramebufferObject]:
+        """Draw into a frame buffer of (width, height) device pixels that belongs to `owner`."""
+        self.make_current()
+        buffer = self._targets.get((owner, samples))
+        if buffer is None or (buffer.width(), buffer.height()) != size:
+            self._targets.pop((owner, samples), None)
+            settings = QOpenGLFramebufferObjectFormat()
+            settings.setAttachment(QOpenGLFramebufferObject.Attachment.Depth)
+            settings.setSamples(samples)
+            buffer = QOpenGLFramebufferObject(*size, settings)
+            self._targets[(owner, samples)] = buffer
+        buffer.bind()
+        GL.glViewport(0, 0, *size)
+        try:
+            yield buffer
+        finally:
+            buffer.release()
+
+    def read(self, owner: object, buffer: QOpenGLFramebufferObject) -> QImage:
+        """The picture as premultiplied ARGB, first row of the buffer first.
+
+        OpenGL's first row is the lowest, so callers draw upside down (see `FLIP`) instead of
+        turning millions of pixels over.
+        """
+        size = (buffer.width(), buffer.height())
+        if buffer.format().samples() > 0:
+            with self.target(owner, size) as plain:
+                QOpenGLFramebufferObject.blitFramebuffer(plain, buffer)
+                return self.read(owner, plain)
+        buffer.bind()
+        pixels = np.empty((size[1], size[0], 4), np.uint8)
+        GL.glReadPixels(0, 0, *size, GL.GL_BGRA, GL.GL_UNSIGNED_BYTE, array=pixels)
+        image = QImage(pixels.data, *size, size[0] * 4, QImage.Format.Format_ARGB32_Premultiplied)
+        image.pixels = pixels  # the image borrows the array's memory
+        return image
+
+    def forget(self, owner: object) -> None:
+        """Free the frame buffers of a view that closes."""
+        self.make_current()
+        for key in [key for key in self._targets if key[0] is owner or key[0] == owner]:
+            del self._targets[key]
+
+    def close(self) -> None:
+        self.make_current()
+        self._targets.clear()
+        self.context.doneCurrent()
+
+
+_shared: GLRenderer | None = None
+
+
+def shared_renderer() -> GLRenderer:
+    """The window's one renderer, made at first use (GUI thread only).
+
+    Raises GraphicsError where there is no OpenGL.
+    """
+    global _shared
+    if _shared is None:
+        _shared = GLRenderer()
+        application = QCoreApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(_close_shared)
+    return _shared
+
+
+def _close_shared() -> None:
+    global _shared
+    if _shared is not None:
+        _shared.close()
+        _shared = None
