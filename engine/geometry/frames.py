@@ -13,37 +13,36 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
+from engine.body.data import BodyData
 from engine.structures import BodyMotion
 
 
 def motion_to_camera(
     motion: BodyMotion,
     T_camera_world: Float[np.ndarray, "F 4 4"],
-    pelvis_rest: Float[np.ndarray, "P 3"],
+    body: BodyData,
 ) -> BodyMotion:
-    """The same bodies with `global_orient` and `transl` in the camera frame.
-
-    `pelvis_rest` is J0 of each person: the pelvis of the shaped body in rest pose, in metres.
-    """
-    return _changed(motion, T_camera_world, pelvis_rest)
+    """The same bodies with `global_orient` and `transl` in the camera frame."""
+    return _changed(motion, T_camera_world, body)
 
 
 def motion_to_world(
     motion: BodyMotion,
     T_camera_world: Float[np.ndarray, "F 4 4"],
-    pelvis_rest: Float[np.ndarray, "P 3"],
+    body: BodyData,
 ) -> BodyMotion:
     """Undoes `motion_to_camera`."""
-    return _changed(motion, np.linalg.inv(T_camera_world), pelvis_rest)
+    return _changed(motion, np.linalg.inv(T_camera_world), body)
 
 
 def _changed(
     motion: BodyMotion,
     transform: Float[np.ndarray, "F 4 4"],
-    pelvis_rest: Float[np.ndarray, "P 3"],
+    body: BodyData,
 ) -> BodyMotion:
     rotation, offset = transform[:, :3, :3], transform[:, :3, 3]
-    rest = pelvis_rest[:, None, :]
+    used = body.J_shapedirs[0, :, : motion.betas.shape[1]]
+    rest = (body.J_template[0] + motion.betas @ used.T)[:, None, :]
     root = np.einsum("fij,pfj->pfi", rotation, rest + motion.transl) + offset
     orient = np.empty(motion.global_orient.shape)
     for person, vectors in enumerate(motion.global_orient):

@@ -97,7 +97,7 @@ class Painter:
 def _facing_triangles(
     surface: Surface, view: View
 ) -> tuple[Float[np.ndarray, "N 3 3"], Float[np.ndarray, "N 3"]]:
-    """Triangles inside the picture that face the viewer (pixels, depth), and their shaded colour."""
+    """Triangles in the picture that face the viewer (pixels, depth), and their shaded colour."""
     triangles = view.pixels(surface.vertices)[surface.faces]
     first, second = (
         triangles[:, 1, :2] - triangles[:, 0, :2],

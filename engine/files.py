@@ -1,0 +1,290 @@
+"""Files for scripts: obs.npz (what a fit is given) and fit.npz (what it finds), NumPy archives.
+
+Both are in the camera frame with OpenCV's axes (x right, y down, z forward), metres, radians and
+pixels. Every array is checked before it is believed; nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast, get_args
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from engine.body.joints import KEYPOINT_NAMES
+from engine.errors import InputError
+from engine.file_checks import Checks
+from engine.npz import NpzArchive
+from engine.structures import (
+    BodyMotion,
+    Camera,
+    FocalSource,
+    Layout,
+    Observations,
+    Outcome,
+    Provenance,
+    RunLengthMask,
+)
+
+PERSON_LIMIT, FRAME_LIMIT, PIXEL_LIMIT = 16, 200_000, 16_384
+"""Larger files are refused: they are mistakes, or worse."""
+OBSERVATIONS_KIND = "an observations file"
+FIT_KIND = "a fit file"
+SHAPE_COUNT = 10
+
+
+@dataclass(frozen=True)
+class ObservationsFile:
+    """The content of obs.npz."""
+
+    observations: Observations
+    K: Float[np.ndarray, "3 3"]
+    fps: float
+    """Frames per second; `observations.times` has the times themselves."""
+    T_camera_world: Float[np.ndarray, "F 4 4"] | None = None
+    """World (y up) to camera; None where the camera's place is unknown."""
+    betas: Float[np.ndarray, "P 10"] | None = None
+    """Known shapes: the fit holds them."""
+    heights: tuple[float | None, ...] = ()
+    """Metres per person, None where unknown; empty where none is known."""
+
+
+@dataclass(frozen=True)
+class FitFile:
+    """The content of fit.npz."""
+
+    motion: BodyMotion
+    """In the camera frame, unlike every other BodyMotion: see engine.geometry.frames."""
+    joints: Float[np.ndarray, "P F 24 3"]
+    """Metres, camera frame."""
+    keypoints2d_reprojected: Float[np.ndarray, "P F K 2"]
+    layout: Layout
+    camera: Camera
+    outcome: Outcome
+
+
+def read_observations(path: Path | str) -> ObservationsFile:
+    """Read and check an obs.npz. Raises InputError with what was expected and what was received."""
+    with NpzArchive(path, OBSERVATIONS_KIND) as archive:
+        checks = Checks(archive, OBSERVATIONS_KIND)
+        checks.expect_names(
+            required=("keypoints2d", "layout", "K", "image_size", "fps"),
+            optional=("times", "masks", "T_camera_world", "betas", "heights"),
+        )
+        layout = cast(Layout, checks.choice("layout", get_args(Layout)))
+        count = len(KEYPOINT_NAMES[layout])
+        keypoints = checks.floats("keypoints2d", ("P", "F", count, 3), nan=True)
+        people, frames = keypoints.shape[:2]
+        checks.at_most("people", people, PERSON_LIMIT)
+        checks.at_most("frames", frames, FRAME_LIMIT)
+        size = _image_size(checks)
+        fps = checks.positive("fps")
+        points, confidence = _split_keypoints(checks, keypoints)
+        return ObservationsFile(
+            observations=Observations(
+                keypoints2d=points,
+                confidence=confidence,
+                layout=layout,
+                boxes=boxes_of(points, size),
+                times=_times(checks, frames, fps),
+                image_size=size,
+                masks=_masks(checks, (people, frames, size[1], size[0])),
+            ),
+            K=checks.intrinsics("K"),
+            fps=fps,
+            T_camera_world=checks.rigid("T_camera_world", frames),
+            betas=checks.floats("betas", (people, SHAPE_COUNT)) if "betas" in archive else None,
+            heights=_heights(checks, people),
+        )
+
+
+def write_observations(path: Path | str, content: ObservationsFile) -> None:
+    """Write an obs.npz that `read_observations` returns unchanged."""
+    observations = content.observations
+    keypoints = np.concatenate(
+        [observations.keypoints2d, observations.confidence[..., None]], axis=-1
+    )
+    arrays: dict[str, np.ndarray] = {
+        "keypoints2d": keypoints,
+        "layout": np.array(observations.layout),
+        "K": content.K,
+        "image_size": np.array(observations.image_size),
+        "fps": np.array(content.fps),
+        "times": observations.times,
+    }
+    if observations.masks is not None:
+        width, height = observations.image_size
+        empty = np.zeros((height, width), bool)
+        arrays["masks"] = np.array(
+            [[empty if m is None else m.decode() for m in row] for row in observations.masks]
+        )
+    if content.T_camera_world is not None:
+        arrays["T_camera_world"] = content.T_camera_world
+    if content.betas is not None:
+        arrays["betas"] = content.betas
+    if content.heights:
+        arrays["heights"] = np.array([np.nan if h is None else h for h in content.heights])
+    _write(path, arrays)
+
+
+def write_fit(path: Path | str, content: FitFile) -> None:
+    """Write a fit.npz, complete or not at all."""
+    motion, camera = content.motion, content.camera
+    _write(
+        path,
+        {
+            "betas": motion.betas,
+            "global_orient": motion.global_orient,
+            "body_pose": motion.body_pose,
+            "transl": motion.transl,
+            "joints": content.joints,
+            "keypoints2d_reprojected": content.keypoints2d_reprojected,
+            "body": np.array(motion.body),
+            "frame": np.array("camera"),
+            "outcome": np.array(content.outcome.value),
+            "layout": np.array(content.layout),
+            "valid": motion.valid,
+            "times": motion.time,
+            "gravity": np.array(motion.gravity),
+            "K": camera.K,
+            "image_size": np.array(camera.image_size),
+            "T_camera_world": camera.T_camera_world,
+            "focal_source": np.array(camera.focal_source),
+        },
+    )
+
+
+def read_fit(path: Path | str) -> FitFile:
+    """Read and check a fit.npz that `write_fit` wrote."""
+    with NpzArchive(path, FIT_KIND) as archive:
+        checks = Checks(archive, FIT_KIND)
+        checks.expect_names(required=_FIT_NAMES)
+        checks.choice("frame", ("camera",))
+        betas = checks.floats("betas", ("P", "B"))
+        people = len(betas)
+        transl = checks.floats("transl", (people, "F", 3), nan=True)
+        frames = transl.shape[1]
+        layout = cast(Layout, checks.choice("layout", get_args(Layout)))
+        count = len(KEYPOINT_NAMES[layout])
+        valid = checks.booleans("valid", (people, frames))
+        motion = BodyMotion(
+            body=checks.text("body"),
+            betas=betas,
+            global_orient=checks.floats("global_orient", (people, frames, 3), nan=True),
+            body_pose=checks.floats("body_pose", (people, frames, 23, 3), nan=True),
+            transl=transl,
+            valid=valid,
+            provenance=_provenance(valid),
+            time=checks.increasing("times", frames),
+            gravity="known" if checks.text("gravity") == "known" else "estimated",
+        )
+        transforms = checks.rigid("T_camera_world", frames)
+        if transforms is None:
+            raise AssertionError("expect_names has seen T_camera_world")
+        focal = cast(FocalSource, checks.choice("focal_source", get_args(FocalSource)))
+        camera = Camera(checks.intrinsics("K"), _image_size(checks), transforms, focal)
+        return FitFile(
+            motion=motion,
+            joints=checks.floats("joints", (people, frames, 24, 3), nan=True),
+            keypoints2d_reprojected=checks.floats(
+                "keypoints2d_reprojected", (people, frames, count, 2), nan=True
+            ),
+            layout=layout,
+            camera=camera,
+            outcome=Outcome(checks.choice("outcome", tuple(o.value for o in Outcome))),
+        )
+
+
+_FIT_NAMES = (
+    "betas", "global_orient", "body_pose", "transl", "joints", "keypoints2d_reprojected", "body",
+    "frame", "outcome", "layout", "valid", "times", "gravity", "K", "image_size",
+    "T_camera_world", "focal_source",
+)  # fmt: skip
+
+
+def boxes_of(
+    points: Float[np.ndarray, "P F K 2"], image_size: tuple[int, int], margin: float = 0.1
+) -> Float[np.ndarray, "P F 4"]:
+    """x0, y0, x1, y1 around a person's keypoints, a tenth larger, in the image; NaN in gaps."""
+    seen = np.isfinite(points).all(axis=-1).any(axis=-1)
+    boxes = np.full((*points.shape[:2], 4), np.nan)
+    if seen.any():
+        low, high = np.nanmin(points[seen], axis=1), np.nanmax(points[seen], axis=1)
+        border = margin * (high - low)
+        limit = np.array(image_size, float)
+        boxes[seen] = np.concatenate(
+            [np.clip(low - border, 0, limit), np.clip(high + border, 0, limit)], axis=1
+        )
+    return boxes
+
+
+def _split_keypoints(
+    checks: Checks, keypoints: Float[np.ndarray, "P F K 3"]
+) -> tuple[Float[np.ndarray, "P F K 2"], Float[np.ndarray, "P F K"]]:
+    confidence = np.nan_to_num(keypoints[..., 2], nan=0.0)
+    low, high = float(confidence.min(initial=0)), float(confidence.max(initial=0))
+    if low < 0 or high > 1:
+        raise checks.refusal("a confidence in keypoints2d", "0..1", f"{low:.3g} to {high:.3g}")
+    points = keypoints[..., :2].copy()
+    missing = (confidence == 0) | ~np.isfinite(points).all(axis=-1)
+    points[missing] = np.nan
+    confidence[missing] = 0.0
+    return points, confidence
+
+
+def _image_size(checks: Checks) -> tuple[int, int]:
+    width, height = (int(value) for value in checks.integers("image_size", (2,)))
+    if not (0 < width <= PIXEL_LIMIT and 0 < height <= PIXEL_LIMIT):
+        raise checks.refusal("image_size", f"1 to {PIXEL_LIMIT} pixels", f"{width} x {height}")
+    return width, height
+
+
+def _times(checks: Checks, frames: int, fps: float) -> Float[np.ndarray, "F"]:
+    if "times" in checks.archive:
+        return checks.increasing("times", frames)
+    return np.arange(frames) / fps
+
+
+def _heights(checks: Checks, people: int) -> tuple[float | None, ...]:
+    if "heights" not in checks.archive:
+        return ()
+    heights = checks.floats("heights", (people,), nan=True)
+    known = heights[np.isfinite(heights)]
+    if known.size and not (known.min() >= 0.4 and known.max() <= 2.8):
+        raise checks.refusal("heights", "0.4 to 2.8 metres", ", ".join(f"{h:g}" for h in known))
+    return tuple(float(h) if np.isfinite(h) else None for h in heights)
+
+
+def _masks(
+    checks: Checks, shape: tuple[int, int, int, int]
+) -> tuple[tuple[RunLengthMask | None, ...], ...] | None:
+    """Masks are run-length coded one by one: a clip's worth of them need never fit in memory."""
+    if "masks" not in checks.archive:
+        return None
+    checks.shape("masks", shape, kinds="bui")
+    coded = [
+        RunLengthMask.encode(mask != 0) if mask.any() else None
+        for mask in checks.archive.slices("masks", axes=2)
+    ]
+    people, frames = shape[:2]
+    return tuple(tuple(coded[p * frames : (p + 1) * frames]) for p in range(people))
+
+
+def _provenance(valid: Bool[np.ndarray, "P F"]) -> np.ndarray:
+    return np.where(valid, Provenance.FITTED, Provenance.MISSING).astype(np.uint8)
+
+
+def _write(path: Path | str, arrays: dict[str, np.ndarray]) -> None:
+    target = Path(path)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as stream:
+            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+        os.replace(partial, target)
+    except OSError as error:
+        raise InputError(f"Cannot write {target}", received=error.strerror or str(error)) from error
+    finally:
+        partial.unlink(missing_ok=True)
