@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Literal
 
 from engine.structures import (
     BodyMotion,
     Camera,
     Constraints,
+    ContactLabel,
     Diagnostics,
     FrameRange,
     Observations,
@@ -17,6 +20,7 @@ from engine.structures import (
 )
 
 Verdict = Literal["accepted", "sent back", "unusable"]
+Status = Literal["new", "detected", "fitted", "accepted", "sent back", "unusable"]
 EditKind = Literal[
     "import", "observations", "swap", "keypoint", "contact", "height", "focal", "depth",
     "freeze", "fit", "review", "body", "identity",
@@ -52,7 +56,7 @@ class ClipRecord:
     video: VideoInfo
     head_revision: int
     imported_at: datetime
-    status: Literal["new", "detected", "fitted", "accepted", "sent back", "unusable"]
+    status: Status
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,60 @@ class RevisionRecord:
     author: str
     created_at: datetime
     fit_id: int | None = None
+
+
+@dataclass(frozen=True)
+class FitRecord:
+    """What a fit was, whatever became of its motion."""
+
+    id: int
+    clip_id: int
+    base_revision: int
+    frames: FrameRange
+    body: str
+    outcome: str
+    advice: str
+    notes: tuple[str, ...]
+    contacts: tuple[ContactLabel, ...]
+    """Measured on the fitted bodies."""
+    provenance: Mapping[str, str]
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class ProjectInfo:
+    """What holds for the whole project file."""
+
+    path: Path
+    body: str
+    """Name of the body that every fit of this project is on."""
+    body_sha256: str
+    """Checksum of that body's file; empty where it was not known."""
+    created_at: datetime
+    schema_version: int
+
+
+@dataclass(frozen=True)
+class SplitAssignment:
+    """Which split a clip belongs to. Clips of one group are never separated."""
+
+    clip_id: int
+    split: str
+    group: str
+    """Stable name of the group: equal for clips that share a source video or a person."""
+
+
+@dataclass(frozen=True)
+class ExportRecord:
+    """An export that left the project."""
+
+    id: int
+    format: str
+    path: str
+    digest: str
+    revisions: Mapping[int, int]
+    """Head revision of each exported clip at that time."""
+    created_at: datetime
 
 
 @dataclass(frozen=True)

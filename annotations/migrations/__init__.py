@@ -1,0 +1,1 @@
+"""The steps from each format of the project file to the next (alembic)."""

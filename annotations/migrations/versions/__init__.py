@@ -1,0 +1,1 @@
+"""One file per format, numbered as the format is."""

@@ -1,0 +1,308 @@
+"""A clip's state to rows and back.
+
+Writing compares the new state with its parent's by object identity, part by part: a part that is
+the same object is referred to, another one is written, and of its arrays only the chunks of frames
+that the project does not hold yet.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, cast
+
+import numpy as np
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from annotations.arrays import CHUNK_FRAMES, ArrayStore, digest_of
+from annotations.records import ClipState, Identity, ReviewMark
+from annotations.schema import (
+    ArrayRow,
+    ConstraintRow,
+    IdentityRow,
+    MotionArrayRow,
+    MotionRow,
+    ObservationArrayRow,
+    ObservationRow,
+    ReviewRow,
+    RevisionRow,
+    TrackRow,
+)
+from engine.structures import (
+    BodyMotion,
+    Camera,
+    Constraints,
+    ContactLabel,
+    DepthOrder,
+    Diagnostics,
+    FrameRange,
+    KeypointEdit,
+    Observations,
+)
+
+OBSERVATION_AXES = {"keypoints2d": 1, "confidence": 1, "times": 0}
+MOTION_AXES = {
+    "betas": None, "global_orient": 1, "body_pose": 1, "transl": 1, "valid": 1, "provenance": 1,
+    "time": 0,
+}  # fmt: skip
+CAMERA_AXES = {"K": None, "T_camera_world": 0, "distortion": None}
+DIAGNOSTIC_AXES = {"reprojection_px": 1, "penetration_m": 0}
+"""The frame axis of each array; None: the array has none."""
+
+
+def write(
+    rows: Session,
+    arrays: ArrayStore,
+    parent: RevisionRow | None,
+    states: tuple[ClipState | None, ClipState],
+    revision: RevisionRow,
+    provenance: dict[str, str] | None = None,
+) -> None:
+    """Fill in a new revision's references from (the parent's state, its own state), and add it."""
+    before, after = states
+    old = before or ClipState(identities=())
+    revision.edited = [[r.start, r.stop] for r in after.edited]
+    if parent is not None and after.observations is old.observations:
+        revision.observation = parent.observation
+    elif after.observations is not None:
+        previous = parent.observation if parent is not None else None
+        if provenance is None:
+            provenance = dict(previous.provenance) if previous is not None else {}
+        revision.observation = _write_observations(
+            rows, arrays, after.observations, previous, provenance
+        )
+    if parent is not None and _bodies(after) == _bodies(old):
+        revision.motion = parent.motion
+    elif after.motion is not None:
+        revision.motion = _write_motion(rows, arrays, after)
+    known = parent.identities if parent is not None else []
+    revision.identities = [_identity_row(known, identity) for identity in after.identities]
+    if parent is not None and after.constraints is old.constraints:
+        revision.constraints = list(parent.constraints)
+    else:
+        revision.constraints = [
+            _constraint_row(rows, *block) for block in _constraint_blocks(after.constraints)
+        ]
+    marks = parent.reviews if parent is not None else []
+    revision.reviews = [_review_row(marks, mark, revision.author) for mark in after.reviews]
+    rows.add(revision)
+    rows.flush()
+
+
+def _bodies(state: ClipState) -> tuple[int, int, int]:
+    return id(state.motion), id(state.camera), id(state.diagnostics)
+
+
+def read(rows: Session, arrays: ArrayStore, revision: RevisionRow) -> ClipState:
+    """Everything the revision says, in fresh arrays."""
+    motion = revision.motion
+    return ClipState(
+        identities=tuple(
+            Identity(row.person, row.name, row.color, cast(Any, row.gender))
+            for row in revision.identities
+        ),
+        observations=_read_observations(rows, arrays, revision.observation),
+        motion=_read_motion(rows, arrays, motion),
+        camera=_read_camera(rows, arrays, motion),
+        diagnostics=_read_diagnostics(rows, arrays, motion),
+        constraints=_read_constraints(revision.constraints),
+        reviews=read_reviews(revision),
+        edited=tuple(FrameRange(start, stop) for start, stop in revision.edited),
+    )
+
+
+def read_reviews(revision: RevisionRow) -> tuple[ReviewMark, ...]:
+    return tuple(
+        ReviewMark(FrameRange(row.start, row.stop), cast(Any, row.verdict), row.reason)
+        for row in revision.reviews
+    )
+
+
+# Observations --------------------------------------------------------------------------------
+
+
+def _write_observations(
+    rows: Session,
+    arrays: ArrayStore,
+    observations: Observations,
+    previous: ObservationRow | None,
+    provenance: dict[str, str],
+) -> ObservationRow:
+    width, height = observations.image_size
+    row = ObservationRow(
+        layout=observations.layout, width=width, height=height, provenance=provenance
+    )
+    stored = {
+        name: arrays.put(rows, getattr(observations, name), axis)
+        for name, axis in OBSERVATION_AXES.items()
+    }
+    if observations.masks is not None:
+        old = previous.arrays.get("masks") if previous is not None else None
+        stored["masks"] = arrays.put_masks(rows, observations.masks, old.array if old else None)
+    row.arrays = {n: ObservationArrayRow(name=n, array=array) for n, array in stored.items()}
+    for person, boxes in enumerate(observations.boxes):
+        seen = int(np.isfinite(boxes).all(-1).sum())
+        track = TrackRow(person=person, boxes=arrays.put(rows, boxes, 0), frames_seen=seen)
+        row.tracks.append(track)
+    return row
+
+
+def _read_observations(
+    rows: Session, arrays: ArrayStore, row: ObservationRow | None
+) -> Observations | None:
+    if row is None:
+        return None
+    masks = row.arrays.get("masks")
+    return Observations(
+        **{name: arrays.get(rows, row.arrays[name].array) for name in OBSERVATION_AXES},
+        layout=cast(Any, row.layout),
+        boxes=np.stack([arrays.get(rows, track.boxes) for track in row.tracks]),
+        image_size=(row.width, row.height),
+        masks=None if masks is None else arrays.get_masks(rows, masks.array),
+    )
+
+
+# Motion, camera, diagnostics -----------------------------------------------------------------
+
+
+def _write_motion(rows: Session, arrays: ArrayStore, state: ClipState) -> MotionRow:
+    motion, camera, diagnostics = state.motion, state.camera, state.diagnostics
+    assert motion is not None
+    stored: dict[str, ArrayRow] = {}
+    parts = ((motion, MOTION_AXES), (camera, CAMERA_AXES), (diagnostics, DIAGNOSTIC_AXES))
+    for part, axes in parts:
+        if part is not None:
+            stored |= {n: arrays.put(rows, getattr(part, n), axis) for n, axis in axes.items()}
+    facts: dict[str, Any] = {}
+    if camera is not None:
+        facts = {"image_size": list(camera.image_size), "focal_source": camera.focal_source}
+    return MotionRow(
+        body=motion.body,
+        gravity=motion.gravity,
+        camera=facts,
+        notes=list(diagnostics.notes) if diagnostics is not None else [],
+        arrays={n: MotionArrayRow(name=n, array=array) for n, array in stored.items()},
+    )
+
+
+def _arrays_of(
+    rows: Session, arrays: ArrayStore, row: MotionRow, names: Iterable[str]
+) -> dict[str, Any]:
+    return {name: arrays.get(rows, row.arrays[name].array) for name in names}
+
+
+def _read_motion(rows: Session, arrays: ArrayStore, row: MotionRow | None) -> BodyMotion | None:
+    if row is None:
+        return None
+    found = _arrays_of(rows, arrays, row, MOTION_AXES)
+    return BodyMotion(body=row.body, gravity=cast(Any, row.gravity), **found)
+
+
+def _read_camera(rows: Session, arrays: ArrayStore, row: MotionRow | None) -> Camera | None:
+    if row is None or not row.camera:
+        return None
+    width, height = row.camera["image_size"]
+    return Camera(
+        image_size=(width, height),
+        focal_source=row.camera["focal_source"],
+        **_arrays_of(rows, arrays, row, CAMERA_AXES),
+    )
+
+
+def _read_diagnostics(
+    rows: Session, arrays: ArrayStore, row: MotionRow | None
+) -> Diagnostics | None:
+    if row is None or "penetration_m" not in row.arrays:
+        return None
+    found = _arrays_of(rows, arrays, row, DIAGNOSTIC_AXES)
+    return Diagnostics(**found, notes=tuple(row.notes))
+
+
+# Identities, constraints, reviews ------------------------------------------------------------
+
+
+def _identity_row(known: Iterable[IdentityRow], identity: Identity) -> IdentityRow:
+    wanted = (identity.index, identity.name, identity.color, identity.gender)
+    for row in known:
+        if (row.person, row.name, row.color, row.gender) == wanted:
+            return row
+    person, name, color, gender = wanted
+    return IdentityRow(person=person, name=name, color=color, gender=gender)
+
+
+def _constraint_blocks(said: Constraints) -> list[tuple[str, int, list[Any]]]:
+    """(kind, first frame, items): statements by blocks of frames, so that one edit rewrites one."""
+    blocks: dict[tuple[str, int], list[Any]] = {}
+
+    def add(kind: str, frame: int, item: list[Any]) -> None:
+        blocks.setdefault((kind, frame - frame % CHUNK_FRAMES), []).append(item)
+
+    for e in said.keypoint_edits:
+        item = [e.person, e.frame, e.keypoint, float(e.x), float(e.y), bool(e.visible)]
+        add("keypoint", e.frame, item)
+    for c in said.contacts:
+        add("contact", c.frames.start, contact_to_json(c))
+    for d in said.depth_orders:
+        add("depth order", d.frames.start, [d.front, d.back, d.frames.start, d.frames.stop])
+    for f in said.frozen:
+        add("frozen", f.start, [f.start, f.stop])
+    whole = {
+        "heights": list(said.heights),
+        "focal_px": said.focal_px,
+        "floor_height": said.floor_height,
+    }
+    if any(value not in (None, []) for value in whole.values()):
+        blocks["whole clip", 0] = [whole]
+    return [(kind, frame, items) for (kind, frame), items in blocks.items()]
+
+
+def contact_to_json(c: ContactLabel) -> list[Any]:
+    """The label as a list, in the order of its fields, the frames as start and stop."""
+    ends = [c.person_a, c.region_a, c.person_b, c.region_b]
+    return [*ends, c.frames.start, c.frames.stop, c.kind]
+
+
+def contact_from_json(item: list[Any]) -> ContactLabel:
+    """Inverse of `contact_to_json`."""
+    a, region_a, b, region_b, start, stop, kind = item
+    return ContactLabel(a, region_a, b, region_b, FrameRange(start, stop), kind)
+
+
+def _constraint_row(rows: Session, kind: str, first: int, items: list[Any]) -> ConstraintRow:
+    """The row that says this: the one that said it before, or a new one."""
+    digest = digest_of(kind.encode(), str(first).encode(), json.dumps(items).encode())
+    row = rows.scalar(select(ConstraintRow).where(ConstraintRow.digest == digest))
+    return row or ConstraintRow(digest=digest, kind=kind, first_frame=first, items=items)
+
+
+def _read_constraints(blocks: Iterable[ConstraintRow]) -> Constraints:
+    items: dict[str, list[Any]] = {}
+    for row in blocks:
+        items.setdefault(row.kind, []).extend(row.items)
+    whole = items.get("whole clip", [{}])[0]
+    return Constraints(
+        keypoint_edits=tuple(KeypointEdit(*item) for item in items.get("keypoint", [])),
+        contacts=tuple(contact_from_json(item) for item in items.get("contact", [])),
+        depth_orders=tuple(
+            DepthOrder(front, back, FrameRange(start, stop))
+            for front, back, start, stop in items.get("depth order", [])
+        ),
+        heights=tuple(whole.get("heights", ())),
+        focal_px=whole.get("focal_px"),
+        floor_height=whole.get("floor_height"),
+        frozen=tuple(FrameRange(start, stop) for start, stop in items.get("frozen", [])),
+    )
+
+
+def _review_row(known: Iterable[ReviewRow], mark: ReviewMark, author: str) -> ReviewRow:
+    """The row that says this; a piece of an older verdict keeps its author and date."""
+    start, stop = mark.frames.start, mark.frames.stop
+    new = ReviewRow(start=start, stop=stop, verdict=mark.verdict, reason=mark.reason, author=author)
+    for row in known:
+        if (row.verdict, row.reason) == (mark.verdict, mark.reason):
+            if (row.start, row.stop) == (start, stop):
+                return row
+            if row.start <= start and stop <= row.stop:
+                new.author, new.created_at = row.author, row.created_at
+    return new

@@ -1,0 +1,129 @@
+"""Small, realistic values: two people walk up to each other and embrace."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from engine.structures import (
+    BodyMotion,
+    Camera,
+    Diagnostics,
+    FitResult,
+    Observations,
+    Outcome,
+    Provenance,
+    RunLengthMask,
+    VideoInfo,
+)
+
+WIDTH, HEIGHT = 96, 54
+
+
+def make_video(frame_count: int = 150, name: str = "hug", *, fps: float = 30.0) -> VideoInfo:
+    """A video that nobody opens: one hash per name, slightly uneven presentation times."""
+    times = np.arange(frame_count) / fps
+    times[1:] += 1e-4 * np.sin(np.arange(1, frame_count))
+    return VideoInfo(
+        path=f"/videos/{name}.mp4",
+        width=WIDTH,
+        height=HEIGHT,
+        times=times,
+        sha256=name.encode().hex().ljust(64, "0")[:64],
+    )
+
+
+def make_observations(video: VideoInfo, *, seed: int = 0, masks: bool = True) -> Observations:
+    """Two people that meet in the middle; person 1 is lost for a few frames."""
+    random = np.random.default_rng(seed)
+    frames = video.frame_count
+    x = np.stack([np.linspace(20, 45, frames), np.linspace(76, 51, frames)])
+    centre = np.stack([x, np.full_like(x, 27.0)], -1)[:, :, None]
+    keypoints = centre + random.normal(0, [6.0, 12.0], (2, frames, 26, 2))
+    confidence = random.uniform(0.3, 1.0, (2, frames, 26))
+    low, high = keypoints.min(2), keypoints.max(2)
+    boxes = np.concatenate([low, high], -1)
+    lost = slice(frames // 2, frames // 2 + 3)
+    keypoints[1, lost], boxes[1, lost], confidence[1, lost] = np.nan, np.nan, 0
+    return Observations(
+        keypoints2d=keypoints,
+        confidence=confidence,
+        layout="halpe26",
+        boxes=boxes,
+        times=video.times,
+        image_size=video.image_size,
+        masks=_masks(boxes) if masks else None,
+    )
+
+
+def _masks(boxes: np.ndarray) -> tuple[tuple[RunLengthMask | None, ...], ...]:
+    """Ellipses in the boxes; None where there is no box."""
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+
+    def ellipse(box: np.ndarray) -> RunLengthMask | None:
+        if not np.isfinite(box).all():
+            return None
+        x0, y0, x1, y1 = box
+        inside = ((columns - (x0 + x1) / 2) / (x1 - x0) * 2) ** 2 + (
+            (rows - (y0 + y1) / 2) / (y1 - y0) * 2
+        ) ** 2 < 1
+        return RunLengthMask.encode(inside)
+
+    return tuple(tuple(ellipse(box) for box in person) for person in boxes)
+
+
+def make_motion(video: VideoInfo, *, seed: int = 0) -> BodyMotion:
+    """Smooth poses; person 0 comes from the left, person 1 from the right."""
+    random = np.random.default_rng(seed)
+    frames = video.frame_count
+    phase = np.linspace(0, 3, frames)[None, :, None, None]
+    swing = random.normal(0, 0.2, (2, 1, 23, 3))
+    transl = np.zeros((2, frames, 3))
+    transl[0, :, 0] = np.linspace(-1.5, -0.2, frames)
+    transl[1, :, 0] = np.linspace(1.5, 0.2, frames)
+    transl[:, :, 1] = 1.15
+    turn = np.zeros((2, frames, 3))
+    turn[0, :, 1], turn[1, :, 1] = np.pi / 2, -np.pi / 2
+    return BodyMotion(
+        body="open-body",
+        betas=random.normal(0, 0.5, (2, 10)),
+        global_orient=turn,
+        body_pose=swing * np.sin(phase + random.uniform(0, 3, (2, 1, 23, 1))),
+        transl=transl,
+        valid=np.ones((2, frames), bool),
+        provenance=np.full((2, frames), Provenance.FITTED, np.uint8),
+        time=video.times,
+    )
+
+
+def make_camera(video: VideoInfo) -> Camera:
+    """Four metres in front of the meeting point, level with the hips."""
+    pose = np.eye(4)
+    pose[:3, :3] = np.diag([1.0, -1.0, -1.0])
+    pose[:3, 3] = [0.0, 1.0, 4.0]
+    return Camera(
+        K=np.array([[80.0, 0, WIDTH / 2], [0, 80.0, HEIGHT / 2], [0, 0, 1]]),
+        image_size=video.image_size,
+        T_camera_world=np.tile(pose, (video.frame_count, 1, 1)),
+        focal_source="assumed",
+    )
+
+
+def make_fit(video: VideoInfo, *, seed: int = 0, betas: np.ndarray | None = None) -> FitResult:
+    """A converged fit of the whole clip."""
+    random = np.random.default_rng(seed + 1000)
+    motion = make_motion(video, seed=seed)
+    if betas is not None:
+        motion = replace(motion, betas=betas)
+    return FitResult(
+        motion=motion,
+        camera=make_camera(video),
+        diagnostics=Diagnostics(
+            reprojection_px=random.uniform(0, 3, (2, video.frame_count)),
+            penetration_m=random.uniform(0, 0.02, video.frame_count),
+            notes=("Focal length assumed.",),
+        ),
+        outcome=Outcome.CONVERGED,
+        provenance={"engine": "test", "seed": str(seed)},
+    )
