@@ -1,0 +1,305 @@
+"""Synthetic observations to train and judge the lifter: motion capture, bodies, cameras, noise.
+
+Motion files are `.npz` with `poses` (F, 24, 3) or (F, P, 24, 3), SMPL axis-angle in radians, and
+`trans` (F, 3) or (F, P, 3), the pelvis in metres, in a world with y up; optionally `valid` (F,),
+`seq_start` (hand-posed sequences without real timing) and `fps`. Folders: `pairs_train`, `single`,
+`pairs_val`, and `grapplemap.npz` beside them. Held out for validation are `pairs_val` and the
+single clips named in `HELD_OUT_SINGLES`, whose subjects are in no training clip.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from engine.body.joints import SMPL_JOINTS, mirrored
+from engine.body.smpl import BodyModel
+from engine.errors import InputError
+from engine.geometry.rotations import axis_angle_to_matrix, matrix_to_6d, sixd_to_matrix
+from engine.perception.detector_noise import DetectorNoise, corrupt
+from engine.perception.lifter_network import RATE, WINDOW
+
+HELD_OUT_SINGLES = ("cmu_03_", "cmu_14_", "cmueval_washwindow", "cmueval_directing_traffic_4")
+_JOINT_MIRROR = list(mirrored(SMPL_JOINTS))
+_ARM_JOINTS = [
+    i
+    for i, name in enumerate(SMPL_JOINTS)
+    if any(part in name for part in ("collar", "shoulder", "elbow", "wrist", "hand"))
+]
+_WALKING = ("cmueval_walking", "cmu_07_", "cmu_08_", "cmueval_running")
+_GROUP_SHARES = {"pairs": 0.4, "single": 0.42, "walking": 0.06, "posed": 0.12}
+"""How often a training window comes from each kind of motion."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A stretch of frames of one person in a `MotionLibrary`."""
+
+    start: int
+    stop: int
+    group: str
+    """A key of `_GROUP_SHARES`; "posed" has key frames without real timing."""
+
+
+@dataclass(frozen=True)
+class MotionLibrary:
+    """Motions of single people, one after another, 30 Hz (key frames for posed clips)."""
+
+    sixd: Float[Tensor, "N 24 6"]
+    pelvis: Float[Tensor, "N 3"]
+    clips: tuple[Clip, ...]
+
+
+@dataclass(frozen=True)
+class MotionWindows:
+    """B windows of motion in a world with y up."""
+
+    rotations: Float[Tensor, "B F 24 3 3"]
+    pelvis: Float[Tensor, "B F 3"]
+
+
+@dataclass(frozen=True)
+class LifterBatch:
+    """What a detector would see of B windows, and the truth in the camera frame."""
+
+    rays: Float[Tensor, "B F 26 2"]
+    confidence: Float[Tensor, "B F 26"]
+    rotations: Float[Tensor, "B F 24 3 3"]
+    """Root in the camera frame."""
+    pelvis: Float[Tensor, "B F 3"]
+    """Scaled along the ray to where a body of mean size looks as large, metres."""
+    joints: Float[Tensor, "B F 24 3"]
+    """Of the true body, metres, camera frame."""
+    up: Float[Tensor, "B 3"]
+
+
+def load_library(directory: Path, split: str) -> MotionLibrary:
+    """Motions of a split: "train", "pairs_val" or "single_val". Raises InputError without any."""
+    files = sorted((directory / "single").glob("*.npz"))
+    held_out = [f for f in files if f.name.startswith(HELD_OUT_SINGLES)]
+    if split == "train":
+        chosen = sorted((directory / "pairs_train").glob("*.npz"))
+        chosen += [f for f in files if f not in held_out]
+        chosen += sorted(directory.glob("grapplemap.npz"))
+    else:
+        pairs = sorted((directory / "pairs_val").glob("*.npz"))
+        chosen = {"pairs_val": pairs, "single_val": held_out}[split]
+    if not chosen:
+        raise InputError(
+            f"There is no {split} motion in {directory}",
+            expected="the folders pairs_train, pairs_val and single with .npz files",
+        )
+    sixd, pelvis, clips, length = [], [], [], 0
+    for file in chosen:
+        for rotation, place, group in _read_clips(file):
+            clips.append(Clip(length, length + len(place), group))
+            length += len(place)
+            sixd.append(rotation)
+            pelvis.append(place)
+    return MotionLibrary(torch.cat(sixd), torch.cat(pelvis), tuple(clips))
+
+
+def _read_clips(file: Path) -> list[tuple[Tensor, Tensor, str]]:
+    with np.load(file, allow_pickle=False) as data:
+        poses, trans = data["poses"], data["trans"]
+        valid = data["valid"] if "valid" in data.files else np.ones(len(poses), bool)
+        starts = data["seq_start"] if "seq_start" in data.files else None
+    group = "pairs" if poses.ndim == 4 else "single"
+    if file.name.startswith(_WALKING):
+        group = "walking"
+    if starts is not None:
+        group, edges = "posed", starts
+    else:
+        edges = np.concatenate([[0], np.flatnonzero(np.diff(valid)) + 1, [len(valid)]])
+    people = poses if poses.ndim == 4 else poses[:, None]
+    places = trans if poses.ndim == 4 else trans[:, None]
+    sixd = matrix_to_6d(axis_angle_to_matrix(torch.from_numpy(people.astype(np.float32))))
+    pelvis = torch.from_numpy(places.astype(np.float32))
+    shortest = 2 if group == "posed" else WINDOW // 2
+    return [
+        (sixd[a:b, person], pelvis[a:b, person], group)
+        for a, b in pairwise(edges.tolist())
+        for person in range(people.shape[1])
+        if valid[a] and b - a >= shortest
+    ]
+
+
+class WindowSampler:
+    """Draws windows of motion, resampled in time, from a library."""
+
+    def __init__(self, library: MotionLibrary) -> None:
+        self._library = library
+        lengths = torch.tensor([float(c.stop - c.start) for c in library.clips])
+        groups = [c.group for c in library.clips]
+        self._weights = torch.zeros_like(lengths)
+        for group, share in _GROUP_SHARES.items():
+            members = torch.tensor([g == group for g in groups])
+            self._weights[members] = share * lengths[members] / lengths[members].sum()
+        self._starts = torch.tensor([c.start for c in library.clips])
+        self._lengths = lengths
+        self._posed = torch.tensor([g == "posed" for g in groups])
+
+    def draw(self, count: int, generator: torch.Generator) -> MotionWindows:
+        """Random windows at 0.8 to 1.25 times the speed; key poses last 0.4 to 1.2 s."""
+        clip = torch.multinomial(self._weights, count, replacement=True, generator=generator)
+        speed = uniform((count,), -0.22, 0.22, generator).exp()
+        keyed = 1 / (uniform((count,), 0.4, 1.2, generator) * RATE)
+        step = torch.where(self._posed[clip], keyed, speed)
+        slack = (self._lengths[clip] - 1 - step * (WINDOW - 1)).clamp_min(0)
+        first = torch.rand(count, generator=generator) * slack
+        return self._at(clip, first, step)
+
+    def every(self, stride: int) -> MotionWindows:
+        """All windows at their own speed, `stride` frames apart."""
+        pairs = [
+            (index, float(first))
+            for index, length in enumerate(self._lengths.tolist())
+            for first in range(0, max(int(length) - WINDOW, 0) + 1, stride)
+        ]
+        clip = torch.tensor([index for index, _ in pairs])
+        first = torch.tensor([start for _, start in pairs])
+        return self._at(clip, first, torch.ones(len(pairs)))
+
+    def _at(self, clip: Tensor, first: Tensor, step: Tensor) -> MotionWindows:
+        position = first[:, None] + step[:, None] * torch.arange(WINDOW)
+        position = torch.minimum(position, (self._lengths[clip] - 1)[:, None])
+        low = position.floor().long()
+        high = torch.minimum(low + 1, (self._lengths[clip] - 1).long()[:, None])
+        part = (position - low)[..., None]
+        low, high = low + self._starts[clip][:, None], high + self._starts[clip][:, None]
+        sixd, pelvis = self._library.sixd, self._library.pelvis
+        mixed = sixd[low] + (sixd[high] - sixd[low]) * part[..., None]
+        place = pelvis[low] + (pelvis[high] - pelvis[low]) * part
+        return MotionWindows(sixd_to_matrix(mixed), place)
+
+
+def mirror(windows: MotionWindows) -> MotionWindows:
+    """The same motion with x -> -x and left and right joints exchanged."""
+    flip = torch.tensor([-1.0, 1.0, 1.0])
+    rotations = windows.rotations[:, :, _JOINT_MIRROR] * flip[:, None] * flip
+    return MotionWindows(rotations, windows.pelvis * flip)
+
+
+def augment(windows: MotionWindows, generator: torch.Generator) -> MotionWindows:
+    """Mirror, turn about the vertical, lean, exchange arms between people, bend joints a little."""
+    rotations, pelvis = windows.rotations.clone(), windows.pelvis
+    count = len(pelvis)
+    other = torch.randperm(count, generator=generator)
+    swapped = torch.rand(count, generator=generator) < 0.3
+    donor = rotations[other]
+    arms = torch.zeros(24, dtype=torch.bool)
+    arms[_ARM_JOINTS] = True
+    take = swapped[:, None, None] & arms
+    rotations = torch.where(take[..., None, None], donor, rotations)
+    bend = torch.randn(count, 1, 24, 3, generator=generator) * 0.07
+    bend[:, :, 0] *= 1.5
+    bend = bend * (torch.rand(count, 1, 1, 1, generator=generator) < 0.6)
+    rotations = rotations @ axis_angle_to_matrix(bend)
+    turned = mirror(MotionWindows(rotations, pelvis))
+    chosen = torch.rand(count, generator=generator) < 0.5
+    rotations = torch.where(chosen[:, None, None, None, None], turned.rotations, rotations)
+    pelvis = torch.where(chosen[:, None, None], turned.pelvis, pelvis)
+    yaw = torch.zeros(count, 3)
+    yaw[:, 1] = uniform((count,), -np.pi, np.pi, generator)
+    heading = axis_angle_to_matrix(yaw)[:, None]
+    root = (heading @ rotations[:, :, 0])[:, :, None]
+    return MotionWindows(torch.cat([root, rotations[:, :, 1:]], 2), pelvis @ heading[:, 0].mT)
+
+
+def observe(
+    windows: MotionWindows,
+    body: BodyModel,
+    generator: torch.Generator,
+    noise: DetectorNoise | None,
+    shape_scale: float = 1.0,
+) -> LifterBatch:
+    """Bodies of random shape (betas of `shape_scale` standard deviations) before random cameras.
+
+    `noise` None gives exact keypoints with confidence 1 (0 outside the image).
+    """
+    count = len(windows.pelvis)
+    betas = torch.randn(count, body.shapedirs.shape[-1], generator=generator) * shape_scale
+    rotation, anchor, focal, aspect = _cameras(windows.pelvis, generator)
+    middle = windows.pelvis[:, WINDOW // 2 : WINDOW // 2 + 1]
+    pelvis = (windows.pelvis - middle) @ rotation.mT + anchor[:, None]
+    root = (rotation[:, None] @ windows.rotations[:, :, 0])[:, :, None]
+    rotations = torch.cat([root, windows.rotations[:, :, 1:]], 2)
+    rest = body.rest_joints(betas)
+    posed = body.pose(betas, rotations, pelvis - rest[:, None, 0])
+    rays, confidence = corrupt(
+        posed.keypoints("halpe26"), focal, aspect, generator=generator, noise=noise
+    )
+    mismatch = torch.ones(count)
+    if noise is not None:
+        mismatch = (torch.randn(count, generator=generator) * noise.focal_mismatch).exp()
+    size = _bone_length(body.J_template[None]) / _bone_length(rest)
+    target = pelvis * torch.tensor([1.0, 1.0, 0.0]) * size[:, None, None]
+    target = target + F.pad((pelvis[..., 2] * size[:, None] / mismatch[:, None])[..., None], (2, 0))
+    return LifterBatch(
+        rays * mismatch[:, None, None, None],
+        confidence,
+        rotations,
+        target,
+        posed.joints,
+        rotation[..., 1],
+    )
+
+
+def _cameras(
+    pelvis: Float[Tensor, "B F 3"], generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """R_camera_world (B, 3, 3), pelvis in the camera at mid window (B, 3), focal length over the
+    longer image side (B,), half the image's extent over the longer side (B, 2).
+
+    Distance 2 to 8 m, camera 0.3 to 3.2 m high, roll up to 25 degrees, focal 0.7 to 2 sides.
+    """
+    count = len(pelvis)
+    distance = uniform((count,), np.log(2.0), np.log(8.0), generator).exp()
+    height = uniform((count,), 0.3, 3.2, generator)
+    focal = uniform((count,), np.log(0.7), np.log(2.0), generator).exp()
+    shapes = torch.tensor([[0.5, 0.28], [0.28, 0.5], [0.5, 0.375], [0.5, 0.5]])
+    aspect = shapes[torch.randint(4, (count,), generator=generator)]
+    half = aspect / focal[:, None]
+    offset = (torch.rand(count, 2, generator=generator) * 2 - 1) * half * 0.7
+    mid_height = pelvis[:, WINDOW // 2, 1].clamp(0.2, 1.3)
+    elevation = ((height - mid_height) / distance).clamp(-0.5, 0.95).asin()
+    pitch = (elevation - offset[:, 1].atan()).clamp(-0.35, 0.85)
+    wide = torch.rand(count, generator=generator) < 0.4
+    roll = torch.where(
+        wide,
+        uniform((count,), -0.45, 0.45, generator),
+        torch.randn(count, generator=generator) * 0.06,
+    )
+    tilt = torch.zeros(count, 3)
+    tilt[:, 0] = pitch
+    spin = torch.zeros(count, 3)
+    spin[:, 2] = roll
+    upright = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
+    turn = axis_angle_to_matrix(spin)
+    rotation = turn @ axis_angle_to_matrix(tilt) @ upright
+    ray = F.normalize(F.pad(offset, (0, 1), value=1.0), dim=-1)
+    anchor = (turn @ ray[..., None])[..., 0] * distance[:, None]
+    return rotation, anchor, focal, aspect
+
+
+def _bone_length(joints: Float[Tensor, "B 24 3"]) -> Float[Tensor, "B"]:
+    """Length of spine, arms and legs together: what a distant camera sees as size."""
+    chains = ("pelvis spine3 neck head", "left_hip left_knee left_ankle",
+              "right_hip right_knee right_ankle", "left_shoulder left_elbow left_wrist",
+              "right_shoulder right_elbow right_wrist")  # fmt: skip
+    total = joints.new_zeros(len(joints))
+    for chain in chains:
+        index = [SMPL_JOINTS.index(name) for name in chain.split()]
+        total = total + (joints[:, index[1:]] - joints[:, index[:-1]]).norm(dim=-1).sum(-1)
+    return total
+
+
+def uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> Tensor:
+    return low + (high - low) * torch.rand(shape, generator=generator)
