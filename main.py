@@ -1,0 +1,271 @@
+#!/usr/bin/env python3
+"""Starts Dyad: sets up .venv on first use, then runs the command line.
+
+    python3 main.py                open the window (without a display: run the bundled sample)
+    python3 main.py test           run the tests
+    python3 main.py doctor         say what was found and what is missing
+    python3 main.py --help         every command
+
+Only the standard library is used here, in words that an old Python can read, until the
+environment exists. A set-up that was interrupted is taken up where it stopped.
+"""
+
+import hashlib
+import importlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+ENVIRONMENT = ROOT / ".venv"
+LOCKS = {"run": ROOT / "requirements.lock", "test": ROOT / "requirements-test.lock"}
+OLDEST = (3, 11)
+DOWNLOADS = """\
+Downloading what Dyad is made of, once. The large parts (Linux, x86-64):
+  torch 530 MB, and CUDA libraries that it brings along 2200 MB
+  (a build of torch without CUDA, where pip is configured to find one, is 190 MB in all)
+  warp 150 MB, PySide6 80 MB, OpenCV 60 MB, PyAV 36 MB, SciPy 35 MB, onnxruntime 24 MB
+  everything else 60 MB"""
+
+# Shared library or program -> Debian and Ubuntu package.
+WINDOW_LIBRARIES = {
+    "libglib-2.0.so.0": "libglib2.0-0",
+    "libGL.so.1": "libgl1",
+    "libEGL.so.1": "libegl1",
+    "libxkbcommon.so.0": "libxkbcommon0",
+    "libfontconfig.so.1": "libfontconfig1",
+    "libdbus-1.so.3": "libdbus-1-3",
+    "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
+    "libxcb-cursor.so.0": "libxcb-cursor0",
+    "libxcb-icccm.so.4": "libxcb-icccm4",
+    "libxcb-image.so.0": "libxcb-image0",
+    "libxcb-keysyms.so.1": "libxcb-keysyms1",
+    "libxcb-randr.so.0": "libxcb-randr0",
+    "libxcb-render-util.so.0": "libxcb-render-util0",
+    "libxcb-shape.so.0": "libxcb-shape0",
+}
+RENDERING_LIBRARIES = {"libOSMesa.so.8": "libosmesa6"}
+TEST_PROGRAMS = {"Xvfb": "xvfb", "xauth": "xauth"}
+
+
+class SetupError(Exception):
+    """The set-up cannot go on; the text says what to do."""
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def interpreter(environment):
+    folder, name = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
+    return environment / folder / name
+
+
+def lock_digest(purpose):
+    """Of every version that `purpose` needs: a test lock includes the run lock."""
+    digest = hashlib.sha256(LOCKS["run"].read_bytes())
+    if purpose == "test":
+        digest.update(LOCKS["test"].read_bytes())
+    return digest.hexdigest()
+
+
+def stamp(environment, purpose):
+    return environment / (".dyad-" + purpose)
+
+
+def is_ready(environment, purpose):
+    try:
+        done = stamp(environment, purpose).read_text()
+    except OSError:
+        return False
+    return done == lock_digest(purpose) and interpreter(environment).exists()
+
+
+def check_python(version):
+    if tuple(version[:2]) < OLDEST:
+        raise SetupError(
+            "Dyad needs Python {}.{} or later, and this is {}.{}. Start it with a newer one, "
+            "for instance: python3.11 main.py".format(*OLDEST, *version[:2])
+        )
+
+
+def has_ensurepip():
+    return importlib.util.find_spec("ensurepip") is not None
+
+
+def make_environment(environment):
+    """A virtual environment with pip. One that was left half made is made again."""
+    if interpreter(environment).exists():
+        probe = [str(interpreter(environment)), "-c", "import pip"]
+        if subprocess.run(probe, stderr=subprocess.DEVNULL, check=False).returncode == 0:
+            return
+    if not has_ensurepip():
+        raise SetupError(
+            "This Python cannot make virtual environments, because ensurepip is missing. "
+            "Install it and start again: apt install python3-venv"
+        )
+    import venv
+
+    say(f"Making the environment in {environment}")
+    venv.EnvBuilder(clear=True, with_pip=True, symlinks=os.name != "nt").create(str(environment))
+
+
+def install(environment, purpose):
+    """Install the locked versions; what is there already is kept."""
+    lock = LOCKS[purpose]
+    command = [str(interpreter(environment)), "-m", "pip", "install", "-r", str(lock)]
+    command += ["--no-input", "--disable-pip-version-check"]
+    if sys.stdout.isatty():
+        code = subprocess.run(command, check=False).returncode
+    else:
+        code = run_with_progress(command, purpose)
+    if code != 0:
+        raise SetupError(
+            f"pip could not install {lock.name} (its message is above). Mend that and start again: "
+            "what was downloaded is kept."
+        )
+
+
+def run_with_progress(command, purpose):
+    """Without a terminal pip shows no bars: say which part it is at, and how large parts are."""
+    locks = [LOCKS["run"], LOCKS[purpose]] if purpose == "test" else [LOCKS["run"]]
+    total = sum(lock.read_text().count("==") for lock in locks)
+    seen = 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as pip:
+        for line in pip.stdout:
+            line = line.strip()
+            size = re.search(r"\(([\d.]+) [MG]B\)", line)
+            if line.startswith(("Collecting", "Processing", "Requirement already satisfied")):
+                seen += 1
+                name = re.split(r"[\s(]", line.split(": ")[-1].replace("Collecting ", ""))[0]
+                if not line.startswith("Requirement"):
+                    say("  [{:>2} of about {}] {}".format(seen, total, name.split("/")[-1]))
+            elif size and line.startswith("Downloading") and float(size.group(1)) >= 5:
+                say("         " + line)
+            elif line.startswith(("Installing", "ERROR")):
+                say("  " + line[:100])
+    return pip.returncode
+
+
+def missing_packages(wanted, libraries, programs=shutil.which):
+    """Packages of `wanted` whose library or program is not on this machine."""
+    return sorted(
+        package
+        for probe, package in wanted.items()
+        if not (probe in libraries if ".so" in probe else programs(probe))
+    )
+
+
+def shared_libraries():
+    """Names that the dynamic linker knows; None where it cannot be asked."""
+    linker = shutil.which("ldconfig", path="/sbin:/usr/sbin:" + os.environ.get("PATH", ""))
+    if not linker:
+        return None
+    listing = subprocess.run(
+        [linker, "-p"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+    )
+    return set(re.findall(r"^\t(\S+) \(", listing.stdout.decode("utf-8", "replace"), re.M))
+
+
+def install_system_packages(packages, runner=subprocess.run):
+    """apt-get, all at once or, where one is unknown, one by one. Returns what is still missing."""
+    quiet = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+    say("Installing system libraries: " + " ".join(packages))
+    runner(["apt-get", "update", "-qq"], env=quiet, check=False)
+    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"]
+    if runner(command + packages, env=quiet, check=False).returncode == 0:
+        return []
+    return [p for p in packages if runner([*command, p], env=quiet, check=False).returncode]
+
+
+def set_up_system(environment, purpose, allowed):
+    """Install or name the system libraries that are missing. Never stops the start."""
+    libraries = shared_libraries() if sys.platform.startswith("linux") else None
+    if libraries is None:
+        return
+    wanted = dict(WINDOW_LIBRARIES, **RENDERING_LIBRARIES)
+    if purpose == "test":
+        wanted.update(TEST_PROGRAMS)
+    missing = missing_packages(wanted, libraries)
+    if not missing:
+        return
+    tried = environment / ".dyad-system"
+    if is_root() and allowed and shutil.which("apt-get"):
+        if tried.exists() and tried.read_text().split() == missing:
+            return  # it did not work before: say it once, not at every start
+        missing = install_system_packages(missing)
+        if tried.parent.exists():
+            tried.write_text(" ".join(missing))
+    if missing:
+        say(
+            "Some system libraries are missing, and what needs them will not work. To install them:"
+        )
+        say("  {}apt-get install -y {}".format("" if is_root() else "sudo ", " ".join(missing)))
+
+
+def is_root():
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def set_up(environment, purpose, system_allowed):
+    """Everything that `purpose` needs, once."""
+    if is_ready(environment, purpose):
+        return
+    check_python(sys.version_info)
+    if not has_ensurepip() and is_root() and system_allowed and shutil.which("apt-get"):
+        install_system_packages(["python3-venv"])
+        importlib.invalidate_caches()
+    make_environment(environment)
+    if not is_ready(environment, "run"):
+        say(DOWNLOADS)
+        free = shutil.disk_usage(str(environment)).free / 1e9
+        say(f"Free space here: {free:.0f} GB; the environment takes 2 GB, with CUDA 8 GB.")
+    install(environment, purpose)
+    stamp(environment, purpose).write_text(lock_digest(purpose))
+    if purpose == "test":
+        stamp(environment, "run").write_text(lock_digest("run"))
+    say("The environment is ready.")
+
+
+def in_environment():
+    return Path(sys.prefix).resolve() == ENVIRONMENT.resolve()
+
+
+def run_tests(arguments):
+    """pytest in the checkout; GUI tests run under Xvfb, or are skipped and say why."""
+    os.chdir(str(ROOT))
+    command = [sys.executable, "-m", "pytest", *arguments]
+    return subprocess.run(command, check=False).returncode
+
+
+def main(arguments):
+    system_allowed = "--no-system" not in arguments
+    arguments = [a for a in arguments if a != "--no-system"]
+    purpose = "test" if arguments[:1] == ["test"] else "run"
+    if not in_environment():
+        try:
+            set_up(ENVIRONMENT, purpose, system_allowed)
+        except SetupError as error:
+            print(error, file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            print("Stopped. The next start goes on from here.", file=sys.stderr)
+            return 130
+        set_up_system(ENVIRONMENT, purpose, system_allowed)
+        command = [str(interpreter(ENVIRONMENT)), str(ROOT / "main.py"), *arguments]
+        if os.name == "nt":
+            return subprocess.run(command, check=False).returncode
+        os.execv(command[0], command)
+    if purpose == "test":
+        return run_tests(arguments[1:])
+    from app.cli import main as run_command_line
+
+    return run_command_line(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
