@@ -1,0 +1,258 @@
+"""Who is where in one frame: people found at several scales, merged, each with its colours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from engine.perception.runtime import PoseModels, Region
+
+Image = UInt8[np.ndarray, "H W 3"]
+Points = Float[np.ndarray, "17 3"]
+
+COCO_SIGMAS = np.array(
+    [0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107,
+     0.087, 0.087, 0.089, 0.089]
+)  # fmt: skip
+"""Spread of a keypoint relative to body size, as COCO's evaluation uses it."""
+PERSON_HEIGHTS = (130.0, 170.0)
+"""Pixels that a person should be tall in MultiPose's input: it misses or doubles people outside."""
+SEARCH_SIDES = (256, 384, 544)
+"""Longer sides of the whole frame where people of unknown size are looked for."""
+MIN_SCORE = 0.2
+_KEYPOINT_SEEN = 0.2
+# Body parts as quadrilaterals or lines of COCO-17 joints: what clothes and skin look like there.
+_PARTS: tuple[tuple[int, ...], ...] = (
+    (0, 1, 2, 3, 4), (5, 6, 12, 11), (5, 7), (6, 8), (11, 13), (12, 14), (13, 15), (14, 16),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Detections:
+    """The N people found in one frame, best first."""
+
+    keypoints: Float[np.ndarray, "N 17 3"]
+    """COCO-17: x, y in pixels of the frame and confidence, of the scale that saw them best."""
+    boxes: Float[np.ndarray, "N 4"]
+    """x0, y0, x1, y1 in pixels."""
+    scores: Float[np.ndarray, "N"]
+    colors: Float[np.ndarray, "N 8 4"]
+    """Mean CIE L*a*b* of eight body parts, and how surely the part was seen."""
+    variants: tuple[Float[np.ndarray, "M 17 3"], ...]
+    """All keypoints that were merged into each detection, one per scale."""
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+NOBODY = Detections(
+    np.zeros((0, 17, 3)), np.zeros((0, 4)), np.zeros(0), np.zeros((0, len(_PARTS), 4)), ()
+)
+
+
+def search(models: PoseModels, image: Image) -> Detections:
+    """People of any size anywhere in the frame."""
+    longest = max(image.shape[:2])
+    found = [_people(models, image, side / longest) for side in SEARCH_SIDES]
+    first = merge(image, np.concatenate(found))
+    if not len(first):
+        return first
+    # People far smaller or larger than what those scales suit are looked at once more.
+    height = float(np.median(box_heights(first.boxes)))
+    wanted = PERSON_HEIGHTS[-1] / height
+    if wanted > 1.3 * max(SEARCH_SIDES) / longest and wanted < 2.0:
+        found.append(look(models, image, pad_box(union(first.boxes), 0.4), height))
+    return merge(image, np.concatenate(found))
+
+
+def look(
+    models: PoseModels, image: Image, window: Float[np.ndarray, "4"], height: float
+) -> Float[np.ndarray, "N 56"]:
+    """People of a known height in pixels inside a window of the frame, at each good scale."""
+    x0, y0, x1, y1 = clip_box(window, image.shape[1], image.shape[0]).astype(int)
+    if x1 - x0 < 8 or y1 - y0 < 8:
+        return np.zeros((0, 56))
+    view = image[y0:y1, x0:x1]
+    # However large the window, the network sees at most about 640 x 640 pixels.
+    limit = 640.0 / np.sqrt(view.shape[0] * view.shape[1])
+    people = np.concatenate(
+        [_people(models, view, min(tall / height, limit, 4.0)) for tall in PERSON_HEIGHTS]
+    )
+    people[:, 0:51:3] += x0
+    people[:, 1:51:3] += y0
+    people[:, [51, 53]] += x0
+    people[:, [52, 54]] += y0
+    return people
+
+
+def _people(models: PoseModels, image: Image, scale: float) -> Float[np.ndarray, "N 56"]:
+    people = models.multipose(image, scale)
+    return np.asarray(people[people[:, 55] > MIN_SCORE])
+
+
+def merge(image: Image, people: Float[np.ndarray, "N 56"]) -> Detections:
+    """One detection per person from what several scales saw of them."""
+    order = np.argsort(-people[:, 55], kind="stable")
+    points, scores = people[order, :51].reshape(-1, 17, 3), people[order, 55]
+    groups: list[list[int]] = []
+    for index in range(len(points)):
+        for group in groups:
+            if _same_person(points[group[0]], points[index]):
+                group.append(index)
+                break
+        else:
+            groups.append([index])
+    if not groups:
+        return NOBODY
+    best = [group[0] for group in groups]
+    # Two scales that agree are worth more than one that is sure.
+    support = np.array([np.sum(scores[group]) for group in groups])
+    ranked = np.argsort(-support, kind="stable")
+    best = [best[i] for i in ranked]
+    lab = np.asarray(cv2.cvtColor(_small(image), cv2.COLOR_RGB2LAB))
+    shrink = lab.shape[1] / image.shape[1]
+    return Detections(
+        keypoints=points[best],
+        boxes=np.stack([keypoint_box(points[i]) for i in best]),
+        scores=np.minimum(1.0, support[ranked] / 1.2),
+        colors=np.stack([part_colors(lab, points[i] * (shrink, shrink, 1.0)) for i in best]),
+        variants=tuple(points[groups[i]] for i in ranked),
+    )
+
+
+def with_drawn_box(
+    models: PoseModels, image: Image, found: Detections, box: Float[np.ndarray, "4"]
+) -> Detections:
+    """The detections, with one that fits a drawn box: the detector's own, or looked for inside."""
+    fits = [iou(box, other) for other in found.boxes]
+    if fits and max(fits) > 0.6:
+        return found
+    points = models.thunder(image, Region.of_box(box, 1.15))
+    person = np.concatenate([points.ravel(), box, [1.0]])
+    drawn = merge(image, person[None])
+    keep = [i for i in range(len(found)) if oks(found.keypoints[i], points) < 0.5]
+    return Detections(
+        keypoints=np.concatenate([drawn.keypoints, found.keypoints[keep]]),
+        boxes=np.concatenate([box[None], found.boxes[keep]]),
+        scores=np.concatenate([np.ones(1), found.scores[keep]]),
+        colors=np.concatenate([drawn.colors, found.colors[keep]]),
+        variants=(*drawn.variants, *(found.variants[i] for i in keep)),
+    )
+
+
+def _same_person(a: Points, b: Points) -> bool:
+    similarity = oks(a, b)
+    return similarity > 0.5 or (similarity > 0.3 and iou(keypoint_box(a), keypoint_box(b)) > 0.6)
+
+
+def _small(image: Image) -> Image:
+    """At most 640 pixels wide or high: enough to tell colours apart."""
+    scale = min(1.0, 640.0 / max(image.shape[:2]))
+    return np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST))
+
+
+def part_colors(lab: Image, points: Points) -> Float[np.ndarray, "8 4"]:
+    """Mean L*a*b* along each body part and its confidence; 0 where the part was not seen."""
+    colors = np.zeros((len(_PARTS), 4))
+    limits = np.array([lab.shape[1] - 1, lab.shape[0] - 1])
+    for index, part in enumerate(_PARTS):
+        corners = points[list(part)]
+        sure = float(corners[:, 2].min() if len(part) < 5 else corners[:, 2].mean())
+        if sure < _KEYPOINT_SEEN or not np.isfinite(corners).all():
+            continue
+        weights = _SAMPLES[len(part)]
+        at = np.rint(weights @ corners[:, :2]).astype(int)
+        at = at[((at >= 0) & (at <= limits)).all(axis=1)]
+        if len(at):
+            colors[index, :3] = np.median(lab[at[:, 1], at[:, 0]].astype(np.float64), axis=0)
+            colors[index, 3] = sure
+    return colors
+
+
+def _sample_weights(corners: int) -> Float[np.ndarray, "S C"]:
+    """Weights that place samples inside a body part of that many joints."""
+    along = np.linspace(0.25, 0.75, 7)
+    if corners == 2:
+        return np.stack([1 - along, along], axis=1)
+    if corners == 4:
+        u, v = (g.ravel() for g in np.meshgrid(along, along))
+        return np.stack([(1 - u) * (1 - v), u * (1 - v), u * v, (1 - u) * v], axis=1)
+    return np.eye(corners)
+
+
+_SAMPLES = {count: _sample_weights(count) for count in (2, 4, 5)}
+
+
+def color_distance(a: Float[np.ndarray, "8 4"], b: Float[np.ndarray, "8 4"]) -> float:
+    """Mean distance of the parts that both saw, in units where 1 is clearly another garment.
+
+    Lightness counts half: it changes with shadow, colour less so. 0.5 where nothing compares.
+    """
+    weight = np.minimum(a[:, 3], b[:, 3])
+    total = float(weight.sum())
+    if total < 0.3:
+        return 0.5
+    apart = np.linalg.norm((a[:, :3] - b[:, :3]) * (0.5, 1.0, 1.0), axis=1)
+    return float((weight * np.minimum(apart / 35.0, 1.5)).sum() / total)
+
+
+def oks(a: Points, b: Points) -> float:
+    """Object keypoint similarity (COCO) of two poses, over the joints that both see."""
+    seen = np.minimum(a[:, 2], b[:, 2]) > 0.1
+    if seen.sum() < 4:
+        seen = np.isfinite(a[:, 0]) & np.isfinite(b[:, 0])
+    if not seen.any():
+        return 0.0
+    box = keypoint_box(a)
+    area = max(1.0, (box[2] - box[0]) * (box[3] - box[1]) * 0.53)
+    squared = ((a[seen, :2] - b[seen, :2]) ** 2).sum(axis=1)
+    return float(np.exp(-squared / (2 * area * (2 * COCO_SIGMAS[seen]) ** 2)).mean())
+
+
+def iou(a: Float[np.ndarray, "4"], b: Float[np.ndarray, "4"]) -> float:
+    """Intersection over union of two boxes; 0 where one is NaN."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if not (width > 0 and height > 0):
+        return 0.0
+    both = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
+    return float(width * height / (both - width * height))
+
+
+def keypoint_box(points: Points, seen: float = _KEYPOINT_SEEN) -> Float[np.ndarray, "4"]:
+    """Box of the joints that are seen, with room for the head, hands and feet around them."""
+    kept = points[(points[:, 2] > seen) & np.isfinite(points[:, 0]), :2]
+    if len(kept) < 3:
+        kept = points[np.isfinite(points[:, 0]), :2]
+    if not len(kept):
+        return np.full(4, np.nan)
+    low, high = kept.min(axis=0), kept.max(axis=0)
+    return pad_box(np.concatenate([low, high]), 0.08)
+
+
+def pad_box(box: Float[np.ndarray, "4"], share: float) -> Float[np.ndarray, "4"]:
+    """The box grown on every side by a share of its longer side."""
+    margin = share * max(box[2] - box[0], box[3] - box[1])
+    return np.asarray(box + margin * np.array([-1.0, -1.0, 1.0, 1.0]))
+
+
+def clip_box(box: Float[np.ndarray, "4"], width: int, height: int) -> Float[np.ndarray, "4"]:
+    return np.clip(box, 0, [width, height, width, height])
+
+
+def union(boxes: Float[np.ndarray, "N 4"] | Sequence[np.ndarray]) -> Float[np.ndarray, "4"]:
+    """The smallest box around boxes, NaN rows left out."""
+    rows = np.asarray(boxes, np.float64).reshape(-1, 4)
+    rows = rows[np.isfinite(rows).all(axis=1)]
+    if not len(rows):
+        return np.full(4, np.nan)
+    return np.concatenate([rows[:, :2].min(axis=0), rows[:, 2:].max(axis=0)])
+
+
+def box_heights(boxes: Float[np.ndarray, "N 4"]) -> Float[np.ndarray, "N"]:
+    """How tall each person is: the longer side, as people also lie and bend."""
+    return np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])

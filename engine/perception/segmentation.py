@@ -1,0 +1,112 @@
+"""A mask per person: BlazePose's soft masks, each pixel given to the person who is nearer to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from engine.structures import RunLengthMask
+
+_LIMBS = (
+    (5, 6), (5, 11), (6, 12), (11, 12), (5, 12), (6, 11), (5, 7), (7, 9), (6, 8), (8, 10),
+    (11, 13), (13, 15), (12, 14), (14, 16), (0, 5), (0, 6), (0, 17), (15, 20), (16, 21),
+)  # fmt: skip
+"""Lines of Halpe-26 joints that lie on the body."""
+_CERTAIN = 0.5
+_SEEN = 0.15
+
+
+def cover(
+    image: UInt8[np.ndarray, "H W 3"], mask: Float[np.ndarray, "H W"]
+) -> UInt8[np.ndarray, "H W 3"]:
+    """The image with a person painted over in grey, so that a model looks at the other one."""
+    alpha = np.clip(mask, 0.0, 1.0)[..., None]
+    return np.asarray(image * (1.0 - alpha) + 128.0 * alpha).astype(np.uint8)
+
+
+def divide(
+    masks: Sequence[Float[np.ndarray, "H W"]], keypoints: Sequence[Float[np.ndarray, "26 3"]]
+) -> list[Bool[np.ndarray, "H W"]]:
+    """Binary masks that do not overlap: a pixel that two masks claim goes to the nearer skeleton."""
+    binary = [mask > _CERTAIN for mask in masks]
+    claimed = np.sum(binary, axis=0) > 1
+    if len(masks) < 2 or not claimed.any():
+        return binary
+    y0, y1, x0, x1 = _bounds(claimed)
+    patch = slice(y0, y1), slice(x0, x1)
+    distance = np.stack(
+        [
+            _limb_distance(points, (x0, y0), (x1 - x0, y1 - y0)) / np.maximum(mask[patch], 0.5)
+            for points, mask in zip(keypoints, masks, strict=True)
+        ]
+    )
+    distance[~np.stack([b[patch] for b in binary])] = np.inf
+    nearest = distance.argmin(axis=0)
+    for person, mask in enumerate(binary):
+        mask[patch] &= ~claimed[patch] | (nearest == person)
+    return binary
+
+
+def _bounds(mask: Bool[np.ndarray, "H W"]) -> tuple[int, int, int, int]:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+
+
+def _limb_distance(
+    points: Float[np.ndarray, "26 3"], origin: tuple[int, int], size: tuple[int, int]
+) -> Float[np.ndarray, "h w"]:
+    """Distance in pixels of each pixel of a patch to the person's nearest limb."""
+    margin = 2 * max(size)
+    canvas = np.full((size[1] + 2 * margin, size[0] + 2 * margin), 255, np.uint8)
+    drawn = False
+    for a, b in _LIMBS:
+        if min(points[a, 2], points[b, 2]) < _SEEN:
+            continue
+        ends = np.rint(points[[a, b], :2] - origin + margin).astype(int)
+        cv2.line(canvas, tuple(ends[0].tolist()), tuple(ends[1].tolist()), 0, 1)
+        drawn = True
+    if not drawn or canvas.min() > 0:
+        return np.full((size[1], size[0]), float(margin), np.float32)
+    distance = cv2.distanceTransform(canvas, cv2.DIST_L2, 3)
+    return np.asarray(distance[margin:-margin, margin:-margin], np.float32)
+
+
+def crop_to_person(
+    mask: Bool[np.ndarray, "H W"], box: Float[np.ndarray, "4"]
+) -> Bool[np.ndarray, "H W"]:
+    """The mask without what lies outside the person's box."""
+    x0, y0, x1, y1 = np.nan_to_num(box).astype(int)
+    kept = np.zeros_like(mask)
+    window = slice(max(0, y0), max(0, y1) + 1), slice(max(0, x0), max(0, x1) + 1)
+    kept[window] = mask[window]
+    return kept
+
+
+def encode_window(
+    mask: Bool[np.ndarray, "h w"], origin: tuple[int, int], size: tuple[int, int]
+) -> RunLengthMask:
+    """Run lengths of a frame of `size` (width, height) that is empty outside a window at `origin`.
+
+    Equal to encoding the whole frame, at the cost of the window alone.
+    """
+    width, height = size
+    h, w = mask.shape
+    padded = np.zeros((h + 2, w), np.int8)
+    padded[1:-1] = mask
+    change = np.diff(padded, axis=0)
+    starts, ends = ((np.argwhere(s == change.T) @ [height, 1]) for s in (1, -1))
+    base = origin[0] * height + origin[1]
+    starts, ends = starts + base, ends + base
+    # A run that reaches the bottom goes on at the top of the next column.
+    joined = np.isin(starts, ends)
+    ends = ends[~np.isin(ends, starts)]
+    starts = starts[~joined]
+    edges = np.column_stack([starts, ends]).ravel()
+    bounds = np.concatenate([[0], edges, [width * height]])
+    counts = np.diff(bounds)
+    if len(edges) and edges[-1] == width * height:
+        counts = counts[:-1]
+    return RunLengthMask((height, width), tuple(int(c) for c in counts))
