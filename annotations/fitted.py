@@ -125,7 +125,7 @@ def _merged_motion(
     arrays: dict[str, Any] = {}
     for name in PER_FRAME:
         values = getattr(new, name)
-        base = _blank(values, count, 1, 0) if old is None else getattr(old, name)
+        base = _blank(values, count, 1, 0.0) if old is None else getattr(old, name)
         arrays[name] = _taken_over(base, values, taken, part, 1)
     if old is not None:
         return replace(old, **arrays)

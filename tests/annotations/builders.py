@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
 
@@ -127,3 +127,16 @@ def make_fit(video: VideoInfo, *, seed: int = 0, betas: np.ndarray | None = None
         outcome=Outcome.CONVERGED,
         provenance={"engine": "test", "seed": str(seed)},
     )
+
+
+def same(a: object, b: object) -> bool:
+    """Equal bit for bit: the same types, shapes, dtypes and values, NaN where NaN."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+    if is_dataclass(a) and is_dataclass(b):
+        return all(same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b

@@ -1,0 +1,51 @@
+"""Projects in a temporary folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from annotations.store import Store
+from engine.structures import FrameRange, VideoInfo
+from tests.annotations.builders import make_fit, make_observations, make_video
+
+
+@pytest.fixture
+def video() -> VideoInfo:
+    return make_video(150)
+
+
+@pytest.fixture(scope="session")
+def empty_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an empty project, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "empty.dyad"
+    Store.create(path, author="Ann").close()
+    return path
+
+
+@pytest.fixture
+def store(tmp_path: Path, empty_project: Path) -> Iterator[Store]:
+    """An empty project."""
+    path = tmp_path / "project.dyad"
+    shutil.copyfile(empty_project, path)
+    with Store.open(path, author="Ann") as made:
+        yield made
+
+
+@pytest.fixture
+def clip_id(store: Store, video: VideoInfo) -> int:
+    """A clip that has been detected and fitted."""
+    return add_fitted(store, video)
+
+
+def add_fitted(store: Store, video: VideoInfo, *, seed: int = 0) -> int:
+    """Import, detect and fit a clip; its id."""
+    clip = store.add_clip(video).clip_id
+    assert clip is not None
+    store.set_observations(clip, make_observations(video, seed=seed), {"detector": "test"})
+    whole = FrameRange(0, video.frame_count)
+    store.apply_fit(clip, make_fit(video, seed=seed), whole, store.head(clip).id)
+    return clip

@@ -1,0 +1,373 @@
+"""What an edit makes of a clip's state."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from annotations import edits, fitted
+from annotations.errors import EditError
+from annotations.records import ClipState, ReviewMark
+from engine.structures import (
+    Constraints,
+    ContactLabel,
+    DepthOrder,
+    FrameRange,
+    KeypointEdit,
+    VideoInfo,
+)
+from tests.annotations.builders import make_fit, make_observations, make_video, same
+
+WINDOW = FrameRange(40, 60)
+WHOLE = FrameRange(0, 150)
+REGIONS = ("left hand", "upper back")
+
+
+@pytest.fixture
+def state(video: VideoInfo) -> ClipState:
+    state = ClipState(edits.default_identities(2))
+    state = edits.set_observations(state, make_observations(video), video)
+    return fitted.apply_fit(state, make_fit(video), WHOLE, video.times)
+
+
+def contact(start: int, stop: int) -> ContactLabel:
+    return ContactLabel(0, REGIONS[0], 1, REGIONS[1], FrameRange(start, stop))
+
+
+class TestSwap:
+    def test_exchanges_evidence_and_bodies_in_the_range_only(self, state):
+        after = edits.swap(state, WINDOW)
+        inside, outside = WINDOW.as_slice(), np.r_[0:40, 60:150]
+        for part, names in (
+            ("observations", ("keypoints2d", "confidence", "boxes")),
+            ("motion", ("global_orient", "body_pose", "transl", "valid", "provenance")),
+            ("diagnostics", ("reprojection_px",)),
+        ):
+            for name in names:
+                old = getattr(getattr(state, part), name)
+                new = getattr(getattr(after, part), name)
+                assert same(new[0, inside], old[1, inside])
+                assert same(new[1, inside], old[0, inside])
+                assert same(new[:, outside], old[:, outside])
+        assert after.observations.masks[0][50] is state.observations.masks[1][50]
+        assert after.observations.masks[0][39] is state.observations.masks[0][39]
+
+    def test_leaves_betas_heights_and_names_with_the_identity(self, state):
+        said = replace(state, constraints=Constraints(heights=(1.8, None)))
+        after = edits.swap(said, WINDOW)
+        assert same(after.motion.betas, said.motion.betas)
+        assert after.constraints.heights == (1.8, None)
+        assert after.identities == said.identities
+
+    def test_twice_is_the_identity(self, state):
+        said = Constraints(
+            keypoint_edits=(KeypointEdit(0, 41, 9, 1.0, 2.0), KeypointEdit(1, 90, 9, 3.0, 4.0)),
+            contacts=(contact(10, 55),),
+            depth_orders=(DepthOrder(0, 1, FrameRange(50, 100)),),
+        )
+        before = replace(state, constraints=said)
+        twice = edits.swap(edits.swap(before, WINDOW), WINDOW)
+        assert same(replace(twice, edited=()), before)
+
+    def test_ends_the_acceptance_of_what_it_changes(self, state):
+        accepted = edits.review(state, WHOLE, "accepted")
+        assert edits.swap(accepted, WINDOW).reviews == (
+            ReviewMark(FrameRange(0, 40), "accepted"),
+            ReviewMark(FrameRange(60, 150), "accepted"),
+        )
+
+    def test_needs_two_people_of_the_clip(self, state):
+        with pytest.raises(EditError, match="two people"):
+            edits.swap(state, WINDOW, (1, 1))
+        with pytest.raises(EditError, match="no such person"):
+            edits.swap(state, WINDOW, (0, 2))
+
+    def test_works_before_anything_is_fitted(self, video):
+        bare = edits.set_observations(
+            ClipState(edits.default_identities(2)), make_observations(video, masks=False), video
+        )
+        after = edits.swap(bare, WINDOW)
+        assert after.motion is None and after.edited == ()
+
+
+class TestObservations:
+    def test_new_detections_leave_what_people_said(self, state, video):
+        edit = KeypointEdit(1, 30, 9, 5.0, 6.0)
+        edited = edits.edit_keypoint(state, edit)
+        other = make_observations(video, seed=5)
+        after = edits.set_observations(edited, other, video)
+        assert after.observations is other
+        assert after.constraints.keypoint_edits == (edit,)
+        assert after.edited == (WHOLE,)
+
+    def test_must_belong_to_the_video(self, state, video):
+        shorter = make_observations(make_video(149))
+        with pytest.raises(EditError, match="do not belong to this video"):
+            edits.set_observations(state, shorter, video)
+        other_size = replace(make_observations(video), image_size=(10, 10))
+        with pytest.raises(EditError, match="image size"):
+            edits.set_observations(state, other_size, video)
+
+    def test_the_number_of_people_is_free_until_something_depends_on_it(self, state, video):
+        found = make_observations(video, masks=False)
+        alone = replace(
+            found,
+            keypoints2d=found.keypoints2d[:1],
+            confidence=found.confidence[:1],
+            boxes=found.boxes[:1],
+        )
+        fresh = edits.set_observations(ClipState(edits.default_identities(2)), alone, video)
+        assert [i.name for i in fresh.identities] == ["Person 1"]
+        with pytest.raises(EditError, match="number of people"):
+            edits.set_observations(state, alone, video)
+
+    def test_a_joint_placed_by_hand_needs_its_layout(self, state, video):
+        placed = edits.edit_keypoint(state, KeypointEdit(0, 1, 25, 1.0, 1.0))
+        found = make_observations(video)
+        coco = replace(
+            found,
+            layout="coco17",
+            keypoints2d=found.keypoints2d[:, :, :17],
+            confidence=found.confidence[:, :, :17],
+        )
+        with pytest.raises(EditError, match="halpe26"):
+            edits.set_observations(placed, coco, video)
+
+
+class TestKeypoints:
+    def test_a_joint_is_placed_once(self, state):
+        once = edits.edit_keypoint(state, KeypointEdit(0, 7, 3, 1.0, 1.0))
+        again = edits.edit_keypoint(once, KeypointEdit(0, 7, 3, 2.0, 2.0, visible=False))
+        assert again.constraints.keypoint_edits == (KeypointEdit(0, 7, 3, 2.0, 2.0, False),)
+        assert again.edited == (FrameRange(7, 8),)
+        assert edits.clear_keypoint(again, 0, 7, 3).constraints == Constraints()
+
+    def test_moving_a_joint_reopens_its_frame(self, state):
+        accepted = edits.review(state, WHOLE, "accepted")
+        after = edits.edit_keypoint(accepted, KeypointEdit(0, 149, 3, 1.0, 1.0))
+        assert after.reviews == (ReviewMark(FrameRange(0, 149), "accepted"),)
+
+    @pytest.mark.parametrize(
+        "edit",
+        [
+            KeypointEdit(2, 7, 3, 1.0, 1.0),
+            KeypointEdit(0, 7, 26, 1.0, 1.0),
+            KeypointEdit(0, 7, -1, 1.0, 1.0),
+            KeypointEdit(0, 7, 3, float("nan"), 1.0),
+        ],
+    )
+    def test_nonsense_is_refused(self, state, edit):
+        with pytest.raises(EditError):
+            edits.edit_keypoint(state, edit)
+
+
+class TestContacts:
+    def test_equal_labels_that_touch_become_one(self, state):
+        after = edits.add_contact(state, contact(0, 10), 150)
+        after = edits.add_contact(after, contact(10, 20), 150)
+        assert after.constraints.contacts == (contact(0, 20),)
+        assert after.edited == (FrameRange(0, 20),)
+
+    def test_changing_one_touches_its_old_and_new_frames(self, state):
+        after = edits.add_contact(state, contact(0, 10), 150)
+        cleared = replace(after, edited=())
+        moved = edits.change_contact(cleared, 0, contact(50, 60), 150)
+        assert moved.constraints.contacts == (contact(50, 60),)
+        assert moved.edited == (FrameRange(0, 10), FrameRange(50, 60))
+        gone = edits.remove_contact(moved, 0)
+        assert gone.constraints.contacts == ()
+
+    @pytest.mark.parametrize(
+        "label",
+        [
+            contact(10, 10),
+            contact(140, 151),
+            ContactLabel(0, "a", 0, "b", WINDOW),
+            ContactLabel(0, "", 1, "b", WINDOW),
+            ContactLabel(0, "a", 5, "b", WINDOW),
+        ],
+    )
+    def test_nonsense_is_refused(self, state, label):
+        with pytest.raises(EditError):
+            edits.add_contact(state, label, 150)
+
+    def test_there_must_be_one_to_change(self, state):
+        with pytest.raises(EditError, match="no such contact"):
+            edits.remove_contact(state, 0)
+
+
+class TestStatements:
+    def test_a_height_concerns_the_whole_clip(self, state):
+        after = edits.set_height(state, 1, 1.72, 150)
+        assert after.constraints.heights == (None, 1.72)
+        assert after.edited == (WHOLE,)
+        assert edits.set_height(after, 1, None, 150).constraints.heights == ()
+        with pytest.raises(EditError, match="metres"):
+            edits.set_height(state, 0, 172.0, 150)
+
+    def test_a_focal_length_is_positive(self, state):
+        assert edits.set_focal(state, 1200.0, 150).constraints.focal_px == 1200.0
+        for bad in (0.0, -5.0, float("nan")):
+            with pytest.raises(EditError, match="positive"):
+                edits.set_focal(state, bad, 150)
+
+    def test_the_newest_depth_order_of_two_people_counts(self, state):
+        after = edits.set_depth_order(state, DepthOrder(0, 1, FrameRange(0, 50)))
+        after = edits.set_depth_order(after, DepthOrder(1, 0, FrameRange(20, 30)))
+        assert after.constraints.depth_orders == (
+            DepthOrder(0, 1, FrameRange(0, 20)),
+            DepthOrder(1, 0, FrameRange(20, 30)),
+            DepthOrder(0, 1, FrameRange(30, 50)),
+        )
+        cleared = edits.clear_depth_order(after, (1, 0), FrameRange(10, 150))
+        assert cleared.constraints.depth_orders == (DepthOrder(0, 1, FrameRange(0, 10)),)
+
+    def test_freezing_asks_for_no_fit(self, state):
+        after = edits.set_frozen(state, FrameRange(10, 20), True)
+        after = edits.set_frozen(after, FrameRange(20, 30), True)
+        assert after.constraints.frozen == (FrameRange(10, 30),)
+        assert after.edited == ()
+        thawed = edits.set_frozen(after, FrameRange(15, 18), False)
+        assert thawed.constraints.frozen == (FrameRange(10, 15), FrameRange(18, 30))
+
+    def test_names_tell_people_apart(self, state):
+        named = edits.rename_identity(state, 0, "  Ann   B. ")
+        assert named.identities[0].name == "Ann B."
+        with pytest.raises(EditError, match="already called"):
+            edits.rename_identity(named, 1, "Ann B.")
+        for bad in ("", "   ", "a\x00b", "x" * 200):
+            with pytest.raises(EditError, match="1 to 120"):
+                edits.rename_identity(state, 0, bad)
+
+    def test_saying_the_same_again_is_no_edit(self, state):
+        said = edits.set_height(state, 0, 1.8, 150)
+        assert edits.set_height(said, 0, 1.8, 150) is said
+        assert edits.rename_identity(state, 0, "Person 1") is state
+        assert edits.set_frozen(state, WINDOW, False) is state
+
+
+class TestReview:
+    def test_a_new_verdict_replaces_older_ones_in_its_frames(self, state):
+        after = edits.review(state, WHOLE, "accepted")
+        after = edits.review(after, FrameRange(50, 60), "sent back", "left and right mixed up")
+        assert after.reviews == (
+            ReviewMark(FrameRange(0, 50), "accepted"),
+            ReviewMark(FrameRange(50, 60), "sent back", "left and right mixed up"),
+            ReviewMark(FrameRange(60, 150), "accepted"),
+        )
+        assert edits.review(after, FrameRange(50, 60), "accepted").reviews == (
+            ReviewMark(WHOLE, "accepted"),
+        )
+
+    def test_there_must_be_bodies_to_accept(self):
+        with pytest.raises(EditError, match="no bodies"):
+            edits.review(ClipState(edits.default_identities(2)), WINDOW, "accepted")
+
+    @pytest.mark.parametrize(
+        ("marks", "status"),
+        [
+            ((), "fitted"),
+            ((ReviewMark(FrameRange(0, 75), "accepted"),), "fitted"),
+            ((ReviewMark(WHOLE, "accepted"),), "accepted"),
+            ((ReviewMark(WHOLE, "unusable"),), "unusable"),
+            (
+                (
+                    ReviewMark(FrameRange(0, 75), "accepted"),
+                    ReviewMark(FrameRange(75, 150), "unusable"),
+                ),
+                "accepted",
+            ),
+            (
+                (
+                    ReviewMark(FrameRange(0, 149), "accepted"),
+                    ReviewMark(FrameRange(149, 150), "sent back"),
+                ),
+                "sent back",
+            ),
+        ],
+    )
+    def test_status_follows_from_the_marks(self, marks, status):
+        found = edits.status_of(detected=True, fitted=True, reviews=marks, frame_count=150)
+        assert found == status
+
+
+class TestFit:
+    def test_a_fit_of_everything_replaces_everything(self, state, video):
+        result = make_fit(video, seed=9)
+        after = fitted.apply_fit(replace(state, edited=(WINDOW,)), result, WHOLE, video.times)
+        assert same(after.motion, result.motion)
+        assert after.camera is result.camera and after.edited == ()
+
+    @pytest.mark.parametrize("windowed", [False, True], ids=["whole result", "window alone"])
+    def test_a_fit_of_a_range_leaves_the_rest(self, state, video, windowed):
+        whole = make_fit(video, seed=9)
+        result = window_of(whole, WINDOW) if windowed else whole
+        pending = replace(state, edited=(FrameRange(30, 50), FrameRange(100, 101)))
+        after = fitted.apply_fit(pending, result, WINDOW, video.times)
+        outside = np.r_[0:40, 60:150]
+        for name in fitted.PER_FRAME:
+            old, new = getattr(state.motion, name), getattr(after.motion, name)
+            assert same(new[:, outside], old[:, outside])
+            assert same(new[:, 40:60], getattr(whole.motion, name)[:, 40:60])
+        assert same(after.motion.betas, state.motion.betas)
+        assert same(after.camera.K, state.camera.K)
+        assert same(
+            after.diagnostics.reprojection_px[:, 40:60], whole.diagnostics.reprojection_px[:, 40:60]
+        )
+        assert after.edited == (FrameRange(30, 40), FrameRange(100, 101))
+
+    def test_accepted_and_frozen_frames_stay_exactly(self, state, video):
+        held = edits.review(state, FrameRange(0, 20), "accepted")
+        held = edits.set_frozen(held, FrameRange(100, 110), True)
+        after = fitted.apply_fit(held, make_fit(video, seed=9), WHOLE, video.times)
+        kept, taken = np.r_[0:20, 100:110], np.r_[20:100, 110:150]
+        for name in fitted.PER_FRAME:
+            old, new = getattr(state.motion, name), getattr(after.motion, name)
+            assert same(new[:, kept], old[:, kept])
+        assert same(after.motion.betas, state.motion.betas)
+        assert not np.isclose(
+            after.motion.body_pose[:, taken], state.motion.body_pose[:, taken]
+        ).all()
+
+    def test_a_first_fit_of_a_range_leaves_the_rest_missing(self, video):
+        bare = ClipState(edits.default_identities(2))
+        after = fitted.apply_fit(bare, make_fit(video), WINDOW, video.times)
+        assert after.motion.valid[:, 40:60].all()
+        assert not after.motion.valid[:, :40].any() and not after.motion.valid[:, 60:].any()
+        assert same(after.motion.time, video.times)
+        assert np.isnan(after.diagnostics.penetration_m[:40]).all()
+
+    def test_what_changes_nothing_or_makes_no_sense_is_refused(self, state, video):
+        result = make_fit(video, seed=9)
+        held = edits.review(state, WHOLE, "accepted")
+        with pytest.raises(EditError, match="accepted or frozen"):
+            fitted.apply_fit(held, result, WHOLE, video.times)
+        broken = result.motion.transl.copy()
+        broken[0, 3] = np.nan
+        with pytest.raises(EditError, match="not numbers"):
+            bad = replace(result, motion=replace(result.motion, transl=broken))
+            fitted.apply_fit(state, bad, WHOLE, video.times)
+        with pytest.raises(EditError, match="not of these frames"):
+            fitted.apply_fit(state, make_fit(make_video(33)), WHOLE, video.times)
+        with pytest.raises(EditError, match="another body"):
+            other = replace(result, motion=replace(result.motion, body="smpl"))
+            fitted.apply_fit(state, other, WHOLE, video.times)
+
+
+def window_of(result, frames: FrameRange):
+    """The result as a solver of the range alone would return it."""
+    part = frames.as_slice()
+    motion = result.motion
+    arrays = {name: getattr(motion, name)[:, part] for name in fitted.PER_FRAME}
+    return replace(
+        result,
+        motion=replace(motion, time=motion.time[part], **arrays),
+        camera=replace(result.camera, T_camera_world=result.camera.T_camera_world[part]),
+        diagnostics=replace(
+            result.diagnostics,
+            reprojection_px=result.diagnostics.reprojection_px[:, part],
+            penetration_m=result.diagnostics.penetration_m[part],
+        ),
+    )
