@@ -40,7 +40,7 @@ class Decoder(QObject):
         self._thread: threading.Thread | None = None
         self._reader: VideoReader | None = None
         self._info: VideoInfo | None = None
-        self._broken: VideoInfo | None = None
+        self._broken: tuple[str, str] | None = None
         self._cache: OrderedDict[int, np.ndarray] = OrderedDict()
         self._cached_bytes = 0
         self._last_served = 0
@@ -81,10 +81,10 @@ class Decoder(QObject):
         self._close()
 
     def _serve(self, info: VideoInfo, index: int) -> None:
-        if info is self._broken:
+        if identity(info) == self._broken:
             return
         try:
-            if info is not self._info:
+            if self._info is None or identity(info) != identity(self._info):
                 self._open(info)
             image = self._frame(index)
         except (EngineError, IndexError, OSError) as error:
@@ -113,7 +113,7 @@ class Decoder(QObject):
 
     def _give_up(self, info: VideoInfo, message: str) -> None:
         self._close()
-        self._broken = info
+        self._broken = identity(info)
         self.failed.emit(info, message)
 
     def _frame(self, index: int) -> np.ndarray:
@@ -148,3 +148,8 @@ class Decoder(QObject):
             self._frame(index)
         except Exception as error:
             self._give_up(self._info, f"The video cannot be decoded beyond this point ({error}).")
+
+
+def identity(info: VideoInfo) -> tuple[str, str]:
+    """What makes two records the same video: its path and its content."""
+    return info.path, info.sha256

@@ -7,9 +7,8 @@ view ever sees a half-old state. The GUI thread never waits.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,13 +16,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from PySide6.QtCore import QObject, Signal
 
 from annotations.records import Changes, ClipRecord, ClipState, RevisionRecord
-from engine.errors import EngineError, InputError
+from app.background import Background
+from engine.errors import InputError
 
 if TYPE_CHECKING:
     from annotations.store import ProjectInfo, Store
 
-log = logging.getLogger(__name__)
 T = TypeVar("T")
+Told = Callable[[str], None]
+"""Gets one sentence about what did not happen."""
 
 
 @dataclass(frozen=True)
@@ -53,17 +54,14 @@ class Operations(QObject):
     opened = Signal(object)
     """ProjectInfo of the project that is open now, None after `close`."""
     changed = Signal(object)
-    """Update, once per committed edit."""
+    """Update, once per committed edit and once per `show`."""
     failed = Signal(str)
     """One sentence about an edit or query that did not happen."""
-    _delivered = Signal(object)
 
     def __init__(self, parent: QObject | None = None, executor: Executor | None = None) -> None:
         super().__init__(parent)
-        self._executor = executor or ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._thread = Background("store", self, executor)
         self._store: Store | None = None
-        self._delivered.connect(self._deliver)
-        self._shut_down = False
 
     # -- projects -------------------------------------------------------------------------------
 
@@ -72,8 +70,8 @@ class Operations(QObject):
         path: Path,
         *,
         author: str = "",
-        then: Callable[[Any], None] | None = None,
-        otherwise: Callable[[str], None] | None = None,
+        then: Callable[[ProjectInfo], None] | None = None,
+        otherwise: Told | None = None,
     ) -> None:
         """Open a project file; the one that is open stays open where that fails."""
 
@@ -82,7 +80,7 @@ class Operations(QObject):
 
             return self._adopt(Store.open(path, author=author))
 
-        self._run(work, self._after_opening(then), otherwise)
+        self._thread.run(work, self._announcer(then), otherwise or self.failed.emit)
 
     def create(
         self,
@@ -90,8 +88,8 @@ class Operations(QObject):
         *,
         body: str = "open-body",
         author: str = "",
-        then: Callable[[Any], None] | None = None,
-        otherwise: Callable[[str], None] | None = None,
+        then: Callable[[ProjectInfo], None] | None = None,
+        otherwise: Told | None = None,
     ) -> None:
         """Make a new project file and open it."""
 
@@ -101,16 +99,27 @@ class Operations(QObject):
             path.parent.mkdir(parents=True, exist_ok=True)
             return self._adopt(Store.create(path, body=body, author=author))
 
-        self._run(work, self._after_opening(then), otherwise)
+        self._thread.run(work, self._announcer(then), otherwise or self.failed.emit)
+
+    def close(self) -> None:
+        """Close the project after everything asked so far."""
+        self._thread.run(self._drop_store, lambda _: self.opened.emit(None), self.failed.emit)
+
+    def shutdown(self) -> None:
+        """Finish what was asked, close the project and end the thread."""
+        self._thread.shutdown(self._drop_store)
 
     def _adopt(self, store: Store) -> ProjectInfo:
-        """In the store thread."""
-        if self._store is not None:
-            self._store.close()
+        self._drop_store()
         self._store = store
         return store.info()
 
-    def _after_opening(self, then: Callable[[Any], None] | None) -> Callable[[ProjectInfo], None]:
+    def _drop_store(self) -> None:
+        store, self._store = self._store, None
+        if store is not None:
+            store.close()
+
+    def _announcer(self, then: Callable[[Any], None] | None) -> Callable[[ProjectInfo], None]:
         def announce(info: ProjectInfo) -> None:
             self.opened.emit(info)
             if then is not None:
@@ -124,16 +133,16 @@ class Operations(QObject):
         self,
         query: Callable[[Store], T],
         then: Callable[[T], None],
-        otherwise: Callable[[str], None] | None = None,
+        otherwise: Told | None = None,
     ) -> None:
         """Run a query in the store thread and hand its answer to `then` in the GUI thread."""
-        self._run(lambda: query(self._open_store()), then, otherwise)
+        self._thread.run(lambda: query(self._required()), then, otherwise or self.failed.emit)
 
     def edit(
         self,
         mutate: Callable[[Store], Changes | None],
         then: Callable[[Update], None] | None = None,
-        otherwise: Callable[[str], None] | None = None,
+        otherwise: Told | None = None,
     ) -> None:
         """Run a mutator; when it is committed `changed` is emitted, then `then` is called.
 
@@ -141,7 +150,7 @@ class Operations(QObject):
         """
 
         def work() -> Update | None:
-            store = self._open_store()
+            store = self._required()
             changes = mutate(store)
             return None if changes is None else _update(store, changes, changes.clip_id)
 
@@ -152,95 +161,31 @@ class Operations(QObject):
             if then is not None:
                 then(update)
 
-        self._run(work, announce, otherwise)
+        self._thread.run(work, announce, otherwise or self.failed.emit)
 
     def show(self, clip_id: int | None) -> None:
-        """Read a clip (and the list of clips); arrives as a `changed` without changes."""
+        """Read a clip and the list of clips; arrives as `changed` without changes."""
+        self._thread.run(
+            lambda: _update(self._required(), None, clip_id),
+            self.changed.emit,
+            self.failed.emit,
+        )
 
-        def work() -> Update:
-            return _update(self._open_store(), None, clip_id)
-
-        self._run(work, self.changed.emit, None)
-
-    def close(self) -> None:
-        """Close the project after everything asked so far."""
-
-        def work() -> None:
-            if self._store is not None:
-                self._store.close()
-                self._store = None
-
-        self._run(work, lambda _: self.opened.emit(None), None)
-
-    def shutdown(self) -> None:
-        """Finish what was asked, close the project and end the thread."""
-        if self._shut_down:
-            return
-        self._shut_down = True
-
-        def work() -> None:
-            if self._store is not None:
-                self._store.close()
-                self._store = None
-
-        self._executor.submit(work)
-        self._executor.shutdown(wait=True)
-
-    # -- threads --------------------------------------------------------------------------------
-
-    def _open_store(self) -> Store:
+    def _required(self) -> Store:
         if self._store is None:
             raise InputError("No project is open", advice="Open a project or import a video.")
         return self._store
 
-    def _run(
-        self,
-        work: Callable[[], T],
-        then: Callable[[T], None],
-        otherwise: Callable[[str], None] | None,
-    ) -> None:
-        if self._shut_down:
-            return
-
-        def finished(future: Future[T]) -> None:
-            if not self._shut_down:
-                self._delivered.emit(lambda: self._settle(future, then, otherwise))
-
-        self._executor.submit(work).add_done_callback(finished)
-
-    def _settle(
-        self,
-        future: Future[T],
-        then: Callable[[T], None],
-        otherwise: Callable[[str], None] | None,
-    ) -> None:
-        error = future.exception()
-        if error is None:
-            then(future.result())
-            return
-        if isinstance(error, EngineError):
-            message = str(error)
-        else:
-            log.error("the store failed", exc_info=error)
-            message = f"The project could not be changed ({type(error).__name__}: {error})."
-        (otherwise or self.failed.emit)(message)
-
-    @staticmethod
-    def _deliver(settle: Callable[[], None]) -> None:
-        settle()
-
 
 def _update(store: Store, changes: Changes | None, clip_id: int | None) -> Update:
-    snapshot = None if clip_id is None else _snapshot(store, clip_id)
+    snapshot = None
+    if clip_id is not None:
+        snapshot = ClipSnapshot(
+            clip_id,
+            store.state(clip_id),
+            store.head(clip_id),
+            store.history(clip_id),
+            store.can_undo(clip_id),
+            store.can_redo(clip_id),
+        )
     return Update(changes, store.clips(), snapshot)
-
-
-def _snapshot(store: Store, clip_id: int) -> ClipSnapshot:
-    return ClipSnapshot(
-        clip_id,
-        store.state(clip_id),
-        store.head(clip_id),
-        store.history(clip_id),
-        store.can_undo(clip_id),
-        store.can_redo(clip_id),
-    )

@@ -1,0 +1,224 @@
+"""Fit: the job that runs, the candidate that waits, the camera, and what the fit says of itself."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QDoubleSpinBox, QProgressBar
+
+from annotations import ranges
+from annotations.records import Changes, ClipState
+from app.jobs import Job, Jobs
+from app.panel import ActionButton, Panel, card, label, row, section, small_button
+from app.view_state import Candidate, ViewState
+from engine.structures import FitProgress
+
+_STEPS = 1000
+_SOURCES = {"file": "from the file", "user": "stated", "assumed": "assumed"}
+
+
+class FitPanel(Panel):
+    """Progress with the remaining time and cancel; before/after; quality in numbers."""
+
+    title = "Fit"
+    focal_set = Signal(object)
+    """Pixels, or None to let the fit assume it."""
+
+    def __init__(self, view_state: ViewState, jobs: Jobs, actions: dict[str, QAction]) -> None:
+        super().__init__()
+        self._view_state = view_state
+        self._jobs = jobs
+        self.column.addWidget(section("Fit"))
+        self._status = label("")
+        self.column.addWidget(self._status)
+        self.column.addLayout(
+            row(
+                ActionButton(actions["refit"]),
+                ActionButton(actions["refit_clip"], text="Whole clip"),
+                None,
+            )
+        )
+        self._make_job_card(actions)
+        self._make_candidate_card(actions)
+        self._make_camera()
+        self.column.addWidget(section("Quality"))
+        self._quality = label("", "muted")
+        self.column.addWidget(self._quality)
+        self.column.addStretch(1)
+        for signal in (jobs.started, jobs.finished, jobs.failed, jobs.cancelled):
+            signal.connect(self._on_jobs_changed)
+        jobs.queue_changed.connect(self._on_jobs_changed)
+        jobs.progressed.connect(self._on_progressed)
+        view_state.state_changed.connect(self._on_state_changed)
+        view_state.candidate_changed.connect(self._on_candidate_changed)
+        self._on_jobs_changed()
+        self._on_candidate_changed(view_state.candidate)
+        self._on_state_changed(None)
+
+    # -- parts ----------------------------------------------------------------------------------
+
+    def _make_job_card(self, actions: dict[str, QAction]) -> None:
+        self._job_card, column = card()
+        self._job_label = label("", "heading")
+        self._stage = label("", "muted")
+        self._bar = QProgressBar()
+        self._bar.setRange(0, _STEPS)
+        self._bar.setTextVisible(False)
+        self._costs = label("", "muted")
+        self._queue = label("", "muted")
+        cancel = ActionButton(actions["cancel_job"], text="Cancel")
+        for widget in (self._job_label, self._stage, self._bar, self._costs, self._queue):
+            column.addWidget(widget)
+        column.addLayout(row(None, cancel))
+        self.column.addWidget(self._job_card)
+
+    def _make_candidate_card(self, actions: dict[str, QAction]) -> None:
+        self._candidate_card, column = card()
+        column.addWidget(label("New bodies", "heading"))
+        self._candidate_text = label("", "muted")
+        column.addWidget(self._candidate_text)
+        column.addLayout(
+            row(
+                ActionButton(actions["keep"], "primary", "Keep"),
+                ActionButton(actions["discard"], text="Discard"),
+                ActionButton(actions["show_before"], text="Before"),
+                None,
+            )
+        )
+        self.column.addWidget(self._candidate_card)
+
+    def _make_camera(self) -> None:
+        self.column.addWidget(section("Camera"))
+        self._focal = QDoubleSpinBox()
+        self._focal.setRange(0.0, 20000.0)
+        self._focal.setDecimals(0)
+        self._focal.setSuffix(" px")
+        self._focal.setSpecialValueText("unknown")
+        self._focal.setKeyboardTracking(False)
+        self._focal.setToolTip(
+            "Focal length in pixels of the video, if you know it: it sets how deep the scene is"
+        )
+        self._focal.valueChanged.connect(
+            lambda pixels: self.focal_set.emit(float(pixels) if pixels > 0 else None)
+        )
+        clear = small_button("Forget", "Let the fit assume the focal length")
+        clear.clicked.connect(lambda: self._focal.setValue(0.0))
+        self.column.addLayout(
+            row(label("Focal length", "muted", wrap=False), self._focal, clear, None)
+        )
+        self._camera = label("", "muted")
+        self.column.addWidget(self._camera)
+
+    # -- changes --------------------------------------------------------------------------------
+
+    def _on_jobs_changed(self, *_: object) -> None:
+        job = self._jobs.running
+        self._job_card.setVisible(job is not None)
+        if job is None:
+            return
+        if job.label != self._job_label.text():
+            self._job_label.setText(job.label)
+            self._stage.setText("Starting…")
+            self._costs.clear()
+            self._bar.setRange(0, 0)
+        waiting = len(self._jobs.waiting)
+        self._queue.setText(f"{waiting} more waiting" if waiting else "")
+        self._queue.setVisible(bool(waiting))
+
+    def _on_progressed(self, _: Job, progress: object) -> None:
+        self._stage.setText(progress_text(progress))
+        fraction = getattr(progress, "fraction", None)
+        if fraction is not None:
+            self._bar.setRange(0, _STEPS)
+            self._bar.setValue(round(_STEPS * fraction))
+        if isinstance(progress, FitProgress) and progress.costs:
+            largest = sorted(progress.costs.items(), key=lambda item: -item[1])[:4]
+            self._costs.setText("   ".join(f"{name} {cost:.3g}" for name, cost in largest))
+        self._costs.setVisible(bool(self._costs.text()))
+
+    def _on_candidate_changed(self, candidate: Candidate | None) -> None:
+        complete = candidate is not None and candidate.is_complete
+        self._candidate_card.setVisible(complete)
+        if candidate is None or candidate.result is None:
+            return
+        before = self._view_state.state.diagnostics if self._view_state.state else None
+        after = candidate.result.diagnostics
+        lines = [
+            f"{ranges.spoken(candidate.frames).capitalize()}, {candidate.result.outcome.value}"
+        ]
+        if before is not None:
+            lines += _compared(before, after, candidate)
+        if candidate.result.advice:
+            lines.append(candidate.result.advice)
+        self._candidate_text.setText("\n".join(lines))
+
+    def _on_state_changed(self, changes: Changes | None) -> None:
+        state = self._view_state.state
+        self._status.setText(_status(state))
+        self._focal.blockSignals(True)
+        self._focal.setValue((state.constraints.focal_px or 0.0) if state is not None else 0.0)
+        self._focal.blockSignals(False)
+        camera = state.camera if state is not None else None
+        self._camera.setVisible(camera is not None)
+        if camera is not None:
+            source = _SOURCES[camera.focal_source]
+            self._camera.setText(f"Used: {camera.K[0, 0]:.0f} px, {source}")
+        self._quality.setText(_quality(state))
+
+
+def progress_text(progress: object) -> str:
+    """Stage and remaining time of any job's progress: "Keypoints · 12 s left"."""
+    stage = str(getattr(progress, "stage", progress))
+    seconds = getattr(progress, "remaining_seconds", None)
+    return f"{stage[:1].upper()}{stage[1:]} · {spoken_time(seconds)} left" if seconds else stage
+
+
+def spoken_time(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _status(state: ClipState | None) -> str:
+    if state is None or state.observations is None:
+        return "The people in this clip have not been detected yet."
+    if state.motion is None:
+        return "Detected, not fitted yet. Shift+E fits the clip."
+    if state.edited:
+        spans = ", ".join(ranges.spoken(frames) for frames in state.edited[:3])
+        more = "…" if len(state.edited) > 3 else ""
+        return f"Edited since the last fit: {spans}{more}. E fits them again."
+    return "The bodies agree with everything that was said."
+
+
+def _quality(state: ClipState | None) -> str:
+    if state is None or state.diagnostics is None or state.motion is None:
+        return "No numbers before the first fit."
+    diagnostics = state.diagnostics
+    error = diagnostics.reprojection_px
+    depth = diagnostics.penetration_m
+    lines = []
+    if np.isfinite(error).any():
+        lines.append(
+            f"Joints: {np.nanmedian(error):.1f} px off (median), {np.nanmax(error):.0f} px at worst"
+        )
+    if np.isfinite(depth).any():
+        worst = int(np.nanargmax(depth))
+        lines.append(f"Deepest penetration: {100 * depth[worst]:.1f} cm, frame {worst}")
+    gravity = "known" if state.motion.gravity == "known" else "estimated from the people"
+    lines.append(f"Up direction: {gravity}")
+    return "\n".join([*lines, *diagnostics.notes])  # fmt: skip
+
+
+def _compared(before: object, after: object, candidate: Candidate) -> list[str]:
+    """What the re-fit changed in its frames, in numbers."""
+    where = candidate.frames.as_slice()
+    old = np.nanmean(before.reprojection_px[:, where])  # type: ignore[attr-defined]
+    new = np.nanmean(after.reprojection_px[:, where])  # type: ignore[attr-defined]
+    deep_old = 100 * np.nanmax(before.penetration_m[where])  # type: ignore[attr-defined]
+    deep_new = 100 * np.nanmax(after.penetration_m[where])  # type: ignore[attr-defined]
+    return [
+        f"Joints off: {old:.1f} → {new:.1f} px",
+        f"Penetration: {deep_old:.1f} → {deep_new:.1f} cm",
+    ]

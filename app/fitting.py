@@ -1,0 +1,356 @@
+"""Detecting and fitting: which job to run on what, and what becomes of its result.
+
+The first fit of a clip is kept at once. Any later one is a candidate: shown beside what it would
+replace until the curator keeps or discards it. An edit that touches what a running fit was given
+starts that fit anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from annotations import ranges
+from annotations.records import Changes, ClipRecord, ClipState
+from app import worker
+from app.jobs import Job, Jobs
+from app.operations import ClipSnapshot, Operations, Update
+from app.view_state import Candidate, ViewState
+from engine.structures import (
+    BodyMotion,
+    Camera,
+    FitProgress,
+    FitResult,
+    FrameRange,
+    Outcome,
+    PerceptionProgress,
+)
+
+MARGIN_SECONDS = 0.3
+"""A re-fit reaches this far beyond what was edited, so that the motion can give way smoothly."""
+NEAR_SECONDS = 1.0
+"""Edits closer than this are fitted together."""
+_INPUTS = frozenset({"observations", "constraints", "motion", "reviews"})
+
+
+@dataclass
+class FitOrder:
+    """What a fit job was asked for; travels with the job inside the window.
+
+    `base` moves along with edits that leave what the fit was given as it was.
+    """
+
+    base: ClipSnapshot
+    frames: FrameRange | None
+    """None for the whole clip."""
+
+    @property
+    def span(self) -> FrameRange:
+        observations = self.base.state.observations
+        count = observations.frame_count if observations is not None else 0
+        return self.frames or FrameRange(0, count)
+
+
+class Fitting(QObject):
+    """Owns the candidate of every clip; asks `Jobs` for work and `Operations` to keep it."""
+
+    hinted = Signal(str)
+    done = Signal(str)
+    problem = Signal(str)
+
+    def __init__(
+        self,
+        view_state: ViewState,
+        operations: Operations,
+        jobs: Jobs,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._view_state = view_state
+        self._operations = operations
+        self._jobs = jobs
+        self._shown: ClipSnapshot | None = None
+        self._waiting: dict[int, Candidate] = {}
+        self.fit_after_detection = True
+        self.body = "open-body"
+        jobs.progressed.connect(self._on_progressed)
+        jobs.finished.connect(self._on_finished)
+        jobs.failed.connect(self._on_failed)
+        jobs.cancelled.connect(self._on_cancelled)
+
+    # -- commands -------------------------------------------------------------------------------
+
+    def detect(self, clip: ClipRecord, state: ClipState | None = None) -> None:
+        """Find the two people of a clip; what is fitted follows."""
+        edits = state.constraints.keypoint_edits if state is not None else ()
+        arguments = {"video": clip.video, "request": {"keypoint_edits": edits}}
+        self._jobs.cancel_clip(clip.id)
+        self._jobs.submit(
+            Job("detect", f"Detecting people in {clip.name}", worker.perceive, arguments, clip.id)
+        )
+
+    def detect_shown(self) -> None:
+        if self._view_state.clip is not None:
+            self.detect(self._view_state.clip, self._view_state.state)
+
+    def refit(self) -> None:
+        """Fit the selection again, else what was edited since the last fit, near this frame."""
+        shown = self._fittable()
+        if shown is None:
+            return
+        if shown.state.motion is None:
+            self._submit(FitOrder(shown, None))
+            return
+        frames = self._view_state.selection or self._edited_frames(shown.state)
+        if frames is None:
+            self.hinted.emit(
+                "Nothing was edited since the last fit. Select frames with I and O, or press "
+                "Shift+E for the whole clip."
+            )
+        elif all(_protected(shown.state, frame) for frame in range(frames.start, frames.stop)):
+            self.hinted.emit(
+                "These frames are accepted or frozen, so no fit may change them. Send them back "
+                "(R) or unfreeze them (X) first."
+            )
+        else:
+            self._submit(FitOrder(shown, frames))
+
+    def fit_clip(self) -> None:
+        shown = self._fittable()
+        if shown is not None:
+            self._submit(FitOrder(shown, None))
+
+    def keep(self) -> None:
+        """Apply the candidate to the project: one undo step."""
+        candidate, clip_id = self._view_state.candidate, self._view_state.clip_id
+        if candidate is None or clip_id is None:
+            return
+        if candidate.result is None:
+            self.hinted.emit("The fit is still running; Enter keeps it when it is done.")
+            return
+        self._apply(clip_id, candidate.result, candidate.frames, candidate.base_revision)
+
+    def discard(self) -> None:
+        """Drop the candidate; a fit that still runs is cancelled."""
+        clip_id = self._view_state.clip_id
+        if clip_id is None or self._view_state.candidate is None:
+            return
+        self._jobs.cancel_clip(clip_id, "fit")
+        self._drop(clip_id)
+        self.done.emit("The new bodies were discarded; nothing changed.")
+
+    def cancel(self) -> None:
+        if self._jobs.running is not None:
+            self._jobs.cancel(self._jobs.running)
+
+    # -- the project moved on -------------------------------------------------------------------
+
+    def take(self, update: Update) -> None:
+        """A committed edit: restart a fit that it touches, drop a candidate that it outdates."""
+        snapshot = update.snapshot
+        if snapshot is None:
+            return
+        if snapshot.clip_id == self._view_state.clip_id:
+            self._shown = snapshot
+        if update.changes is None or update.changes.kind == "fit":
+            return
+        running = self._job_of(snapshot.clip_id)
+        candidate = self._candidate_of(snapshot.clip_id)
+        if not update.changes.parts & _INPUTS:
+            self._rebase(snapshot, running, candidate)
+        elif running is not None:
+            self._jobs.cancel(running)
+            self._submit(replace(running.context, base=snapshot))
+        elif candidate is not None:
+            self._drop(snapshot.clip_id)
+            self.hinted.emit("The edit made the new bodies out of date. E fits them again.")
+
+    def _rebase(
+        self, snapshot: ClipSnapshot, running: Job | None, candidate: Candidate | None
+    ) -> None:
+        """An edit that no fit depends on, such as a name: results stay good for the new head."""
+        if running is not None:
+            running.context.base = snapshot
+        if candidate is not None and candidate.is_complete:
+            moved = replace(candidate, base_revision=snapshot.head.id)
+            self._waiting[snapshot.clip_id] = moved
+            if snapshot.clip_id == self._view_state.clip_id:
+                self._view_state.candidate = moved
+
+    def show_clip(self) -> None:
+        """Another clip is shown: its candidate, if it has one, with it."""
+        self._shown = None
+        clip_id = self._view_state.clip_id
+        self._view_state.candidate = self._waiting.get(clip_id) if clip_id is not None else None
+
+    def forget(self) -> None:
+        """Another project was opened."""
+        for job in (*self._jobs.waiting, *filter(None, [self._jobs.running])):
+            self._jobs.cancel(job)
+        self._waiting.clear()
+        self._shown = None
+        self._view_state.candidate = None
+
+    # -- orders ---------------------------------------------------------------------------------
+
+    def _fittable(self) -> ClipSnapshot | None:
+        if self._shown is None or self._shown.state.observations is None:
+            if self._view_state.clip is not None:
+                self.hinted.emit("The people must be detected before they can be fitted.")
+            return None
+        if self._view_state.candidate is not None and self._view_state.candidate.is_complete:
+            self._drop(self._shown.clip_id)
+        return self._shown
+
+    def _edited_frames(self, state: ClipState) -> FrameRange | None:
+        """The edited stretch at or nearest to the current frame, with its margin."""
+        clip, here = self._view_state.clip, self._view_state.frame
+        if clip is None or not state.edited:
+            return None
+        gap = round(NEAR_SECONDS * clip.video.fps / 2)
+        wide = ranges.union(FrameRange(r.start - gap, r.stop + gap) for r in state.edited)
+        stretches = [FrameRange(r.start + gap, r.stop - gap) for r in wide]
+        nearest = min(stretches, key=lambda r: max(r.start - here, here - r.stop + 1, 0))
+        margin = round(MARGIN_SECONDS * clip.video.fps)
+        count = clip.video.frame_count
+        return FrameRange(max(0, nearest.start - margin), min(count, nearest.stop + margin))
+
+    def _submit(self, order: FitOrder) -> None:
+        self._jobs.cancel_clip(order.base.clip_id, "fit")
+        name = next(
+            (clip.name for clip in self._view_state.clips if clip.id == order.base.clip_id), "clip"
+        )
+        where = f", {ranges.spoken(order.frames)}" if order.frames is not None else ""
+        arguments = {"problem": _problem(order, self.body), "config": {}}
+        self._jobs.submit(
+            Job("fit", f"Fitting {name}{where}", worker.fit, arguments, order.base.clip_id, order)
+        )
+
+    def _job_of(self, clip_id: int) -> Job | None:
+        jobs = (*filter(None, [self._jobs.running]), *self._jobs.waiting)
+        return next((j for j in jobs if j.kind == "fit" and j.clip_id == clip_id), None)
+
+    # -- what jobs say --------------------------------------------------------------------------
+
+    def _on_progressed(self, job: Job, progress: object) -> None:
+        if job.clip_id != self._view_state.clip_id:
+            return
+        if isinstance(progress, PerceptionProgress) and progress.observations is not None:
+            self._preview_observations(progress)
+        elif isinstance(progress, FitProgress) and progress.motion is not None:
+            self._preview_motion(job.context, progress.motion, progress.camera)
+
+    def _preview_observations(self, progress: PerceptionProgress) -> None:
+        state = self._view_state.state
+        if state is not None:
+            seen = Changes("preview", self._view_state.clip_id, None, frozenset({"observations"}))
+            self._view_state.set_state(replace(state, observations=progress.observations), seen)
+
+    def _preview_motion(self, order: FitOrder, motion: BodyMotion, camera: Camera | None) -> None:
+        camera = camera or order.base.state.camera
+        if camera is not None:
+            self._view_state.candidate = Candidate(motion, camera, order.span, order.base.head.id)
+
+    def _on_finished(self, job: Job, result: Any) -> None:
+        if job.clip_id is None:
+            return
+        if job.kind == "detect":
+            self._keep_observations(job.clip_id, result)
+        elif job.kind == "fit":
+            self._keep_fit(job.clip_id, job.context, result)
+
+    def _keep_observations(self, clip_id: int, observations: Any) -> None:
+        def fit_next(update: Update) -> None:
+            self.done.emit("The two people were found.")
+            if self.fit_after_detection and update.snapshot is not None:
+                self._submit(FitOrder(update.snapshot, None))
+
+        provenance = {"source": "perception"}
+        self._operations.edit(
+            lambda store: store.set_observations(clip_id, observations, provenance), fit_next
+        )
+
+    def _keep_fit(self, clip_id: int, order: FitOrder, result: FitResult) -> None:
+        if order.base.state.motion is None and result.outcome is not Outcome.DIVERGED:
+            self._apply(clip_id, result, order.span, order.base.head.id)
+            return
+        candidate = Candidate(result.motion, result.camera, order.span, order.base.head.id, result)
+        self._waiting[clip_id] = candidate
+        if clip_id == self._view_state.clip_id:
+            self._view_state.candidate = candidate
+        if result.outcome is Outcome.DIVERGED:
+            self.problem.emit(f"The fit did not settle. {result.advice}".strip())
+        else:
+            self.done.emit("Hold B to compare with before, Enter keeps, Backspace discards.")
+
+    def _apply(self, clip_id: int, result: FitResult, frames: FrameRange, base: int) -> None:
+        def applied(update: Update) -> None:
+            self._drop(clip_id)
+            label = update.changes.label if update.changes is not None else "Fitted"
+            self.done.emit(f"{label}. Ctrl+Z undoes it.")
+
+        def refused(message: str) -> None:
+            self._drop(clip_id)
+            self.problem.emit(message)
+
+        self._operations.edit(
+            lambda store: store.apply_fit(clip_id, result, frames, base), applied, refused
+        )
+
+    def _on_failed(self, job: Job, message: str) -> None:
+        self._end_preview(job)
+        self.problem.emit(message)
+
+    def _on_cancelled(self, job: Job) -> None:
+        self._end_preview(job)
+
+    def _end_preview(self, job: Job) -> None:
+        """Show what is saved again."""
+        if job.clip_id is None or job.clip_id != self._view_state.clip_id:
+            return
+        candidate = self._view_state.candidate
+        if job.kind == "fit" and candidate is not None and not candidate.is_complete:
+            self._view_state.candidate = self._waiting.get(job.clip_id)
+        if job.kind == "detect" and self._shown is not None:
+            back = Changes("preview", job.clip_id, None, frozenset({"observations"}))
+            self._view_state.set_state(self._shown.state, back)
+
+    # -- candidates -----------------------------------------------------------------------------
+
+    def _candidate_of(self, clip_id: int) -> Candidate | None:
+        if clip_id == self._view_state.clip_id:
+            return self._view_state.candidate
+        return self._waiting.get(clip_id)
+
+    def _drop(self, clip_id: int) -> None:
+        self._waiting.pop(clip_id, None)
+        if clip_id == self._view_state.clip_id:
+            self._view_state.show_before = False
+            self._view_state.candidate = None
+
+
+def _protected(state: ClipState, frame: int) -> bool:
+    return any(frame in frames for frames in _protected_ranges(state))
+
+
+def _protected_ranges(state: ClipState) -> tuple[FrameRange, ...]:
+    """Frames that no fit may change: frozen, or accepted."""
+    accepted = [mark.frames for mark in state.reviews if mark.verdict == "accepted"]
+    return ranges.union([*state.constraints.frozen, *accepted])
+
+
+def _problem(order: FitOrder, body: str) -> dict[str, Any]:
+    """Arguments of `engine.fit.problem.FitProblem`."""
+    state = order.base.state
+    protected = _protected_ranges(state)
+    starts_anew = order.frames is None and not protected
+    return {
+        "observations": state.observations,
+        "camera": None if starts_anew else state.camera,
+        "body": state.motion.body if state.motion is not None else body,
+        "constraints": replace(state.constraints, frozen=protected),
+        "warm_start": None if starts_anew else state.motion,
+        "frames": order.frames,
+    }

@@ -1,0 +1,144 @@
+"""People: who is who, how tall they are, and how well they were seen."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QDoubleSpinBox, QLineEdit
+
+from annotations.records import Changes, ClipState, Identity
+from app.panel import ActionButton, ColorChip, Panel, card, label, row, section
+from app.theme import PERSON_COLORS
+from app.view_state import ViewState
+from engine.structures import Constraints
+
+SHORTEST, TALLEST = 0.5, 2.3
+"""Metres that the height field takes."""
+
+
+class IdentityPanel(Panel):
+    """One card per person, and the swap."""
+
+    title = "People"
+    renamed = Signal(int, str)
+    height_set = Signal(int, object)
+    """Person, and metres or None."""
+
+    def __init__(self, view_state: ViewState, actions: dict[str, QAction]) -> None:
+        super().__init__()
+        self._view_state = view_state
+        self.column.addWidget(section("People"))
+        self._people: list[_PersonCard] = []
+        self._place = self.column.count()
+        self._hint = label("The two people appear here as soon as they are detected.", "muted")
+        self.column.addWidget(self._hint)
+        self.column.addLayout(
+            row(
+                ActionButton(actions["swap"], text="Swap"),
+                ActionButton(actions["swap_frame"], text="This frame"),
+                None,
+            )
+        )
+        self._swap_help = label(
+            "Swapping exchanges who is who in the selected frames, or from here to the end. "
+            "Joints, bodies and contacts move along; shapes stay with the person.",
+            "muted",
+        )
+        self.column.addWidget(self._swap_help)
+        self.column.addStretch(1)
+        view_state.state_changed.connect(self._on_state_changed)
+        view_state.selected_person_changed.connect(self._on_selected_person_changed)
+        self._on_state_changed(None)
+
+    def _on_state_changed(self, changes: Changes | None) -> None:
+        state = self._view_state.state
+        identities = state.identities if state is not None else ()
+        if len(identities) != len(self._people):
+            self._make_cards(identities)
+        self._hint.setVisible(not identities)
+        if state is not None:
+            for person in self._people:
+                person.show_state(state)
+
+    def _make_cards(self, identities: tuple[Identity, ...]) -> None:
+        for person in self._people:
+            self.column.removeWidget(person.frame)
+            person.frame.deleteLater()
+        self._people = []
+        for identity in identities:
+            person = _PersonCard(self, identity.index)
+            self.column.insertWidget(self._place + identity.index, person.frame)
+            self._people.append(person)
+
+    def _on_selected_person_changed(self, _: object) -> None:
+        for person in self._people:
+            person.mark(self._view_state.selected_person == person.index)
+
+
+class _PersonCard:
+    """Name, height and what is known of one person."""
+
+    def __init__(self, panel: IdentityPanel, index: int) -> None:
+        self.index = index
+        self.frame, column = card()
+        self._chip = ColorChip(PERSON_COLORS[index % len(PERSON_COLORS)])
+        self._name = QLineEdit()
+        self._name.setToolTip("The name of this person in every export")
+        self._name.editingFinished.connect(
+            lambda: panel.renamed.emit(self.index, self._name.text())
+        )
+        self._selected = label("selected", "muted", wrap=False)
+        self._selected.hide()
+        column.addLayout(row(self._chip, self._name, self._selected))
+        self._height = QDoubleSpinBox()
+        self._height.setRange(SHORTEST - 0.01, TALLEST)
+        self._height.setDecimals(2)
+        self._height.setSingleStep(0.01)
+        self._height.setSuffix(" m")
+        self._height.setSpecialValueText("unknown")
+        self._height.setKeyboardTracking(False)
+        self._height.setToolTip(
+            "How tall this person is, if you know it: from one camera, height sets the distance"
+        )
+        self._height.valueChanged.connect(
+            lambda metres: panel.height_set.emit(
+                self.index, float(metres) if metres >= SHORTEST else None
+            )
+        )
+        column.addLayout(row(label("Height", "muted", wrap=False), self._height, None))
+        self._facts = label("", "muted")
+        column.addWidget(self._facts)
+
+    def mark(self, selected: bool) -> None:
+        self._selected.setVisible(selected)
+
+    def show_state(self, state: ClipState) -> None:
+        identity = state.identities[self.index]
+        self._chip.set_color(identity.color)
+        if not self._name.hasFocus():
+            self._name.setText(identity.name)
+        self._height.blockSignals(True)
+        self._height.setValue(_stated_height(state.constraints, self.index) or SHORTEST - 0.01)
+        self._height.blockSignals(False)
+        self._facts.setText(_facts(state, self.index))
+
+
+def _stated_height(constraints: Constraints, person: int) -> float | None:
+    return constraints.heights[person] if person < len(constraints.heights) else None
+
+
+def _facts(state: ClipState, person: int) -> str:
+    observations = state.observations
+    if observations is None or person >= observations.person_count:
+        return "Not detected yet"
+    seen = int(np.isfinite(observations.boxes[person]).all(axis=1).sum())
+    facts = [f"Seen in {seen} of {observations.frame_count} frames"]
+    corrected = sum(edit.person == person for edit in state.constraints.keypoint_edits)
+    if corrected:
+        facts.append(f"{corrected} joint{'s' if corrected > 1 else ''} corrected by hand")
+    if state.diagnostics is not None and person < len(state.diagnostics.reprojection_px):
+        error = state.diagnostics.reprojection_px[person]
+        if np.isfinite(error).any():
+            facts.append(f"Body {np.nanmedian(error):.1f} px from the joints (median)")
+    return "\n".join(facts)

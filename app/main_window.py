@@ -1,0 +1,406 @@
+"""The main window: puts the views, the panels and the actions together.
+
+It holds no knowledge of its own. What is looked at lives in `ViewState`, what was said lives in
+the store behind `Operations`, long work runs behind `Jobs`; the controllers (`Editing`, `Fitting`,
+`Playback`, `Projects`) turn gestures into calls of those, and the views follow `ViewState`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PySide6.QtCore import Qt, QUrl
+from PySide6.QtGui import QCloseEvent, QDesktopServices, QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import (
+    QDockWidget,
+    QInputDialog,
+    QMainWindow,
+    QSplitter,
+    QStackedWidget,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app import actions, menus
+from app.clip_browser import ClipBrowser
+from app.contact_panel import ContactPanel
+from app.decoder import Decoder, identity
+from app.editing import Editing
+from app.empty_state import EmptyState
+from app.fit_panel import FitPanel
+from app.fitting import Fitting
+from app.frame_view import FrameView
+from app.help import HelpDialog
+from app.history_panel import HistoryPanel
+from app.identity_panel import IdentityPanel
+from app.jobs import Jobs
+from app.mesh_view import MeshView
+from app.notifications import Notifications
+from app.operations import ClipSnapshot, Operations, Update
+from app.palette import CommandPalette
+from app.playback import Playback
+from app.preferences import Preferences, PreferencesDialog
+from app.projects import Projects
+from app.review_panel import ReviewPanel
+from app.status import StatusLine
+from app.theme import theme
+from app.timeline import Timeline
+from app.view_state import Tool, ViewState
+from engine.structures import VideoInfo
+
+STATE_VERSION = 1
+"""Raised when the docks change, so that an old arrangement is not forced on new ones."""
+
+
+class MainWindow(QMainWindow):
+    """One window, one project."""
+
+    def __init__(
+        self,
+        preferences: Preferences | None = None,
+        operations: Operations | None = None,
+        jobs: Jobs | None = None,
+        log_file: Path | None = None,
+    ) -> None:
+        super().__init__()
+        self.preferences = preferences or Preferences()
+        self.log_file = log_file
+        self.view_state = ViewState(self)
+        self.operations = operations or Operations(self)
+        self.jobs = jobs or Jobs(self)
+        self.decoder = Decoder(self)
+        self.playback = Playback(self.view_state, self)
+        self.editing = Editing(self.view_state, self.operations, self)
+        self.fitting = Fitting(self.view_state, self.operations, self.jobs, self)
+        self.projects = Projects(self.view_state, self.operations, self.preferences, self)
+        self._snapshot: ClipSnapshot | None = None
+        self._make_views()
+        scopes: dict[actions.Scope, QWidget] = {
+            "frame view": self.frame_view,
+            "3D view": self.mesh_view,
+        }
+        self.actions_by_id = actions.build(self, scopes)
+        self.key_filter = actions.KeyFilter(self, self.actions_by_id)
+        self._make_panels()
+        self._arrange()
+        menus.fill_menu_bar(self, self.actions_by_id)
+        menus.fill_tool_bar(self, self.actions_by_id)
+        self._connect()
+        self._apply_preferences()
+        self._refresh_actions()
+        self._refresh_title()
+        self._restore()
+        self.setAcceptDrops(True)
+
+    # -- construction ---------------------------------------------------------------------------
+
+    def _make_views(self) -> None:
+        self.frame_view = FrameView(self.view_state)
+        self.mesh_view = MeshView(self.view_state)
+        self.timeline = Timeline(self.view_state)
+        self.clip_browser = ClipBrowser(self.view_state)
+        self.notifications = Notifications()
+        self.status = StatusLine(self.view_state, self.jobs)
+
+    def _make_panels(self) -> None:
+        self.people = IdentityPanel(self.view_state, self.actions_by_id)
+        self.contacts = ContactPanel(self.view_state, self.actions_by_id)
+        self.fit = FitPanel(self.view_state, self.jobs, self.actions_by_id)
+        self.review = ReviewPanel(self.view_state, self.actions_by_id)
+        self.history = HistoryPanel(self.actions_by_id)
+
+    def _arrange(self) -> None:
+        views = QSplitter(Qt.Orientation.Horizontal)
+        views.addWidget(self.frame_view)
+        views.addWidget(self.mesh_view)
+        views.setSizes([600, 500])
+        views.setChildrenCollapsible(False)
+        desk = QSplitter(Qt.Orientation.Vertical)
+        desk.addWidget(views)
+        desk.addWidget(self.timeline)
+        desk.setStretchFactor(0, 1)
+        desk.setStretchFactor(1, 0)
+        desk.setChildrenCollapsible(False)
+        self.splitters = {"views": views, "desk": desk}
+        self.pages = QStackedWidget()
+        self.empty_state = EmptyState(self.actions_by_id, self.preferences)
+        self.pages.addWidget(self.empty_state)
+        self.pages.addWidget(desk)
+        centre = QWidget()
+        column = QVBoxLayout(centre)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.notifications)
+        column.addWidget(self.pages, 1)
+        self.setCentralWidget(centre)
+        self.setStatusBar(self.status)
+        self.setTabPosition(Qt.DockWidgetArea.RightDockWidgetArea, QTabWidget.TabPosition.North)
+        self._arrange_docks()
+
+    def _arrange_docks(self) -> None:
+        left, right = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
+        self.docks = {
+            title: self._dock(title, widget)
+            for title, widget in {
+                "Clips": self.clip_browser,
+                "People": self.people,
+                "Contacts": self.contacts,
+                "Fit": self.fit,
+                "Review": self.review,
+                "History": self.history,
+            }.items()
+        }
+        self.setCorner(Qt.Corner.BottomLeftCorner, left)
+        self.setCorner(Qt.Corner.BottomRightCorner, right)
+        self.addDockWidget(left, self.docks["Clips"])
+        self.addDockWidget(right, self.docks["People"])
+        self.addDockWidget(right, self.docks["Review"])
+        for first, others in {"People": ("Contacts", "Fit"), "Review": ("History",)}.items():
+            for other in others:
+                self.tabifyDockWidget(self.docks[first], self.docks[other])
+            self.docks[first].raise_()
+        self.resizeDocks([self.docks["Clips"], self.docks["People"]], [200, 310],
+                         Qt.Orientation.Horizontal)  # fmt: skip
+
+    def _dock(self, title: str, widget: QWidget) -> QDockWidget:
+        dock = QDockWidget(title, self)
+        dock.setObjectName(title)
+        dock.setWidget(widget)
+        return dock
+
+    def _connect(self) -> None:
+        operations, view_state = self.operations, self.view_state
+        operations.changed.connect(self._on_changed)
+        operations.failed.connect(self.notifications.error)
+        view_state.clip_id_changed.connect(self._on_clip_id_changed)
+        view_state.frame_changed.connect(lambda _: self._request_frame())
+        view_state.candidate_changed.connect(lambda _: self._refresh_actions())
+        self.decoder.decoded.connect(self._on_decoded)
+        self.decoder.failed.connect(lambda _, message: self.notifications.error(message))
+        self.projects.project_opened.connect(self._on_project_opened)
+        self.projects.clip_added.connect(self.fitting.detect)
+        self.projects.exported.connect(self._on_exported)
+        for speaker in (self.editing, self.fitting, self.projects, self.review):
+            if hasattr(speaker, "hinted"):
+                speaker.hinted.connect(self.status.hint)
+            if hasattr(speaker, "done"):
+                speaker.done.connect(self.status.hint)
+            if hasattr(speaker, "problem"):
+                speaker.problem.connect(self.notifications.error)
+        self._connect_gestures()
+
+    def _connect_gestures(self) -> None:
+        """Intents of the views, and who carries them out."""
+        self.frame_view.keypoint_dragged.connect(self.editing.move_keypoint)
+        self.frame_view.keypoint_hidden.connect(self.editing.hide_keypoint)
+        self.frame_view.body_clicked.connect(self._on_body_clicked)
+        self.mesh_view.region_clicked.connect(self.editing.pick_region)
+        self.timeline.selection_made.connect(self._on_selection_made)
+        self.timeline.contact_interval_changed.connect(self.editing.move_contact)
+        self.people.renamed.connect(self.editing.rename)
+        self.people.height_set.connect(self.editing.set_height)
+        self.contacts.changed.connect(self.editing.change_contact)
+        self.contacts.removed.connect(self.editing.remove_contact)
+        self.fit.focal_set.connect(self.editing.set_focal)
+        self.review.sent_back.connect(lambda why: self.editing.review("sent back", why))
+        self.history.revision_chosen.connect(self.editing.go_to_revision)
+        self.empty_state.project_chosen.connect(self.projects.open)
+
+    # -- what changed ---------------------------------------------------------------------------
+
+    def _on_changed(self, update: Update) -> None:
+        view_state = self.view_state
+        view_state.clips = update.clips
+        snapshot = update.snapshot
+        if view_state.clip_id is None and update.clips:
+            view_state.clip_id = update.clips[0].id
+        if snapshot is not None and snapshot.clip_id == view_state.clip_id:
+            self._snapshot = snapshot
+            view_state.set_state(snapshot.state, update.changes)
+            self.history.take(snapshot)
+        self.fitting.take(update)
+        self.pages.setCurrentIndex(1 if update.clips else 0)
+        self._refresh_actions()
+        self._refresh_title()
+
+    def _on_project_opened(self, info: Any) -> None:
+        self.fitting.forget()
+        self._snapshot = None
+        self.history.take(None)
+        self.view_state.clips = ()
+        self.view_state.clip_id = None
+        if info is not None:
+            self.fitting.body = info.body
+            self.operations.show(None)
+        self.empty_state.refresh(has_project=info is not None)
+        self.pages.setCurrentIndex(0)
+        self._refresh_actions()
+        self._refresh_title()
+
+    def _on_clip_id_changed(self, clip_id: int | None) -> None:
+        self._snapshot = None
+        self.fitting.show_clip()
+        self.history.take(None)
+        self.status.clear_hint()
+        if clip_id is not None:
+            self.operations.show(clip_id)
+            self._request_frame()
+        self._refresh_actions()
+        self._refresh_title()
+
+    def _request_frame(self) -> None:
+        clip = self.view_state.clip
+        if clip is not None:
+            self.decoder.request(clip.video, self.view_state.frame)
+
+    def _on_decoded(self, video: VideoInfo, index: int, image: np.ndarray) -> None:
+        clip = self.view_state.clip
+        if clip is not None and identity(clip.video) == identity(video):
+            self.frame_view.set_frame_image(index, image)
+
+    def _on_body_clicked(self, person: int, *_: object) -> None:
+        if self.view_state.tool == "depth":
+            self.editing.put_in_front(person)
+        else:
+            self.select_person(person)
+
+    def _on_selection_made(self, frames: Any) -> None:
+        self.view_state.selection = frames
+
+    def _on_exported(self, sentence: str, folder: Path) -> None:
+        url = QUrl.fromLocalFile(str(folder))
+        self.notifications.success(sentence, ("Open folder", lambda: QDesktopServices.openUrl(url)))
+
+    # -- commands of the window itself ----------------------------------------------------------
+
+    def escape(self) -> None:
+        """Leave what is nearest: the reason field, a picked region, the tool, the selection."""
+        view_state = self.view_state
+        if self.review.escape():
+            self.setFocus()
+        elif view_state.picked_region is not None:
+            view_state.picked_region = None
+        elif view_state.tool != "select":
+            view_state.tool = "select"
+        elif view_state.selected_contact is not None:
+            view_state.selected_contact = None
+        elif view_state.selection is not None:
+            view_state.selection = None
+        else:
+            view_state.selected_person = None
+        self.status.clear_hint()
+
+    def set_tool(self, tool: Tool) -> None:
+        self.view_state.picked_region = None
+        if tool == "contact" and self.view_state.motion_shown() is None:
+            self.status.hint("Contacts are marked on the bodies: Shift+E fits them first.")
+            return
+        self.view_state.tool = tool
+
+    def select_person(self, person: int) -> None:
+        """Select a person; again to deselect."""
+        same = self.view_state.selected_person == person
+        self.view_state.selected_person = None if same else person
+
+    def show_before(self, before: bool) -> None:
+        self.view_state.show_before = before
+
+    def set_overlays(self, visible: bool) -> None:
+        self.view_state.overlays_visible = visible
+
+    def send_back(self) -> None:
+        self.docks["Review"].show()
+        self.docks["Review"].raise_()
+        self.review.ask_reason()
+
+    def accept_and_go_on(self) -> None:
+        self.editing.review("accepted", then=lambda: self.projects.next_clip(waiting_only=True))
+
+    def ask_for_frame(self) -> None:
+        last = self.view_state.frame_count - 1
+        frame, ok = QInputDialog.getInt(
+            self, "Go to frame", f"Frame (0 to {last})", self.view_state.frame, 0, last
+        )
+        if ok:
+            self.view_state.playing = False
+            self.view_state.frame = frame
+        self.frame_view.setFocus()
+
+    def show_palette(self) -> None:
+        CommandPalette(self, self.actions_by_id).exec()
+
+    def show_help(self) -> None:
+        HelpDialog(self).exec()
+
+    def show_preferences(self) -> None:
+        if PreferencesDialog(self.preferences, self).exec():
+            self._apply_preferences()
+
+    def show_log(self) -> None:
+        if self.log_file is not None and self.log_file.exists():
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.log_file)))
+        else:
+            self.status.hint("Nothing has been logged.")
+
+    def _apply_preferences(self) -> None:
+        theme().scheme = self.preferences.scheme
+        self.playback.loop = self.preferences.loop
+        self.fitting.fit_after_detection = self.preferences.fit_after_detection
+
+    # -- the window itself ----------------------------------------------------------------------
+
+    def _refresh_actions(self) -> None:
+        snapshot = self._snapshot
+        undo = snapshot.undo_label if snapshot is not None else None
+        redo = snapshot.redo_label if snapshot is not None else None
+        candidate = self.view_state.candidate
+        have = {
+            "nothing": True,
+            "project": self.projects.path is not None,
+            "clip": self.view_state.clip_id is not None,
+            "candidate": candidate is not None,
+            "undo": undo is not None,
+            "redo": redo is not None,
+        }
+        for spec in actions.ACTIONS:
+            self.actions_by_id[spec.id].setEnabled(have[spec.needs])
+        menus.name_step(self.actions_by_id["undo"], "Undo", undo)
+        menus.name_step(self.actions_by_id["redo"], "Redo", redo)
+
+    def _refresh_title(self) -> None:
+        clip, project = self.view_state.clip, self.projects.path
+        parts = [clip.name if clip is not None else "", project.name if project else "", "Dyad"]
+        self.setWindowTitle(" — ".join(part for part in parts if part))
+        self.setWindowFilePath(str(project) if project is not None else "")
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        paths = [Path(u.toLocalFile()) for u in event.mimeData().urls() if u.isLocalFile()]
+        event.acceptProposedAction()
+        self.projects.open_dropped(paths)
+
+    def _restore(self) -> None:
+        self.resize(1440, 900)
+        self.restoreGeometry(self.preferences.state("geometry"))
+        self.restoreState(self.preferences.state("docks"), STATE_VERSION)
+        for name, splitter in self.splitters.items():
+            splitter.restoreState(self.preferences.state(name))
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Everything is saved already: end the work and the threads."""
+        self.preferences.keep_state("geometry", self.saveGeometry())
+        self.preferences.keep_state("docks", self.saveState(STATE_VERSION))
+        for name, splitter in self.splitters.items():
+            self.preferences.keep_state(name, splitter.saveState())
+        self.view_state.playing = False
+        self.jobs.shutdown()
+        self.decoder.shutdown()
+        self.projects.shutdown()
+        self.operations.shutdown()
+        super().closeEvent(event)

@@ -1,0 +1,80 @@
+"""The menu bar and the tool bar, both made from the table of actions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QMainWindow, QMenu, QSizePolicy, QToolBar, QWidget
+
+from app import actions
+
+_TOOL_BAR = (
+    ("import_video", "export"),
+    ("undo", "redo"),
+    ("first_frame", "step_back", "play", "step_forward", "last_frame", "next_suspicious"),
+    ("tool_select", "tool_contact", "tool_depth"),
+    ("swap", "freeze"),
+    ("refit", "refit_clip"),
+    ("show_before", "keep", "discard"),
+    None,
+    ("accept", "send_back", "unusable"),
+    ("hide_overlays", "palette", "help"),
+)
+"""Groups of action ids; None is a space that stretches."""
+ICON = QSize(20, 20)
+
+
+def fill_menu_bar(window: QMainWindow, made: Mapping[str, QAction]) -> None:
+    """One menu per name in the table, its rows in order."""
+    bar = window.menuBar()
+    menus: dict[str, QMenu] = {}
+    for spec in actions.ACTIONS:
+        menu = menus.get(spec.menu)
+        if menu is None:
+            menu = menus[spec.menu] = bar.addMenu(spec.menu)
+            menu.setToolTipsVisible(True)
+        if spec.starts_group:
+            menu.addSeparator()
+        menu.addAction(made[spec.id])
+    docks = menus["View"].addMenu("Panels")
+    menus["View"].aboutToShow.connect(lambda: _list_docks(window, docks))
+
+
+def _list_docks(window: QMainWindow, menu: QMenu) -> None:
+    menu.clear()
+    listed = window.createPopupMenu()
+    if listed is not None:
+        menu.addActions(listed.actions())
+
+
+def fill_tool_bar(window: QMainWindow, made: Mapping[str, QAction]) -> None:
+    bar = QToolBar("Tools")
+    bar.setObjectName("Tools")
+    bar.setMovable(False)
+    bar.setIconSize(ICON)
+    bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
+    bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+    stretched = False
+    for index, group in enumerate(_TOOL_BAR):
+        if group is None:
+            space = QWidget()
+            space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+            bar.addWidget(space)
+            stretched = True
+            continue
+        if index and not stretched:
+            bar.addSeparator()
+        stretched = False
+        for name in group:
+            bar.addAction(made[name])
+            bar.widgetForAction(made[name]).setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    window.addToolBar(bar)
+
+
+def name_step(action: QAction, verb: str, label: str | None) -> None:
+    """Undo and redo say what they would undo."""
+    spec = next(s for s in actions.ACTIONS if s.id == action.objectName())
+    action.setText(f"{verb} “{label}”" if label else verb)
+    action.setToolTip(f"{verb} “{label}” ({actions.key_text(spec)})" if label else spec.tip)

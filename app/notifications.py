@@ -1,0 +1,134 @@
+"""Messages to the user: cards above the views that never block, and the only message box.
+
+Errors stay until they are closed; the same error is shown once. What is merely said in passing
+goes to the status line instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QMessageBox,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app import icons
+from app.panel import label
+from app.theme import theme
+
+Level = Literal["info", "success", "error"]
+_ICONS: dict[Level, tuple[str, str]] = {
+    "info": ("info", "accent"),
+    "success": ("accept", "success"),
+    "error": ("warning", "danger"),
+}
+_PASSING_MILLISECONDS = 8000
+_MOST = 3
+"""Cards on screen; the oldest leaves first."""
+
+
+class Notifications(QWidget):
+    """A column of cards; takes no room while it is empty."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._column = QVBoxLayout(self)
+        space = theme().tokens.space_2
+        self._column.setContentsMargins(space, space, space, 0)
+        self._column.setSpacing(space)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self._cards: list[_Card] = []
+        self.hide()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What is on screen, oldest first."""
+        return tuple(shown.text for shown in self._cards)
+
+    def error(self, text: str, action: tuple[str, Callable[[], object]] | None = None) -> None:
+        """Stays until closed. `action` is the words and the effect of a button."""
+        self._show("error", text, action)
+
+    def success(self, text: str, action: tuple[str, Callable[[], object]] | None = None) -> None:
+        self._show("success", text, action)
+
+    def info(self, text: str, action: tuple[str, Callable[[], object]] | None = None) -> None:
+        self._show("info", text, action)
+
+    def clear(self) -> None:
+        for shown in tuple(self._cards):
+            self._remove(shown)
+
+    def _show(
+        self, level: Level, text: str, action: tuple[str, Callable[[], object]] | None
+    ) -> None:
+        if text in self.texts:
+            return
+        made = _Card(level, text, action, self._remove)
+        self._cards.append(made)
+        self._column.addWidget(made)
+        for old in self._cards[:-_MOST]:
+            self._remove(old)
+        if level != "error":
+            QTimer.singleShot(_PASSING_MILLISECONDS, made, lambda: self._remove(made))
+        self.show()
+
+    def _remove(self, shown: _Card) -> None:
+        if shown not in self._cards:
+            return
+        self._cards.remove(shown)
+        self._column.removeWidget(shown)
+        shown.hide()
+        shown.deleteLater()
+        self.setVisible(bool(self._cards))
+
+
+class _Card(QFrame):
+    def __init__(
+        self,
+        level: Level,
+        text: str,
+        action: tuple[str, Callable[[], object]] | None,
+        close: Callable[[_Card], None],
+    ) -> None:
+        super().__init__()
+        self.text = text
+        self.setProperty("role", "card")
+        tokens = theme().tokens
+        line = QHBoxLayout(self)
+        line.setContentsMargins(tokens.space_3, tokens.space_2, tokens.space_2, tokens.space_2)
+        line.setSpacing(tokens.space_3)
+        sign = QLabel()
+        sign.setPixmap(icons.icon(*_ICONS[level]).pixmap(20, 20))
+        words = label(text)
+        words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        line.addWidget(sign, 0, Qt.AlignmentFlag.AlignTop)
+        line.addWidget(words, 1)
+        if action is not None:
+            button = QPushButton(action[0])
+            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            button.clicked.connect(lambda: (close(self), action[1]()))
+            line.addWidget(button)
+        dismiss = QToolButton()
+        dismiss.setIcon(icons.icon("cancel"))
+        dismiss.setToolTip("Close this message")
+        dismiss.setAutoRaise(True)
+        dismiss.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        dismiss.clicked.connect(lambda: close(self))
+        line.addWidget(dismiss, 0, Qt.AlignmentFlag.AlignTop)
+
+
+def fatal(text: str) -> None:
+    """Before there is a window to show it in: the one message box."""
+    box = QMessageBox(QMessageBox.Icon.Critical, "Dyad", text)
+    box.exec()

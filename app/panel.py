@@ -1,0 +1,169 @@
+"""What the panels on the right are made of: a scrolling column of sections, cards and buttons."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QAction, QColor, QPainter, QPaintEvent
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLayout,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.theme import theme
+
+PANEL_WIDTH = 300
+"""Preferred width in pixels; narrower panels scroll nothing sideways, they wrap."""
+
+
+class Panel(QScrollArea):
+    """A column that scrolls when it must. Subclasses fill `self.column`."""
+
+    title = ""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        content = QWidget()
+        self.column = QVBoxLayout(content)
+        tokens = theme().tokens
+        self.column.setContentsMargins(
+            tokens.space_3, tokens.space_3, tokens.space_3, tokens.space_3
+        )
+        self.column.setSpacing(tokens.space_2)
+        self.setWidget(content)
+
+    def sizeHint(self) -> QSize:
+        return QSize(PANEL_WIDTH, 320)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(240, 160)
+
+
+def label(text: str = "", role: str = "", *, wrap: bool = True) -> QLabel:
+    """Text in one of the style sheet's roles: title, heading, section, muted, warning, danger."""
+    made = QLabel(text)
+    made.setWordWrap(wrap)
+    made.setTextFormat(Qt.TextFormat.PlainText)
+    if role:
+        made.setProperty("role", role)
+    if wrap:
+        made.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+    return made
+
+
+def set_role(widget: QWidget, role: str) -> None:
+    """Change a widget's role; the style sheet looks at it again."""
+    if widget.property("role") != role:
+        widget.setProperty("role", role)
+        widget.style().unpolish(widget)
+        widget.style().polish(widget)
+
+
+def section(text: str) -> QLabel:
+    return label(text.upper(), "section", wrap=False)
+
+
+def card() -> tuple[QFrame, QVBoxLayout]:
+    """A frame around things that belong together, and its layout."""
+    frame = QFrame()
+    frame.setProperty("role", "card")
+    column = QVBoxLayout(frame)
+    tokens = theme().tokens
+    column.setContentsMargins(tokens.space_3, tokens.space_2, tokens.space_3, tokens.space_3)
+    column.setSpacing(tokens.space_2)
+    return frame, column
+
+
+def row(*items: QWidget | QLayout | None) -> QHBoxLayout:
+    """Things side by side; None is a space that stretches."""
+    line = QHBoxLayout()
+    line.setContentsMargins(0, 0, 0, 0)
+    line.setSpacing(theme().tokens.space_2)
+    for item in items:
+        if item is None:
+            line.addStretch(1)
+        elif isinstance(item, QLayout):
+            line.addLayout(item, 1)
+        else:
+            line.addWidget(item)
+    return line
+
+
+class ActionButton(QPushButton):
+    """A push button that is an action: its words, icon, tip, and whether it can be pressed.
+
+    It takes no focus, so that Space goes on playing after a click. The button of a held key works
+    while the mouse is down.
+    """
+
+    def __init__(self, action: QAction, role: str = "", text: str = "") -> None:
+        super().__init__()
+        self._action = action
+        self._text = text
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        if role:
+            self.setProperty("role", role)
+        self._follow()
+        action.changed.connect(self._follow)
+        if action.isCheckable():
+            self.pressed.connect(lambda: action.setChecked(True))
+            self.released.connect(lambda: action.setChecked(False))
+        else:
+            self.clicked.connect(action.trigger)
+
+    def _follow(self) -> None:
+        self.setText(self._text or self._action.text().split("\t")[0].rstrip("…"))
+        self.setToolTip(self._action.toolTip())
+        self.setEnabled(self._action.isEnabled())
+        if self.property("role") != "primary":
+            self.setIcon(self._action.icon())
+
+
+def small_button(text: str, tip: str) -> QToolButton:
+    made = QToolButton()
+    made.setText(text)
+    made.setToolTip(tip)
+    made.setAutoRaise(True)
+    made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return made
+
+
+class ColorChip(QWidget):
+    """A filled circle in a person's colour."""
+
+    def __init__(self, color: str, diameter: int = 12) -> None:
+        super().__init__()
+        self._color = color
+        self.setFixedSize(diameter, diameter)
+
+    def set_color(self, color: str) -> None:
+        self._color = color
+        self.update()
+
+    def paintEvent(self, _: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(self._color))
+        painter.drawEllipse(self.rect())
+
+
+def clear(layout: QLayout) -> None:
+    """Remove and delete everything in a layout."""
+    while (item := layout.takeAt(0)) is not None:
+        if (widget := item.widget()) is not None:
+            widget.hide()
+            widget.deleteLater()
+        elif (inner := item.layout()) is not None:
+            clear(inner)

@@ -1,0 +1,146 @@
+"""What the user prefers, kept between sessions, and the dialog to change it."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import cast
+
+from PySide6.QtCore import QByteArray, QSettings
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFormLayout,
+    QLineEdit,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.panel import label
+from app.theme import Scheme
+
+_SCHEMES: tuple[tuple[str, Scheme], ...] = (
+    ("Like the system", "system"),
+    ("Light", "light"),
+    ("Dark", "dark"),
+)
+_RECENT = 8
+
+
+def _user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""
+
+
+class Preferences:
+    """Typed access to the settings; a value that makes no sense counts as not set."""
+
+    def __init__(self, settings: QSettings | None = None) -> None:
+        self._settings = settings or QSettings("Dyad", "Dyad")
+
+    @property
+    def scheme(self) -> Scheme:
+        value = self._settings.value("scheme", "system")
+        return cast(Scheme, value) if value in {s for _, s in _SCHEMES} else "system"
+
+    @scheme.setter
+    def scheme(self, scheme: Scheme) -> None:
+        self._settings.setValue("scheme", scheme)
+
+    @property
+    def author(self) -> str:
+        """Who signs edits and reviews."""
+        return str(self._settings.value("author", "")) or _user_name()
+
+    @author.setter
+    def author(self, author: str) -> None:
+        self._settings.setValue("author", author.strip())
+
+    @property
+    def fit_after_detection(self) -> bool:
+        return bool(self._settings.value("fit_after_detection", True, type=bool))
+
+    @fit_after_detection.setter
+    def fit_after_detection(self, fit: bool) -> None:
+        self._settings.setValue("fit_after_detection", fit)
+
+    @property
+    def loop(self) -> bool:
+        return bool(self._settings.value("loop", True, type=bool))
+
+    @loop.setter
+    def loop(self, loop: bool) -> None:
+        self._settings.setValue("loop", loop)
+
+    @property
+    def recent(self) -> tuple[Path, ...]:
+        """Project files opened before, newest first, those that still exist."""
+        stored = self._settings.value("recent", [])
+        names = [stored] if isinstance(stored, str) else list(stored or [])
+        return tuple(path for path in map(Path, names) if path.is_file())
+
+    def remember(self, project: Path) -> None:
+        others = [path for path in self.recent if path != project]
+        self._settings.setValue("recent", [str(p) for p in [project, *others][:_RECENT]])
+
+    def state(self, name: str) -> QByteArray:
+        """Geometry of the window and the like."""
+        value = self._settings.value(f"window/{name}")
+        return value if isinstance(value, QByteArray) else QByteArray()
+
+    def keep_state(self, name: str, state: QByteArray) -> None:
+        self._settings.setValue(f"window/{name}", state)
+
+    def folder(self, purpose: str) -> str:
+        """The folder last used for a purpose, "" at first."""
+        return str(self._settings.value(f"folder/{purpose}", ""))
+
+    def keep_folder(self, purpose: str, path: Path) -> None:
+        self._settings.setValue(f"folder/{purpose}", str(path if path.is_dir() else path.parent))
+
+
+class PreferencesDialog(QDialog):
+    """Changes take effect when it is accepted."""
+
+    def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Preferences")
+        self._preferences = preferences
+        self._scheme = QComboBox()
+        for text, scheme in _SCHEMES:
+            self._scheme.addItem(text, scheme)
+        self._scheme.setCurrentIndex(self._scheme.findData(preferences.scheme))
+        self._author = QLineEdit(preferences.author)
+        self._fit = QCheckBox("Fit the bodies as soon as the people are found")
+        self._fit.setChecked(preferences.fit_after_detection)
+        self._loop = QCheckBox("Start over at the end when playing")
+        self._loop.setChecked(preferences.loop)
+        form = QFormLayout()
+        form.setSpacing(12)
+        form.addRow("Colours", self._scheme)
+        form.addRow("Your name", self._author)
+        form.addRow("", label("Signs your edits and reviews in the project.", "muted"))
+        form.addRow("After an import", self._fit)
+        form.addRow("Playing", self._loop)
+        buttons = QDialogButtonBox(
+            QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
+        )
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(20, 20, 20, 20)
+        column.setSpacing(16)
+        column.addLayout(form)
+        column.addWidget(buttons)
+        self.setMinimumWidth(440)
+
+    def accept(self) -> None:
+        self._preferences.scheme = self._scheme.currentData()
+        self._preferences.author = self._author.text()
+        self._preferences.fit_after_detection = self._fit.isChecked()
+        self._preferences.loop = self._loop.isChecked()
+        super().accept()

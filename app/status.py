@@ -1,0 +1,150 @@
+"""The status line: which mode this is, what click is expected, how to leave it; and the job."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QProgressBar, QSizePolicy, QStatusBar, QToolButton
+
+from annotations import ranges
+from app import icons
+from app.fit_panel import progress_text
+from app.jobs import Job, Jobs
+from app.panel import label
+from app.view_state import ViewState
+
+HINT_MILLISECONDS = 8000
+
+
+class StatusLine(QStatusBar):
+    """Mode on the left, a passing hint beside it, the running job and the time on the right."""
+
+    def __init__(self, view_state: ViewState, jobs: Jobs) -> None:
+        super().__init__()
+        self._view_state = view_state
+        self._jobs = jobs
+        self.setSizeGripEnabled(False)
+        self.mode = label("", wrap=False)
+        self.passing = label("", "muted", wrap=False)
+        for shown in (self.mode, self.passing):
+            shown.setContentsMargins(8, 2, 8, 2)
+        self.passing.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._job = label("", "muted", wrap=False)
+        self._bar = QProgressBar()
+        self._bar.setRange(0, 1000)
+        self._bar.setTextVisible(False)
+        self._bar.setFixedWidth(120)
+        self._cancel = QToolButton()
+        self._cancel.setIcon(icons.icon("cancel"))
+        self._cancel.setToolTip("Cancel the running job")
+        self._cancel.setAutoRaise(True)
+        self._cancel.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._cancel.clicked.connect(self._on_cancel_clicked)
+        self._clock = label("", "muted", wrap=False)
+        self._clock.setContentsMargins(8, 2, 8, 2)
+        self.addWidget(self.mode)
+        self.addWidget(self.passing, 1)
+        for widget in (self._job, self._bar, self._cancel, self._clock):
+            self.addPermanentWidget(widget)
+        self._hint_timer = QTimer(self, singleShot=True, interval=HINT_MILLISECONDS)
+        self._hint_timer.timeout.connect(self.clear_hint)
+        self._connect()
+        self._refresh_mode()
+        self._refresh_clock()
+        self._refresh_job()
+
+    def _connect(self) -> None:
+        view_state, jobs = self._view_state, self._jobs
+        for signal in (
+            view_state.tool_changed,
+            view_state.picked_region_changed,
+            view_state.candidate_changed,
+            view_state.show_before_changed,
+            view_state.selection_changed,
+            view_state.clip_id_changed,
+            view_state.state_changed,
+        ):
+            signal.connect(self._refresh_mode)
+        view_state.frame_changed.connect(self._refresh_clock)
+        view_state.clip_id_changed.connect(self._refresh_clock)
+        for signal in (jobs.started, jobs.finished, jobs.failed, jobs.cancelled):
+            signal.connect(self._refresh_job)
+        jobs.progressed.connect(self._on_progressed)
+
+    def hint(self, text: str) -> None:
+        """Say something in passing, beside the mode."""
+        self.passing.setText(text)
+        self.passing.setToolTip(text)
+        self._hint_timer.start()
+
+    def clear_hint(self) -> None:
+        self.passing.clear()
+        self.passing.setToolTip("")
+
+    def _refresh_mode(self, *_: object) -> None:
+        self.mode.setText(mode_text(self._view_state))
+
+    def _refresh_clock(self, *_: object) -> None:
+        clip = self._view_state.clip
+        if clip is None:
+            self._clock.clear()
+            return
+        frame = self._view_state.frame
+        seconds = float(clip.video.times[frame])
+        self._clock.setText(
+            f"Frame {frame} of {clip.video.frame_count - 1}  ·  "
+            f"{int(seconds // 60)}:{seconds % 60:05.2f}"
+        )
+
+    def _refresh_job(self, *_: object) -> None:
+        job = self._jobs.running
+        for widget in (self._job, self._bar, self._cancel):
+            widget.setVisible(job is not None)
+        if job is not None:
+            self._job.setText(job.label)
+            self._bar.setRange(0, 0)
+
+    def _on_progressed(self, job: Job, progress: object) -> None:
+        self._job.setText(f"{job.label} · {progress_text(progress)}")
+        fraction = getattr(progress, "fraction", None)
+        if fraction is not None:
+            self._bar.setRange(0, 1000)
+            self._bar.setValue(round(1000 * fraction))
+
+    def _on_cancel_clicked(self) -> None:
+        if self._jobs.running is not None:
+            self._jobs.cancel(self._jobs.running)
+
+
+def mode_text(view_state: ViewState) -> str:
+    """One line: the mode, the click that is expected, the way out."""
+    if view_state.clip_id is None:
+        return "No clip. Import a video with Ctrl+I, or drop one here."
+    candidate = view_state.candidate
+    if view_state.tool == "contact":
+        return _contact_text(view_state)
+    if view_state.tool == "depth":
+        return "Depth · Click the person who is nearer to the camera. Esc to cancel."
+    if view_state.show_before:
+        return "Before the re-fit · Let go of B to see the new bodies."
+    if candidate is not None and candidate.is_complete:
+        where = ranges.spoken(candidate.frames)
+        return f"New bodies, {where} · Hold B for before, Enter keeps, Backspace discards."
+    if candidate is not None:
+        return f"Fitting {ranges.spoken(candidate.frames)} · Backspace to cancel."
+    if view_state.selection is not None:
+        return f"Selected {ranges.spoken(view_state.selection)} · Esc clears."
+    return "Look · Drag a joint to correct it, right-click hides it."
+
+
+def _contact_text(view_state: ViewState) -> str:
+    picked = view_state.picked_region
+    if picked is None:
+        return "Contact · Click a region on one body. Esc to cancel."
+    state = view_state.state
+    names = [i.name for i in state.identities] if state is not None else ["person 1", "person 2"]
+    person, region = picked
+    other = names[1 - person] if len(names) == 2 and person < 2 else "the other person"
+    spoken = region.replace("_", " ")
+    return (
+        f"Contact · {names[person]}'s {spoken} touches … click a region of {other}. Esc to cancel."
+    )

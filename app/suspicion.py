@@ -1,0 +1,182 @@
+"""Frames that look wrong, and why, in words that a curator reads. NumPy only.
+
+Evidence is relative to the clip itself: a reprojection error is suspicious when it stands out from
+what this video and this pair of people usually give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from annotations import ranges
+from annotations.records import ClipState
+from engine.structures import FrameRange
+
+OUTLIER = 3.5
+"""Robust standard deviations above the clip's median from which an error stands out."""
+LEAST_REPROJECTION = 0.03
+"""Share of the person's height in the image below which no reprojection error is suspicious."""
+DEEP_PENETRATION = 0.03
+"""Metres: deeper than soft skin explains."""
+LOW_CONFIDENCE = 0.35
+JUMP = 0.35
+"""Heights of a box that its centre moves between two frames: an identity swap or a lost track."""
+MERGE_GAP = 3
+"""Frames between two findings of one kind that count as one."""
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """A stretch of frames with one thing wrong."""
+
+    frames: FrameRange
+    worst: int
+    """The frame where it is clearest."""
+    person: int | None
+    """None where it concerns both."""
+    issue: str
+    """Short name, for the list and the filter."""
+    reason: str
+    """A sentence."""
+    score: float
+    """1 at the threshold; larger is worse."""
+
+
+def suspicions(state: ClipState) -> tuple[Suspicion, ...]:
+    """Everything suspicious in a clip, in order of time."""
+    found = [*_of_observations(state), *_of_fit(state)]
+    return tuple(sorted(found, key=lambda s: (s.frames.start, -s.score)))
+
+
+def unreviewed(state: ClipState, found: tuple[Suspicion, ...]) -> tuple[Suspicion, ...]:
+    """Those whose worst frame carries no verdict yet."""
+    judged = ranges.union(mark.frames for mark in state.reviews)
+    return tuple(s for s in found if not any(s.worst in frames for frames in judged))
+
+
+def _of_observations(state: ClipState) -> list[Suspicion]:
+    observations = state.observations
+    if observations is None:
+        return []
+    found = []
+    for person, identity in enumerate(state.identities[: observations.person_count]):
+        boxes = observations.boxes[person]
+        missing = np.isnan(boxes).any(axis=1)
+        found += _spans(
+            missing,
+            missing.astype(float),
+            person,
+            "Not seen",
+            lambda s, name=identity.name: f"{name} was not found in the video.",
+        )
+        low = _low_confidence(observations.confidence[person], missing)
+        found += _spans(
+            low >= 1,
+            low,
+            person,
+            "Uncertain joints",
+            lambda s, name=identity.name: f"Many joints of {name} are uncertain.",
+        )
+        jump = _jumps(boxes)
+        found += _spans(
+            jump >= 1,
+            jump,
+            person,
+            "Jump",
+            lambda s, name=identity.name: (
+                f"{name} jumps from one frame to the next: the two may be swapped here."
+            ),
+        )
+    return found  # fmt: skip
+
+
+def _of_fit(state: ClipState) -> list[Suspicion]:
+    diagnostics = state.diagnostics
+    if diagnostics is None:
+        return []
+    found = []
+    sizes = _sizes(state)
+    for person, identity in enumerate(state.identities[: len(diagnostics.reprojection_px)]):
+        error = diagnostics.reprojection_px[person]
+        score = _outlier(error / sizes[person])
+        found += _spans(
+            score >= 1,
+            score,
+            person,
+            "Off the joints",
+            lambda s, name=identity.name, e=error: (
+                f"The body of {name} misses the joints in the video by {e[s]:.0f} pixels."
+            ),
+        )
+    depth = np.nan_to_num(diagnostics.penetration_m)
+    found += _spans(
+        depth >= DEEP_PENETRATION,
+        depth / DEEP_PENETRATION,
+        None,
+        "Penetration",
+        lambda s: f"The bodies are {100 * depth[s]:.0f} cm inside each other.",
+    )
+    return found  # fmt: skip
+
+
+def _sizes(state: ClipState) -> Float[np.ndarray, "P F"]:
+    """Height of each person in the image in pixels; the clip's median in gaps."""
+    if state.observations is None:
+        return np.full((len(state.identities), 1), 500.0)
+    height = state.observations.boxes[..., 3] - state.observations.boxes[..., 1]
+    known = height[np.isfinite(height)]
+    typical = float(np.median(known)) if known.size else 500.0
+    return np.where(np.isfinite(height), np.maximum(height, 1.0), typical)
+
+
+def _low_confidence(
+    confidence: Float[np.ndarray, "F K"], missing: Bool[np.ndarray, "F"]
+) -> Float[np.ndarray, "F"]:
+    typical = np.median(confidence[:, :17], axis=1)  # the COCO joints, of every layout the first
+    return np.where(missing, 0.0, LOW_CONFIDENCE / np.maximum(typical, 0.05))
+
+
+def _jumps(boxes: Float[np.ndarray, "F 4"]) -> Float[np.ndarray, "F"]:
+    centre = 0.5 * (boxes[:, :2] + boxes[:, 2:])
+    height = boxes[:, 3] - boxes[:, 1]
+    step = np.linalg.norm(np.diff(centre, axis=0), axis=1) / np.maximum(height[1:], 1.0)
+    return np.concatenate([[0.0], np.nan_to_num(step)]) / JUMP
+
+
+def _outlier(values: Float[np.ndarray, "F"]) -> Float[np.ndarray, "F"]:
+    """1 at the threshold: `OUTLIER` robust deviations above the median, and not tiny."""
+    known = values[np.isfinite(values)]
+    if not known.size:
+        return np.zeros_like(values)
+    median = float(np.median(known))
+    deviation = 1.4826 * float(np.median(np.abs(known - median)))
+    threshold = max(LEAST_REPROJECTION, median + OUTLIER * deviation)
+    return np.nan_to_num(values) / threshold
+
+
+def _spans(
+    where: Bool[np.ndarray, "F"],
+    score: Float[np.ndarray, "F"],
+    person: int | None,
+    issue: str,
+    say: Callable[[int], str],
+) -> list[Suspicion]:
+    found = []
+    for frames in _merged(ranges.from_mask(np.asarray(where, bool))):
+        worst = frames.start + int(np.argmax(score[frames.as_slice()]))
+        found.append(Suspicion(frames, worst, person, issue, say(worst), float(score[worst])))
+    return found
+
+
+def _merged(spans: tuple[FrameRange, ...]) -> list[FrameRange]:
+    joined: list[FrameRange] = []
+    for span in spans:
+        if joined and span.start - joined[-1].stop <= MERGE_GAP:
+            joined[-1] = FrameRange(joined[-1].start, span.stop)
+        else:
+            joined.append(span)
+    return joined
