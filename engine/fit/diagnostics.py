@@ -45,10 +45,10 @@ def diagnose(
     """Reprojection error and true penetration depth of the bodies as they are."""
     observed, weight, _ = keypoints_as_tensors(observations, constraints)
     undistorted = undistorted_pixels(observed.numpy().astype(np.float64), camera)
-    weight = (weight * torch.tensor(KEYPOINT_TRUST > 0.9)).numpy()
+    trusted = weight.numpy() * (KEYPOINT_TRUST > 0.9)
     distance = np.linalg.norm(project_keypoints(motion, camera, body) - undistorted, axis=-1)
-    total = weight.sum(-1)
-    error = (distance * weight).sum(-1) / np.maximum(total, 1e-6)
+    total = trusted.sum(-1)
+    error = (distance * trusted).sum(-1) / np.maximum(total, 1e-6)
     error = np.where((total > 0.5) & motion.valid, error, np.nan)
     return Diagnostics(error.astype(np.float64), _penetration(motion, body), notes)
 

@@ -20,10 +20,10 @@ from engine.body.smpl import BodyModel
 from engine.config import FitConfig
 from engine.fit import results, start
 from engine.fit.interaction import Surfaces
-from engine.fit.minimise import Minimiser
+from engine.fit.minimise import Minimiser, time_basis
 from engine.fit.objective import Evidence, objective
 from engine.fit.problem import FitProblem, check
-from engine.fit.state import Anchor, FitState, free_masks, people, pose, scaled, unscaled
+from engine.fit.state import Anchor, FitState, free_masks, people, pose
 from engine.structures import FitProgress, FitResult, FrameRange, Outcome
 
 SURFACE_DENSITY = "1k2"
@@ -209,15 +209,19 @@ def _minimiser(
         if not found.inside and not found.held:
             found = None
 
-    def cost(parameters: dict[str, Tensor]) -> dict[str, Tensor]:
-        posed = pose(unscaled(parameters), setting.body, setting.anchor)
+    def cost(now: FitState) -> dict[str, Tensor]:
+        posed = pose(now, setting.body, setting.anchor)
         costs = {k: v.sum() for k, v in objective(posed, setting.evidence, setting.config).items()}
         if found is not None and surfaces is not None:
             time_weight = setting.evidence.frame_weight
             costs |= surfaces.costs(posed, found, time_weight, setting.config)
         return costs
 
-    masks = free_masks(state, setting.movable, shape=setting.shape_free, scene=setting.scene_free)
+    masks = free_masks(
+        state, setting.movable, shape=setting.shape_free, scene=setting.scene_free
+    )
     if only is not None:
         masks = {k: v if k in only else torch.zeros_like(v) for k, v in masks.items()}
-    return Minimiser(scaled(state), masks, cost, setting.config.tolerance)
+    step = setting.evidence.step
+    basis = time_basis(len(setting.movable), float(step.median()) if len(step) else 1 / 30)
+    return Minimiser(state, masks, cost, basis=basis, tolerance=setting.config.tolerance)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from engine.body.smpl import BodyModel
@@ -46,12 +46,12 @@ class Hypotheses:
     """Several starts per person, stacked on the person axis."""
 
     state: FitState
-    owner: Float[Tensor, "H"]
+    owner: Int[Tensor, "H"]
     """Which person each hypothesis is about."""
     pose_target: Float[Tensor, "H F 24 3 3"]
     handicap: Float[Tensor, "H"]
     """Cost that a hypothesis starts with: how much less it is believed before looking."""
-    first: Tensor
+    first: Int[Tensor, "P"]
     """One hypothesis per person, to show meanwhile."""
 
     @property

@@ -20,7 +20,7 @@ from engine.geometry.rotations import sixd_to_matrix
 
 @dataclass(frozen=True)
 class FitState:
-    """Free parameters, each divided by its `SCALE` so that a unit step is equally bold in all."""
+    """What the solver may move."""
 
     betas: Float[Tensor, "P B"]
     rotation: Float[Tensor, "P F 24 6"]
@@ -33,13 +33,14 @@ class FitState:
     """Height of the anchor frame's origin above the floor, metres."""
 
 
-SCALE = FitState(
-    betas=torch.tensor(0.5),
-    rotation=torch.tensor(0.1),
-    placement=torch.tensor([0.02, 0.02, 0.04]),
-    up=torch.tensor(0.05),
-    floor=torch.tensor(0.05),
-)
+SCALE: dict[str, Tensor] = {
+    "betas": torch.tensor(0.5),
+    "rotation": torch.tensor(0.1),
+    "placement": torch.tensor([0.02, 0.02, 0.04]),
+    "up": torch.tensor(0.05),
+    "floor": torch.tensor(0.05),
+}
+"""An optimiser's unit step in each parameter, so that it is equally bold in all."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +94,12 @@ class Anchor:
 def scaled(state: FitState) -> dict[str, Tensor]:
     """The state as the leaf tensors that an optimiser moves (values divided by SCALE)."""
     return {
-        f.name: (getattr(state, f.name) / getattr(SCALE, f.name)).detach().clone()
-        for f in fields(FitState)
+        f.name: (getattr(state, f.name) / SCALE[f.name]).detach().clone() for f in fields(FitState)
     }
 
 
 def unscaled(parameters: dict[str, Tensor]) -> FitState:
-    return FitState(**{name: value * getattr(SCALE, name) for name, value in parameters.items()})
+    return FitState(**{name: value * SCALE[name] for name, value in parameters.items()})
 
 
 def pose(state: FitState, body: BodyModel, anchor: Anchor) -> Posed:
