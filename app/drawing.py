@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from annotations import edits
 from engine.body.joints import BONES
 from engine.structures import Layout
 
-PERSON_COLORS = ((76, 155, 232), (240, 138, 75), (120, 190, 110), (190, 130, 210))
-"""RGB of person 1, 2, ... where a project does not say otherwise."""
 PAPER = (247, 247, 245)
 INK = (60, 62, 66)
 GRID = (224, 224, 220)
@@ -23,6 +22,16 @@ CONFIDENT = 0.3
 
 Picture = UInt8[np.ndarray, "H W 3"]
 Color = tuple[int, int, int]
+
+
+def rgb(hexadecimal: str) -> Color:
+    """#rrggbb as three numbers in 0..255."""
+    red, green, blue = bytes.fromhex(hexadecimal.removeprefix("#"))
+    return red, green, blue
+
+
+PERSON_COLORS = tuple(rgb(color) for color in edits.PERSON_COLORS)
+"""Of person 1, 2, ... where a project does not say otherwise."""
 
 
 @lru_cache(maxsize=8)

@@ -21,6 +21,7 @@ from engine.npz import NpzArchive
 from engine.structures import (
     BodyMotion,
     Camera,
+    Diagnostics,
     FocalSource,
     Layout,
     Observations,
@@ -64,6 +65,8 @@ class FitFile:
     layout: Layout
     camera: Camera
     outcome: Outcome
+    diagnostics: Diagnostics
+    """Errors per person and frame; its notes are not kept in the file."""
 
 
 def read_observations(path: Path | str) -> ObservationsFile:
@@ -153,6 +156,8 @@ def write_fit(path: Path | str, content: FitFile) -> None:
             "image_size": np.array(camera.image_size),
             "T_camera_world": camera.T_camera_world,
             "focal_source": np.array(camera.focal_source),
+            "reprojection_px": content.diagnostics.reprojection_px,
+            "penetration_m": content.diagnostics.penetration_m,
         },
     )
 
@@ -195,13 +200,17 @@ def read_fit(path: Path | str) -> FitFile:
             layout=layout,
             camera=camera,
             outcome=Outcome(checks.choice("outcome", tuple(o.value for o in Outcome))),
+            diagnostics=Diagnostics(
+                reprojection_px=checks.floats("reprojection_px", (people, frames), nan=True),
+                penetration_m=checks.floats("penetration_m", (frames,), nan=True),
+            ),
         )
 
 
 _FIT_NAMES = (
     "betas", "global_orient", "body_pose", "transl", "joints", "keypoints2d_reprojected", "body",
     "frame", "outcome", "layout", "valid", "times", "gravity", "K", "image_size",
-    "T_camera_world", "focal_source",
+    "T_camera_world", "focal_source", "reprojection_px", "penetration_m",
 )  # fmt: skip
 
 

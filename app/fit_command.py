@@ -1,0 +1,106 @@
+"""`fit` from file to file, for scripts: obs.npz in, fit.npz out. See engine.files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from app import cli_progress, worker
+from engine.body.data import load_body_data
+from engine.body.display import DisplayBody
+from engine.errors import CannotFitError, InputError
+from engine.files import FitFile, ObservationsFile, read_observations, write_fit
+from engine.geometry.frames import motion_to_camera
+from engine.structures import Camera, Constraints, FitResult, Layout, Outcome
+from engine.video import probe
+
+
+def fit_files(observations: Path, out: Path, video: Path | None, body: str) -> FitResult:
+    """Fit what a file holds and write what was found.
+
+    Raises InputError for a file that is not what it should be, CannotFitError where it does not
+    determine the bodies; then nothing is written.
+    """
+    given = read_observations(observations)
+    if video is not None:
+        given = _timed_by(given, video)
+    if not out.absolute().parent.is_dir():
+        raise InputError(f"There is no folder {out.absolute().parent} to write into")
+    result = cli_progress.run(worker.fit(_problem(given, body), {}))
+    if result.outcome is Outcome.DIVERGED:
+        raise CannotFitError("The fit did not settle", advice=result.advice)
+    write_fit(out, fit_file(result, given.observations.layout))
+    return result
+
+
+def fit_file(result: FitResult, layout: Layout) -> FitFile:
+    """A result in the camera frame, with the joints and their pixels."""
+    camera = result.camera
+    data = load_body_data(result.motion.body)
+    motion = motion_to_camera(result.motion, camera.T_camera_world, data)
+    display = DisplayBody(data)
+    joints = np.full((*motion.valid.shape, 24, 3), np.nan)
+    pixels = []
+    for person, known in enumerate(motion.valid):
+        posed = (
+            motion.betas[person],
+            motion.global_orient[person, known],
+            motion.body_pose[person, known],
+            motion.transl[person, known],
+        )
+        joints[person, known] = display.joints(*posed)
+        keypoints = display.keypoints(*posed, layout)
+        placed = np.full((len(known), *keypoints.shape[1:-1], 2), np.nan)
+        placed[known] = _projected(keypoints, camera.K)
+        pixels.append(placed)
+    return FitFile(
+        motion=motion,
+        joints=joints,
+        keypoints2d_reprojected=np.stack(pixels),
+        layout=layout,
+        camera=camera,
+        outcome=result.outcome,
+        diagnostics=result.diagnostics,
+    )
+
+
+def _projected(
+    points: Float[np.ndarray, "*N 3"], K: Float[np.ndarray, "3 3"]
+) -> Float[np.ndarray, "*N 2"]:
+    image = points @ K.T
+    return image[..., :2] / image[..., 2:]
+
+
+def _problem(given: ObservationsFile, body: str) -> dict[str, object]:
+    """Arguments of `engine.fit.problem.FitProblem`."""
+    camera = None
+    if given.T_camera_world is not None:
+        size = given.observations.image_size
+        camera = Camera(given.K, size, given.T_camera_world, focal_source="file")
+    return {
+        "observations": given.observations,
+        "camera": camera,
+        "K": given.K,
+        "focal_source": "file",
+        "body": body,
+        "constraints": Constraints(heights=given.heights),
+        "betas": given.betas,
+    }
+
+
+def _timed_by(given: ObservationsFile, video: Path) -> ObservationsFile:
+    """The same observations at the video's presentation times."""
+    info = probe(video)
+    observations = given.observations
+    if (info.frame_count, info.image_size) != (observations.frame_count, observations.image_size):
+        raise InputError(
+            f"The observations are not of {video.name}",
+            expected=f"{info.frame_count} frames of {info.width} x {info.height}",
+            received="{} frames of {} x {}".format(
+                observations.frame_count, *observations.image_size
+            ),
+        )
+    return replace(given, observations=replace(observations, times=info.times))

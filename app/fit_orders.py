@@ -1,0 +1,50 @@
+"""What a fit of a clip is given: the same for the window's jobs and for the command line.
+
+Imports neither Qt nor torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from annotations import ranges
+from annotations.records import ClipState
+from engine.structures import FrameRange, VideoInfo
+
+
+def protected_ranges(state: ClipState) -> tuple[FrameRange, ...]:
+    """Frames that no fit may change: frozen, or accepted."""
+    accepted = [mark.frames for mark in state.reviews if mark.verdict == "accepted"]
+    return ranges.union([*state.constraints.frozen, *accepted])
+
+
+def fit_arguments(
+    state: ClipState, video: VideoInfo, frames: FrameRange | None, body: str
+) -> dict[str, Any]:
+    """Arguments of `engine.fit.problem.FitProblem`; `frames` None fits the whole clip anew.
+
+    A clip whose every frame may change starts without the bodies and the camera that it has.
+    """
+    protected = protected_ranges(state)
+    anew = state.motion is None or (frames is None and not protected)
+    return {
+        "observations": state.observations,
+        "camera": None if anew else state.camera,
+        "K": _intrinsics(video) if anew else None,
+        "focal_source": "assumed" if video.focal_px is None else "file",
+        "body": body if state.motion is None else state.motion.body,
+        "constraints": replace(state.constraints, frozen=protected),
+        "warm_start": None if anew else state.motion,
+        "frames": None if state.motion is None else frames,
+    }
+
+
+def _intrinsics(video: VideoInfo) -> np.ndarray | None:
+    """K from the focal length that the video's file states, None where it states none."""
+    if video.focal_px is None:
+        return None
+    focal = video.focal_px
+    return np.array([[focal, 0, video.width / 2], [0, focal, video.height / 2], [0, 0, 1.0]])

@@ -1,0 +1,30 @@
+"""Sheets and overlay videos of a project's clip, in its people's colours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from annotations.records import ClipRecord, ClipState
+from app.drawing import rgb
+from app.rendering import evenly_spaced, overlay_video, save_picture, sheet
+from engine.errors import InputError
+from engine.structures import FrameRange
+
+
+def render_clip(
+    record: ClipRecord, state: ClipState, out: Path, frames: FrameRange, rows: int
+) -> None:
+    """A video where `out` ends in .mp4, else a sheet of `rows` frames. Raises InputError."""
+    motion, camera = state.motion, state.camera
+    if motion is None or camera is None:
+        raise InputError(
+            f"{record.name} has no bodies to draw", advice="Fit it first: python3 main.py fit"
+        )
+    colors = [rgb(identity.color) for identity in state.identities]
+    if out.suffix.lower() == ".mp4":
+        for _ in overlay_video(out, record.video, motion, camera, frames, colors):
+            pass
+        return
+    picked = evenly_spaced(frames, rows)
+    picture = sheet(record.video, motion, camera, state.observations, picked, colors)
+    save_picture(out, picture)
