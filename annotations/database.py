@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 from filelock import FileLock, Timeout
 from sqlalchemy import create_engine, event
@@ -32,6 +33,7 @@ from annotations.schema import APPLICATION_ID, SCHEMA_VERSION, ProjectRow
 
 SUFFIX = ".dyad"
 MIGRATIONS = Path(__file__).parent / "migrations"
+Journal = Literal["WAL", "DELETE"]
 MAGIC = b"SQLite format 3\0"
 
 
@@ -177,16 +179,19 @@ class ProjectLock:
             self._lock.release()
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, journal: Journal) -> sqlite3.Connection:
     # One connection that one thread uses at a time; the thread that closes may be another.
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA foreign_keys=ON")
     connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(f"PRAGMA journal_mode={journal}")
     return connection
 
 
-def _engine_of(path: Path) -> Engine:
-    made = create_engine("sqlite+pysqlite://", creator=lambda: _connect(path), poolclass=StaticPool)
+def _engine_of(path: Path, journal: Journal) -> Engine:
+    made = create_engine(
+        "sqlite+pysqlite://", creator=lambda: _connect(path, journal), poolclass=StaticPool
+    )
 
     # isolation_level=None hands transactions to us, so that DDL takes part in them.
     @event.listens_for(made, "begin")
@@ -205,11 +210,8 @@ def migrate(path: Path, scripts: Path = MIGRATIONS) -> None:
     from alembic import command
     from alembic.config import Config
 
-    made = _engine_of(path)
+    made = _engine_of(path, "DELETE")
     try:
-        with made.connect() as connection:
-            connection.exec_driver_sql("PRAGMA journal_mode=DELETE")
-            connection.commit()
         with made.begin() as connection:
             config = Config()
             config.set_main_option("script_location", str(scripts).replace("%", "%%"))
@@ -257,7 +259,7 @@ def create(path: Path, project: ProjectRow) -> None:
         with plain_errors(path):
             draft.unlink(missing_ok=True)
             migrate(draft)
-            made = _engine_of(draft)
+            made = _engine_of(draft, "DELETE")
             with Session(made) as rows, rows.begin():
                 rows.connection().exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
                 rows.add(project)
@@ -316,12 +318,8 @@ class Database:
                 if header.user_version < SCHEMA_VERSION:
                     self.backup = _back_up(path, header.user_version)
                     migrate(path, scripts)
-                self._engine = _engine_of(path)
-                with self._engine.connect() as connection:
-                    connection.rollback()
-                    driver = connection.connection.driver_connection
-                    assert isinstance(driver, sqlite3.Connection)
-                    driver.execute("PRAGMA journal_mode=WAL")
+                self._engine = _engine_of(path, "WAL")
+                self._engine.connect().close()
         except BaseException:
             self._lock.release()
             raise

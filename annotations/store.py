@@ -71,7 +71,7 @@ class Store:
         """A new project file at `path` (NAME.dyad), open.
 
         `body` names the body of every fit of this project; its checksum is looked up in
-        `weights/` unless it is given. Raises ProjectError, and WeightError for an altered body.
+        the manifest of `weights/` unless it is given. Raises ProjectError.
         """
         where = Path(path).absolute()
         body_sha256 = body_sha256 or _checksum(body)
@@ -511,7 +511,10 @@ class Store:
 
 
 def _checksum(body: str) -> str:
-    """Of the body's densest file, from which its other densities are made; empty if unlisted."""
+    """Of the body's densest file, from which its other densities are made; empty if unlisted.
+
+    As listed: whether the file is there and whole is asked by whoever loads it.
+    """
     listed = weights.read_manifest()
     name = next((n for n in (f"{body}-full", body) if n in listed), None)
-    return weights.find(name).sha256 if name is not None else ""
+    return listed[name].sha256 if name is not None else ""
