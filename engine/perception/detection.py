@@ -26,8 +26,9 @@ SEARCH_SIDES = (256, 384, 544)
 MIN_SCORE = 0.2
 _KEYPOINT_SEEN = 0.2
 # Body parts as quadrilaterals or lines of COCO-17 joints: what clothes and skin look like there.
-_PARTS: tuple[tuple[int, ...], ...] = (
-    (0, 1, 2, 3, 4), (5, 6, 12, 11), (5, 7), (6, 8), (11, 13), (12, 14), (13, 15), (14, 16),
+PARTS: tuple[tuple[int, ...], ...] = (
+    (0, 1, 2, 3, 4), (5, 6, 12, 11), (5, 7), (6, 8), (7, 9), (8, 10), (11, 13), (12, 14),
+    (13, 15), (14, 16),
 )  # fmt: skip
 
 
@@ -40,8 +41,8 @@ class Detections:
     boxes: Float[np.ndarray, "N 4"]
     """x0, y0, x1, y1 in pixels."""
     scores: Float[np.ndarray, "N"]
-    colors: Float[np.ndarray, "N 8 4"]
-    """Mean CIE L*a*b* of eight body parts, and how surely the part was seen."""
+    colors: Float[np.ndarray, "N 10 4"]
+    """Mean CIE L*a*b* of ten body parts, and how surely the part was seen."""
     variants: tuple[Float[np.ndarray, "M 17 3"], ...]
     """All keypoints that were merged into each detection, one per scale."""
 
@@ -50,7 +51,7 @@ class Detections:
 
 
 NOBODY = Detections(
-    np.zeros((0, 17, 3)), np.zeros((0, 4)), np.zeros(0), np.zeros((0, len(_PARTS), 4)), ()
+    np.zeros((0, 17, 3)), np.zeros((0, 4)), np.zeros(0), np.zeros((0, len(PARTS), 4)), ()
 )
 
 
@@ -155,17 +156,18 @@ def _small(image: Image) -> Image:
     return np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST))
 
 
-def part_colors(lab: Image, points: Points) -> Float[np.ndarray, "8 4"]:
-    """Mean L*a*b* along each body part and its confidence; 0 where the part was not seen."""
-    colors = np.zeros((len(_PARTS), 4))
+def part_colors(
+    lab: Image, points: Points, seen: float = _KEYPOINT_SEEN
+) -> Float[np.ndarray, "10 4"]:
+    """Median L*a*b* along each body part and its confidence; 0 where the part was not seen."""
+    colors = np.zeros((len(PARTS), 4))
     limits = np.array([lab.shape[1] - 1, lab.shape[0] - 1])
-    for index, part in enumerate(_PARTS):
+    for index, part in enumerate(PARTS):
         corners = points[list(part)]
         sure = float(corners[:, 2].min() if len(part) < 5 else corners[:, 2].mean())
-        if sure < _KEYPOINT_SEEN or not np.isfinite(corners).all():
+        if sure <= seen or not np.isfinite(corners).all():
             continue
-        weights = _SAMPLES[len(part)]
-        at = np.rint(weights @ corners[:, :2]).astype(int)
+        at = np.rint(_SAMPLES[len(part)] @ corners[:, :2]).astype(int)
         at = at[((at >= 0) & (at <= limits)).all(axis=1)]
         if len(at):
             colors[index, :3] = np.median(lab[at[:, 1], at[:, 0]].astype(np.float64), axis=0)
@@ -187,7 +189,7 @@ def _sample_weights(corners: int) -> Float[np.ndarray, "S C"]:
 _SAMPLES = {count: _sample_weights(count) for count in (2, 4, 5)}
 
 
-def color_distance(a: Float[np.ndarray, "8 4"], b: Float[np.ndarray, "8 4"]) -> float:
+def color_distance(a: Float[np.ndarray, "10 4"], b: Float[np.ndarray, "10 4"]) -> float:
     """Mean distance of the parts that both saw, in units where 1 is clearly another garment.
 
     Lightness counts half: it changes with shadow, colour less so. 0.5 where nothing compares.
@@ -196,8 +198,13 @@ def color_distance(a: Float[np.ndarray, "8 4"], b: Float[np.ndarray, "8 4"]) -> 
     total = float(weight.sum())
     if total < 0.3:
         return 0.5
-    apart = np.linalg.norm((a[:, :3] - b[:, :3]) * (0.5, 1.0, 1.0), axis=1)
-    return float((weight * np.minimum(apart / 35.0, 1.5)).sum() / total)
+    return float((weight * np.minimum(lab_distance(a, b), 1.5)).sum() / total)
+
+
+def lab_distance(
+    a: Float[np.ndarray, "... 4"], b: Float[np.ndarray, "... 4"]
+) -> Float[np.ndarray, "..."]:
+    return np.asarray(np.linalg.norm((a[..., :3] - b[..., :3]) * (0.5, 1.0, 1.0), axis=-1) / 35.0)
 
 
 def oks(a: Points, b: Points) -> float:
@@ -241,7 +248,7 @@ def pad_box(box: Float[np.ndarray, "4"], share: float) -> Float[np.ndarray, "4"]
 
 
 def clip_box(box: Float[np.ndarray, "4"], width: int, height: int) -> Float[np.ndarray, "4"]:
-    return np.clip(box, 0, [width, height, width, height])
+    return np.asarray(np.clip(box, 0, [width, height, width, height]))
 
 
 def union(boxes: Float[np.ndarray, "N 4"] | Sequence[np.ndarray]) -> Float[np.ndarray, "4"]:
@@ -255,4 +262,4 @@ def union(boxes: Float[np.ndarray, "N 4"] | Sequence[np.ndarray]) -> Float[np.nd
 
 def box_heights(boxes: Float[np.ndarray, "N 4"]) -> Float[np.ndarray, "N"]:
     """How tall each person is: the longer side, as people also lie and bend."""
-    return np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+    return np.asarray(np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]))

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from engine.perception.detection import clip_box, iou, keypoint_box, oks, pad_box, union
 from engine.perception.keypoints import coco_of, fuse, halpe26
+from engine.perception.ownership import settle_limbs
 from engine.perception.runtime import BlazePose, PoseModels, Region
 from engine.perception.segmentation import cover, crop_to_person, divide
 
@@ -35,6 +36,8 @@ _MULTIPOSE, _THUNDER, _BLAZE = 1.8, 1.0, 0.9
 class Sighting:
     """What tracking knows of a person in a frame, in pixels of the frame."""
 
+    colors: Float[np.ndarray, "10 4"]
+    """What the person's body parts look like in the whole clip."""
     box: Float[np.ndarray, "4"] | None = None
     """Detected or drawn; None where the person was not found."""
     variants: Float[np.ndarray, "M 17 3"] | None = None
@@ -137,7 +140,8 @@ def estimate(
     looks = _first_looks(models, view, local, [sightings[p] for p in present],
                          [followed[p] for p in present])  # fmt: skip
     keep = _keep(looks, [sightings[p] for p in present])
-    present, local, looks = ([row[i] for i in keep] for row in (present, local, looks))
+    present, local = [present[i] for i in keep], [local[i] for i in keep]
+    looks = [looks[i] for i in keep]
     coco = []
     second: list[list[BlazePose]] = []
     for i, p in enumerate(present):
@@ -145,6 +149,7 @@ def estimate(
         coco.append(points)
         second.append(extra)
     sizes = [_size(box) for box in local]
+    coco = settle_limbs(view.image, coco, [sightings[p].colors for p in present], sizes)
     full = [halpe26(c, s, z) for c, s, z in zip(coco, second, sizes, strict=True)]
     masks = _masks(view, looks, full)
     for i, p in enumerate(present):

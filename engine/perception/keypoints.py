@@ -8,6 +8,7 @@ guess apart, comes out low.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float
@@ -172,7 +173,7 @@ def untangle_sides(
     variants = np.stack([_exchanged(points, group) for group in _SIDES], axis=1)
     cost = np.array([0.0, 1.0, 1.0, 2.0]) * _FLIP_COST
     total, back = cost.copy(), []
-    for previous, frame in zip(found[:-1], found[1:], strict=True):
+    for previous, frame in pairwise(found):
         fade = 0.5 ** ((frame - previous - 1) / 5)  # across a gap, continuity says less
         step = fade * _jumps(variants[previous], variants[frame]) / max(sizes[frame], 1.0)
         through = total[:, None] + step

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from engine.body.joints import HALPE26
 from engine.errors import InputError
@@ -28,7 +28,7 @@ from engine.perception.keypoints import drop_outliers, untangle_sides
 from engine.perception.request import PerceptionRequest
 from engine.perception.runtime import PoseModels
 from engine.perception.segmentation import encode_window
-from engine.perception.tracking import assign
+from engine.perception.tracking import Tracks, assign
 from engine.structures import (
     FrameRange,
     Observations,
@@ -166,30 +166,34 @@ def _estimate(
     reader: VideoReader,
     frames: FrameRange,
     detections: Sequence[Detections],
-    tracks: Int[np.ndarray, "P F"],
+    tracks: Tracks,
     result: _Result,
     clock: _Clock,
 ) -> Progress:
     """Fill `result` forward, then go back over gaps before somebody was found."""
     patience = round(PATIENCE_SECONDS * reader.info.fps)
-    followed: list[Following | None] = [None] * len(tracks)
+    followed: list[Following | None] = [None] * len(tracks.colors)
     for count, (frame, image) in enumerate(reader.frames(frames)):
-        seen = _sightings(detections[count], tracks[:, count])
+        seen = _sightings(detections[count], tracks, count)
         people = estimate(models, image, seen, followed, patience)
         followed = [p.following if p else None for p in people]
         result.put(frame, people)
         if clock.due():
             yield clock.report("estimating", (count + 1) / len(frames), result.observations())
     for frame in _before_found(result, frames, patience):
-        seen = _sightings(detections[frame - frames.start], tracks[:, frame - frames.start])
-        followed = [result.following[p].get(frame + 1) for p in range(len(tracks))]
+        count = frame - frames.start
+        seen = _sightings(detections[count], tracks, count)
+        followed = [result.following[p].get(frame + 1) for p in range(len(tracks.colors))]
         result.put_missing(frame, estimate(models, reader.frame(frame), seen, followed, patience))
         if clock.due():
             yield clock.report("estimating", 1.0, result.observations())
 
 
-def _sightings(found: Detections, chosen: Int[np.ndarray, "P"]) -> list[Sighting]:
-    return [Sighting(found.boxes[d], found.variants[d]) if d >= 0 else Sighting() for d in chosen]
+def _sightings(found: Detections, tracks: Tracks, count: int) -> list[Sighting]:
+    return [
+        Sighting(colors, found.boxes[d], found.variants[d]) if d >= 0 else Sighting(colors)
+        for d, colors in zip(tracks.detections[:, count], tracks.colors, strict=True)
+    ]
 
 
 def _before_found(result: _Result, frames: FrameRange, patience: int) -> Iterator[int]:

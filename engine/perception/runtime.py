@@ -26,7 +26,7 @@ _STRIDE = 32
 
 @dataclass(frozen=True)
 class Region:
-    """A square of an image that a single-person model looks at, turned so that the body is upright."""
+    """A square of an image for a single-person model, turned so that the body is upright."""
 
     x: float
     y: float

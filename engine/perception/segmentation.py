@@ -16,7 +16,9 @@ _LIMBS = (
 )  # fmt: skip
 """Lines of Halpe-26 joints that lie on the body."""
 _CERTAIN = 0.5
-_SEEN = 0.15
+_SEEN = 0.3
+_LIMB_REACH = 80
+"""Pixels around a patch in which limbs still count."""
 
 
 def cover(
@@ -30,7 +32,7 @@ def cover(
 def divide(
     masks: Sequence[Float[np.ndarray, "H W"]], keypoints: Sequence[Float[np.ndarray, "26 3"]]
 ) -> list[Bool[np.ndarray, "H W"]]:
-    """Binary masks that do not overlap: a pixel that two masks claim goes to the nearer skeleton."""
+    """Binary masks without overlap: a pixel that two masks claim goes to the nearer skeleton."""
     binary = [mask > _CERTAIN for mask in masks]
     claimed = np.sum(binary, axis=0) > 1
     if len(masks) < 2 or not claimed.any():
@@ -59,7 +61,7 @@ def _limb_distance(
     points: Float[np.ndarray, "26 3"], origin: tuple[int, int], size: tuple[int, int]
 ) -> Float[np.ndarray, "h w"]:
     """Distance in pixels of each pixel of a patch to the person's nearest limb."""
-    margin = 2 * max(size)
+    margin = _LIMB_REACH
     canvas = np.full((size[1] + 2 * margin, size[0] + 2 * margin), 255, np.uint8)
     drawn = False
     for a, b in _LIMBS:

@@ -42,6 +42,16 @@ class Anchor:
 
 
 @dataclass(frozen=True)
+class Tracks:
+    """Who is which detection, and what each person looks like."""
+
+    detections: Int[np.ndarray, "P F"]
+    """Index of each person's detection in each frame, -1 where the person was not found."""
+    colors: Float[np.ndarray, "P 10 4"]
+    """Typical colours of the person's body parts, as in `Detections.colors`."""
+
+
+@dataclass(frozen=True)
 class _Candidates:
     """What a person may be in a frame: a detection, or a remembered one."""
 
@@ -59,8 +69,8 @@ def assign(
     fps: float,
     person_count: int,
     drawn: Mapping[tuple[int, int], Box],
-) -> Int[np.ndarray, "P F"]:
-    """Index of each person's detection in each frame, -1 where the person was not found.
+) -> Tracks:
+    """Follow each person through the clip.
 
     `drawn` maps (person, frame) to a box that the track must pass through. Persons are numbered
     from left to right in the anchor frame unless boxes were drawn. Raises PeopleNotFoundError.
@@ -74,7 +84,7 @@ def assign(
     for _ in range(2):
         colors = _typical_colors(detections, assigned, colors)
         assigned = _cheapest(detections, candidates, colors, forced)
-    return assigned
+    return Tracks(assigned, colors)
 
 
 def find_anchor(
@@ -138,7 +148,7 @@ def _drawn_anchor(
     if best is None:
         missing = [p for p in range(person_count) if all((p, f) not in drawn for f in frames)]
         raise PeopleNotFoundError(
-            f"Person {missing[0] + 1 if missing else 1} was not found beside the box that was drawn",
+            f"Person {missing[0] + 1 if missing else 1} was not found beside the drawn box",
             advice="Draw a box around each person in the same frame and detect again.",
         )
     return best[1]
@@ -202,7 +212,7 @@ def _similarity(a: Detections, i: int, b: Detections, j: int) -> float:
 def _cheapest(
     detections: Sequence[Detections],
     candidates: Sequence[_Candidates],
-    colors: Float[np.ndarray, "P 8 4"],
+    colors: Float[np.ndarray, "P 10 4"],
     forced: Mapping[tuple[int, int], int],
 ) -> Int[np.ndarray, "P F"]:
     """Viterbi over the joint state of all people; the last state of each axis is "not found"."""
@@ -237,7 +247,7 @@ def _cheapest(
 def _state_costs(
     detections: Sequence[Detections],
     options: _Candidates,
-    colors: Float[np.ndarray, "P 8 4"],
+    colors: Float[np.ndarray, "P 10 4"],
     forced: Mapping[tuple[int, int], int],
     frame: int,
 ) -> np.ndarray:
@@ -261,7 +271,7 @@ def _state_costs(
         for c in range(count):
             same[a] = same[b] = slice(c, c + 1)
             total[tuple(same)] += _FORBIDDEN
-    return total
+    return np.asarray(total)
 
 
 def _step_costs(
@@ -283,8 +293,8 @@ def _step_costs(
 def _typical_colors(
     detections: Sequence[Detections],
     assigned: Int[np.ndarray, "P F"],
-    before: Float[np.ndarray, "P 8 4"],
-) -> Float[np.ndarray, "P 8 4"]:
+    before: Float[np.ndarray, "P 10 4"],
+) -> Float[np.ndarray, "P 10 4"]:
     """Median colours of each person over the frames where nobody else is close."""
     colors = before.copy()
     for person, row in enumerate(assigned):
