@@ -20,6 +20,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from app import system_libraries
+
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".venv"
 LOCKS = {"run": ROOT / "requirements.lock", "test": ROOT / "requirements-test.lock"}
@@ -30,26 +32,6 @@ Downloading what Dyad is made of, once. The large parts (Linux, x86-64):
   (a build of torch without CUDA, where pip is configured to find one, is 190 MB in all)
   warp 150 MB, PySide6 80 MB, OpenCV 60 MB, PyAV 36 MB, SciPy 35 MB, onnxruntime 24 MB
   everything else 60 MB"""
-
-# Shared library or program -> Debian and Ubuntu package.
-WINDOW_LIBRARIES = {
-    "libglib-2.0.so.0": "libglib2.0-0",
-    "libGL.so.1": "libgl1",
-    "libEGL.so.1": "libegl1",
-    "libxkbcommon.so.0": "libxkbcommon0",
-    "libfontconfig.so.1": "libfontconfig1",
-    "libdbus-1.so.3": "libdbus-1-3",
-    "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
-    "libxcb-cursor.so.0": "libxcb-cursor0",
-    "libxcb-icccm.so.4": "libxcb-icccm4",
-    "libxcb-image.so.0": "libxcb-image0",
-    "libxcb-keysyms.so.1": "libxcb-keysyms1",
-    "libxcb-randr.so.0": "libxcb-randr0",
-    "libxcb-render-util.so.0": "libxcb-render-util0",
-    "libxcb-shape.so.0": "libxcb-shape0",
-}
-RENDERING_LIBRARIES = {"libOSMesa.so.8": "libosmesa6"}
-TEST_PROGRAMS = {"Xvfb": "xvfb", "xauth": "xauth"}
 
 
 class SetupError(Exception):
@@ -151,64 +133,28 @@ def run_with_progress(command, purpose):
     return pip.returncode
 
 
-def missing_packages(wanted, libraries, programs=shutil.which):
-    """Packages of `wanted` whose library or program is not on this machine."""
-    return sorted(
-        package
-        for probe, package in wanted.items()
-        if not (probe in libraries if ".so" in probe else programs(probe))
-    )
-
-
-def shared_libraries():
-    """Names that the dynamic linker knows; None where it cannot be asked."""
-    linker = shutil.which("ldconfig", path="/sbin:/usr/sbin:" + os.environ.get("PATH", ""))
-    if not linker:
-        return None
-    listing = subprocess.run(
-        [linker, "-p"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
-    )
-    return set(re.findall(r"^\t(\S+) \(", listing.stdout.decode("utf-8", "replace"), re.M))
-
-
-def install_system_packages(packages, runner=subprocess.run):
-    """apt-get, all at once or, where one is unknown, one by one. Returns what is still missing."""
-    quiet = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-    say("Installing system libraries: " + " ".join(packages))
-    runner(["apt-get", "update", "-qq"], env=quiet, check=False)
-    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"]
-    if runner(command + packages, env=quiet, check=False).returncode == 0:
-        return []
-    return [p for p in packages if runner([*command, p], env=quiet, check=False).returncode]
-
-
 def set_up_system(environment, purpose, allowed):
     """Install or name the system libraries that are missing. Never stops the start."""
-    libraries = shared_libraries() if sys.platform.startswith("linux") else None
-    if libraries is None:
-        return
-    wanted = dict(WINDOW_LIBRARIES, **RENDERING_LIBRARIES)
+    wanted = dict(system_libraries.WINDOW, **system_libraries.RENDERING)
     if purpose == "test":
-        wanted.update(TEST_PROGRAMS)
-    missing = missing_packages(wanted, libraries)
-    if not missing:
-        return
-    tried = environment / ".dyad-system"
-    if is_root() and allowed and shutil.which("apt-get"):
+        wanted.update(system_libraries.TESTS)
+    missing = system_libraries.missing_packages(wanted, system_libraries.shared_libraries())
+    if missing and allowed and can_install():
+        tried = environment / ".dyad-system"
         if tried.exists() and tried.read_text().split() == missing:
-            return  # it did not work before: say it once, not at every start
-        missing = install_system_packages(missing)
-        if tried.parent.exists():
-            tried.write_text(" ".join(missing))
+            return  # it did not work before: that was said once, not at every start
+        say("Installing system libraries: " + " ".join(missing))
+        missing = system_libraries.install(missing)
+        tried.write_text(" ".join(missing))
     if missing:
         say(
             "Some system libraries are missing, and what needs them will not work. To install them:"
         )
-        say("  {}apt-get install -y {}".format("" if is_root() else "sudo ", " ".join(missing)))
+        say("  " + system_libraries.install_line(missing))
 
 
-def is_root():
-    return hasattr(os, "geteuid") and os.geteuid() == 0
+def can_install():
+    return system_libraries.is_root() and shutil.which("apt-get") is not None
 
 
 def set_up(environment, purpose, system_allowed):
@@ -216,8 +162,8 @@ def set_up(environment, purpose, system_allowed):
     if is_ready(environment, purpose):
         return
     check_python(sys.version_info)
-    if not has_ensurepip() and is_root() and system_allowed and shutil.which("apt-get"):
-        install_system_packages(["python3-venv"])
+    if not has_ensurepip() and system_allowed and can_install():
+        system_libraries.install(["python3-venv"])
         importlib.invalidate_caches()
     make_environment(environment)
     if not is_ready(environment, "run"):
