@@ -35,6 +35,9 @@ from PySide6.QtOpenGL import (  # noqa: E402
 
 from engine.errors import EngineError  # noqa: E402
 
+UPSIDE_DOWN = np.diag([1.0, -1.0, 1.0, 1.0])
+"""To the left of a projection: the picture's first row comes first. It also turns the winding of
+triangles round, so front faces are clockwise."""
 SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "swr", "software")
 
 
@@ -66,6 +69,8 @@ class GLRenderer:
         if not self.context.makeCurrent(self._surface):
             raise GraphicsError("The OpenGL context cannot be used", advice=advice)
         self.name = GL.glGetString(GL.GL_RENDERER).decode(errors="replace")
+        self.resources: dict[str, object] = {}
+        """Programs and the like that live as long as the context, by name."""
         self._targets: dict[tuple[object, int], QOpenGLFramebufferObject] = {}
 
     @property
@@ -98,21 +103,29 @@ class GLRenderer:
         finally:
             buffer.release()
 
-    def read(self, owner: object, buffer: QOpenGLFramebufferObject) -> QImage:
-        """The picture as premultiplied ARGB, first row of the buffer first.
+    def read(
+        self,
+        owner: object,
+        buffer: QOpenGLFramebufferObject,
+        area: tuple[int, int, int, int] | None = None,
+    ) -> QImage:
+        """The picture, or its area (x, y, width, height), as premultiplied ARGB.
 
-        OpenGL's first row is the lowest, so callers draw upside down (see `FLIP`) instead of
-        turning millions of pixels over.
+        The buffer's first row comes first. OpenGL's first row is the lowest, so callers draw
+        upside down (`UPSIDE_DOWN @` their projection) instead of turning millions of pixels over.
         """
-        size = (buffer.width(), buffer.height())
         if buffer.format().samples() > 0:
+            size = (buffer.width(), buffer.height())
             with self.target(owner, size) as plain:
                 QOpenGLFramebufferObject.blitFramebuffer(plain, buffer)
-                return self.read(owner, plain)
+                return self.read(owner, plain, area)
+        x, y, width, height = area or (0, 0, buffer.width(), buffer.height())
         buffer.bind()
-        pixels = np.empty((size[1], size[0], 4), np.uint8)
-        GL.glReadPixels(0, 0, *size, GL.GL_BGRA, GL.GL_UNSIGNED_BYTE, array=pixels)
-        image = QImage(pixels.data, *size, size[0] * 4, QImage.Format.Format_ARGB32_Premultiplied)
+        pixels = np.empty((height, width, 4), np.uint8)
+        GL.glReadPixels(x, y, width, height, GL.GL_BGRA, GL.GL_UNSIGNED_BYTE, array=pixels)
+        image = QImage(
+            pixels.data, width, height, width * 4, QImage.Format.Format_ARGB32_Premultiplied
+        )
         image.pixels = pixels  # the image borrows the array's memory
         return image
 
@@ -125,6 +138,7 @@ class GLRenderer:
     def close(self) -> None:
         self.make_current()
         self._targets.clear()
+        self.resources.clear()
         self.context.doneCurrent()
 
 

@@ -1,0 +1,207 @@
+"""What stands in the 3D scene: bodies, the floor with its shadows and scale, the video's camera."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+from OpenGL import GL
+from pyqtgraph.opengl import GLLinePlotItem
+from pyqtgraph.opengl.GLGraphicsItem import GLGraphicsItem
+
+from app.body_drawing import BodyMesh, Light, Look, body_shader
+from app.gl_renderer import shared_renderer
+from app.gl_view import matrix_of
+from app.posed_bodies import PosedBody
+from engine.structures import Camera
+
+FLOOR_METRES = 6
+"""The floor's grid reaches so far from its middle."""
+FRUSTUM_METRES = 0.35
+SHADOW_CELLS = 96
+SHADOW_METRES = 3.2
+
+PREMULTIPLIED = {
+    GL.GL_DEPTH_TEST: True,
+    GL.GL_BLEND: True,
+    GL.GL_CULL_FACE: True,
+    "glBlendFunc": (GL.GL_ONE, GL.GL_ONE_MINUS_SRC_ALPHA),
+}
+FLAT = {
+    GL.GL_DEPTH_TEST: True,
+    GL.GL_BLEND: True,
+    GL.GL_CULL_FACE: False,
+    "glBlendFuncSeparate": (
+        GL.GL_SRC_ALPHA, GL.GL_ONE_MINUS_SRC_ALPHA, GL.GL_ONE, GL.GL_ONE_MINUS_SRC_ALPHA,
+    ),
+}  # fmt: skip
+
+
+class BodiesItem(GLGraphicsItem):
+    """Every person's body in one frame; opaque, or as glass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setGLOptions(PREMULTIPLIED)
+        self.meshes: list[BodyMesh] = []
+        self.looks: list[Look] = []
+        self._shown: list[bool] = []
+
+    def set_bodies(
+        self, bodies: Sequence[PosedBody | None], faces: np.ndarray, looks: Sequence[Look]
+    ) -> None:
+        if len(self.meshes) != len(bodies) or (self.meshes and self.meshes[0].faces is not faces):
+            self._free()
+            self.meshes = [BodyMesh(faces) for _ in bodies]
+        for mesh, body in zip(self.meshes, bodies, strict=True):
+            if body is not None:
+                mesh.set_shape(body.vertices, body.normals)
+        self._shown = [body is not None for body in bodies]
+        self.looks = list(looks)
+        self.update()
+
+    def clear(self) -> None:
+        self._shown = [False] * len(self.meshes)
+        self.update()
+
+    def _free(self) -> None:
+        if self.meshes:
+            shared_renderer().make_current()
+            for mesh in self.meshes:
+                mesh.free()
+
+    def paint(self) -> None:
+        self.setupGLState()
+        model_view = matrix_of(self.modelViewMatrix())
+        rotation = model_view[:3, :3]
+        light = Light(
+            clip_from_model=matrix_of(self.projectionMatrix()) @ model_view,
+            eye_from_model=rotation,
+            up=tuple(rotation[:, 1].tolist()),
+        )
+        shader = body_shader(shared_renderer())
+        shown = [
+            (mesh, look)
+            for mesh, look, is_shown in zip(self.meshes, self.looks, self._shown, strict=True)
+            if is_shown and look.opacity > 0
+        ]
+        for mesh, look in sorted(shown, key=lambda pair: _depth(pair[0], model_view)):
+            GL.glDepthMask(look.edge_only == 0)
+            mesh.draw(shader, light, look)
+        GL.glDepthMask(True)
+
+
+def _depth(mesh: BodyMesh, model_view: np.ndarray) -> float:
+    """Eye-space z of a mesh's middle: glass is painted from the back."""
+    assert mesh.vertices is not None
+    return float(model_view[2, :3] @ mesh.vertices.mean(0))
+
+
+class FloorItem(GLLinePlotItem):
+    """A grid of one-metre squares at y = 0 that fades with distance."""
+
+    def __init__(self) -> None:
+        super().__init__(mode="lines", glOptions=FLAT)
+        self.centre = np.zeros(3)
+
+    def set_floor(self, centre: Float[np.ndarray, "3"], color: tuple[float, float, float]) -> None:
+        """Lay it around a point (rounded to whole metres, so that the lines stay put)."""
+        self.centre = np.array([round(centre[0]), 0.0, round(centre[2])])
+        steps = np.arange(-FLOOR_METRES, FLOOR_METRES + 1, dtype=float)
+        across, along = np.meshgrid(steps, steps[:-1])
+        starts = np.stack([across.ravel(), np.zeros(across.size), along.ravel()], 1)
+        ends = starts + np.array([0.0, 0.0, 1.0])
+        lines = np.stack([starts, ends], 1)
+        points = np.concatenate([lines, lines[..., ::-1]]).reshape(-1, 3)
+        fade = np.clip(1 - np.linalg.norm(points, axis=1) / FLOOR_METRES, 0, 1) ** 1.5
+        colors = np.concatenate([np.tile(color, (len(points), 1)), fade[:, None]], 1)
+        self.setData(pos=(points + self.centre).astype(np.float32), color=colors.astype(np.float32))
+
+
+class ShadowItem(GLGraphicsItem):
+    """Soft shadows where the bodies are near the floor, so that feet are seen to stand on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setGLOptions({**FLAT, GL.GL_DEPTH_TEST: False})
+        self.strength = 0.5
+        self._texture = 0
+        self._alpha: np.ndarray | None = None
+        self._middle = np.zeros(3)
+
+    def set_bodies(self, bodies: Sequence[PosedBody | None]) -> None:
+        points = [body.vertices for body in bodies if body is not None]
+        self._alpha = None
+        if points:
+            every = np.concatenate(points)
+            self._middle = every.mean(0) * (1, 0, 1)
+            self._alpha = _shadow(every - self._middle)
+        self.update()
+
+    def paint(self) -> None:
+        if self._alpha is None:
+            return
+        self.setupGLState()
+        if not self._texture:
+            self._texture = int(GL.glGenTextures(1))
+        GL.glBindTexture(GL.GL_TEXTURE_2D, self._texture)
+        for name in (GL.GL_TEXTURE_MIN_FILTER, GL.GL_TEXTURE_MAG_FILTER):
+            GL.glTexParameteri(GL.GL_TEXTURE_2D, name, GL.GL_LINEAR)
+        for name in (GL.GL_TEXTURE_WRAP_S, GL.GL_TEXTURE_WRAP_T):
+            GL.glTexParameteri(GL.GL_TEXTURE_2D, name, GL.GL_CLAMP_TO_EDGE)
+        cells = SHADOW_CELLS
+        GL.glTexImage2D(
+            GL.GL_TEXTURE_2D, 0, GL.GL_ALPHA, cells, cells, 0, GL.GL_ALPHA, GL.GL_UNSIGNED_BYTE,
+            np.ascontiguousarray(self._alpha * (255 * self.strength), np.uint8),
+        )  # fmt: skip
+        self._draw_square()
+        GL.glBindTexture(GL.GL_TEXTURE_2D, 0)
+
+    def _draw_square(self) -> None:
+        matrix = matrix_of(self.mvpMatrix())
+        GL.glEnable(GL.GL_TEXTURE_2D)
+        GL.glMatrixMode(GL.GL_PROJECTION)
+        GL.glLoadMatrixd(np.ascontiguousarray(matrix.T))
+        GL.glMatrixMode(GL.GL_MODELVIEW)
+        GL.glLoadIdentity()
+        GL.glColor4f(0, 0, 0, 1)
+        half = SHADOW_METRES / 2
+        GL.glBegin(GL.GL_TRIANGLE_STRIP)
+        for u, v in ((0, 0), (1, 0), (0, 1), (1, 1)):
+            GL.glTexCoord2f(u, v)
+            x, z = (2 * u - 1) * half, (2 * v - 1) * half
+            GL.glVertex3f(self._middle[0] + x, 0.0, self._middle[2] + z)
+        GL.glEnd()
+        GL.glDisable(GL.GL_TEXTURE_2D)
+
+
+def _shadow(points: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "C C"]:
+    """How much of the light from above each cell of the floor loses, 0..1: (z, x) order."""
+    cells = np.floor((points[:, [2, 0]] / SHADOW_METRES + 0.5) * SHADOW_CELLS).astype(int)
+    inside = ((cells >= 0) & (cells < SHADOW_CELLS)).all(1)
+    index = cells[inside, 0] * SHADOW_CELLS + cells[inside, 1]
+    nearness = np.exp(-np.clip(points[inside, 1], 0, None) / 0.25)
+    dark = np.bincount(index, nearness, SHADOW_CELLS**2).reshape(SHADOW_CELLS, SHADOW_CELLS)
+    near = cv2.GaussianBlur(dark, (0, 0), 1.6)
+    wide = cv2.GaussianBlur(dark, (0, 0), 6.0)
+    return 1 - np.exp(-0.22 * near - 0.5 * wide)
+
+
+class FrustumItem(GLLinePlotItem):
+    """The video's camera: a small pyramid at its place, open where it looks."""
+
+    def __init__(self) -> None:
+        super().__init__(mode="lines", glOptions=FLAT)
+
+    def set_camera(self, camera: Camera, frame: int, color: tuple[float, ...]) -> None:
+        width, height = camera.image_size
+        corners = np.array([[0, 0, 1], [width, 0, 1], [width, height, 1], [0, height, 1.0]])
+        rays = corners @ np.linalg.inv(camera.K).T * FRUSTUM_METRES
+        top = (rays[0] + rays[1]) / 2 * (1, 1.35, 1)
+        seen = np.concatenate([np.zeros((1, 3)), rays, top[None]])
+        T = camera.T_camera_world[min(frame, len(camera.T_camera_world) - 1)]
+        world = (seen - T[:3, 3]) @ T[:3, :3]
+        pairs = [0, 1, 0, 2, 0, 3, 0, 4, 1, 2, 2, 3, 3, 4, 4, 1, 1, 5, 5, 2]
+        self.setData(pos=world[pairs].astype(np.float32), color=color)

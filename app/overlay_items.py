@@ -1,0 +1,163 @@
+"""What is painted over the video besides bodies: skeletons, boxes, trails, names.
+
+Pure functions of a painter and numbers in view pixels; nothing here knows the project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QPainter, QPen
+
+from app.theme import with_alpha
+from app.tokens import Tokens
+
+UNSURE = 0.3
+"""Confidence below which a joint is drawn hollow."""
+JOINT_RADIUS = 3.6
+SHADE = QColor(0, 0, 0, 130)
+"""Under lines, so that they stand out on any picture."""
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """One person's joints in one frame, in view pixels."""
+
+    points: Float[np.ndarray, "K 2"]
+    """NaN where there is no joint."""
+    confidence: Float[np.ndarray, "K"]
+    hidden: Bool[np.ndarray, "K"]
+    """Said to be hidden by a person."""
+    edited: Bool[np.ndarray, "K"]
+    """Placed by a person."""
+
+    @property
+    def is_sure(self) -> Bool[np.ndarray, "K"]:
+        return ((self.confidence >= UNSURE) | self.edited) & ~self.hidden
+
+
+def paint_skeleton(
+    painter: QPainter,
+    skeleton: Skeleton,
+    bones: Sequence[tuple[int, int]],
+    color: str,
+    strength: float = 1.0,
+) -> None:
+    """Bones, then joints: sure ones filled, unsure and hidden ones hollow, edited ones ringed."""
+    known = np.isfinite(skeleton.points).all(1)
+    sure = skeleton.is_sure
+    lines: dict[bool, list[QLineF]] = {True: [], False: []}
+    for a, b in bones:
+        if known[a] and known[b]:
+            line = QLineF(*skeleton.points[a], *skeleton.points[b])
+            lines[bool(sure[a] and sure[b])].append(line)
+    painter.setOpacity(strength)
+    cap = Qt.PenCapStyle.RoundCap
+    painter.setPen(QPen(SHADE, 4.2, Qt.PenStyle.SolidLine, cap))
+    painter.drawLines(lines[True])
+    painter.setPen(QPen(with_alpha(color, 0.55), 1.6, Qt.PenStyle.SolidLine, cap))
+    painter.drawLines(lines[False])
+    painter.setPen(QPen(QColor(color), 2.4, Qt.PenStyle.SolidLine, cap))
+    painter.drawLines(lines[True])
+    for index in np.flatnonzero(known):
+        _paint_joint(painter, skeleton, int(index), color)
+    painter.setOpacity(1.0)
+
+
+def _paint_joint(painter: QPainter, skeleton: Skeleton, index: int, color: str) -> None:
+    centre = QPointF(*skeleton.points[index])
+    if skeleton.is_sure[index]:
+        painter.setPen(QPen(QColor(255, 255, 255, 220), 1.0))
+        painter.setBrush(QColor(color))
+    else:
+        painter.setPen(QPen(QColor(color), 1.6))
+        painter.setBrush(with_alpha("#000000", 0.35))
+    painter.drawEllipse(centre, JOINT_RADIUS, JOINT_RADIUS)
+    if skeleton.edited[index] or skeleton.hidden[index]:
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(QPen(QColor(255, 255, 255, 235), 1.4))
+        painter.drawEllipse(centre, JOINT_RADIUS + 3.4, JOINT_RADIUS + 3.4)
+    if skeleton.hidden[index]:
+        reach = JOINT_RADIUS + 2.2
+        painter.drawLine(centre + QPointF(-reach, reach), centre + QPointF(reach, -reach))
+
+
+def paint_grip(painter: QPainter, at: Float[np.ndarray, "2"], color: str) -> None:
+    """A ring round the joint that the mouse would take."""
+    painter.setBrush(with_alpha(color, 0.25))
+    painter.setPen(QPen(QColor(255, 255, 255, 240), 1.6))
+    painter.drawEllipse(QPointF(*at), JOINT_RADIUS + 5, JOINT_RADIUS + 5)
+
+
+def paint_box(
+    painter: QPainter, box: Float[np.ndarray, "4"], color: str, is_selected: bool
+) -> None:
+    """A person's box by its corners only: the edges would cut through the people."""
+    x0, y0, x1, y1 = box
+    reach = min(18.0, (x1 - x0) / 3, (y1 - y0) / 3)
+    lines = []
+    for x, dx in ((x0, reach), (x1, -reach)):
+        for y, dy in ((y0, reach), (y1, -reach)):
+            lines += [QLineF(x, y, x + dx, y), QLineF(x, y, x, y + dy)]
+    width = 2.4 if is_selected else 1.6
+    painter.setPen(QPen(SHADE, width + 1.6))
+    painter.drawLines(lines)
+    painter.setPen(QPen(QColor(color), width))
+    painter.drawLines(lines)
+
+
+def paint_trail(painter: QPainter, points: Float[np.ndarray, "N 2"], color: str) -> None:
+    """Where a person has been, the oldest palest."""
+    for index in range(len(points) - 1):
+        if np.isfinite(points[index : index + 2]).all():
+            alpha = 0.75 * (index + 1) / len(points)
+            painter.setPen(QPen(with_alpha(color, alpha), 2.0))
+            painter.drawLine(QPointF(*points[index]), QPointF(*points[index + 1]))
+
+
+def paint_name(
+    painter: QPainter, at: QPointF, text: str, color: str, tokens: Tokens, is_selected: bool
+) -> None:
+    """A person's name on their colour, its lower left corner at a point."""
+    font = QFont(painter.font())
+    font.setPixelSize(tokens.text_small)
+    font.setBold(True)
+    painter.setFont(font)
+    width = painter.fontMetrics().horizontalAdvance(text) + 2 * 6
+    box = QRectF(at.x(), at.y() - 18, width, 17)
+    painter.setPen(QPen(QColor("#ffffff"), 1.4) if is_selected else Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(color))
+    painter.drawRoundedRect(box, tokens.radius_small, tokens.radius_small)
+    painter.setPen(QColor("#ffffff"))
+    painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+
+
+def paint_hint(
+    painter: QPainter, at: QPointF, lines: Sequence[str], tokens: Tokens, bounds: QRectF
+) -> None:
+    """A small card of text beside the mouse, kept inside the view."""
+    font = QFont(painter.font())
+    font.setPixelSize(tokens.text_small)
+    font.setBold(False)
+    painter.setFont(font)
+    metrics = painter.fontMetrics()
+    width = max(metrics.horizontalAdvance(line) for line in lines) + 2 * tokens.space_2
+    height = metrics.height() * len(lines) + 2 * tokens.space_1
+    x = min(at.x() + 14, bounds.right() - width - 4)
+    y = min(at.y() + 14, bounds.bottom() - height - 4)
+    box = QRectF(x, y, width, height)
+    painter.setPen(QPen(QColor(tokens.border), 1))
+    painter.setBrush(with_alpha(tokens.raised, 0.96))
+    painter.drawRoundedRect(box, tokens.radius, tokens.radius)
+    for row, line in enumerate(lines):
+        painter.setPen(QColor(tokens.text if row == 0 else tokens.text_muted))
+        painter.drawText(
+            QPointF(
+                x + tokens.space_2, y + tokens.space_1 + metrics.ascent() + row * metrics.height()
+            ),
+            line,
+        )
