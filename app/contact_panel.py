@@ -9,7 +9,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem
 
 from annotations.records import Changes, ClipState
-from app.panel import ActionButton, Panel, label, row, section, small_button
+from app.panel import ActionButton, Panel, label, row, small_button
 from app.view_state import ViewState
 from engine.structures import ContactLabel
 
@@ -28,7 +28,7 @@ class ContactPanel(Panel):
         super().__init__()
         self._view_state = view_state
         self.column.addLayout(
-            row(section("Contacts"), None, ActionButton(actions["tool_contact"], text="Mark"))
+            row(ActionButton(actions["tool_contact"], "primary", "Mark a contact"), None)
         )
         self._empty = label(
             "No contact yet. Press C, click a region on one body, then the region it touches on "

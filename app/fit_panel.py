@@ -29,7 +29,6 @@ class FitPanel(Panel):
         super().__init__()
         self._view_state = view_state
         self._jobs = jobs
-        self.column.addWidget(section("Fit"))
         self._status = label("")
         self.column.addWidget(self._status)
         self.column.addLayout(

@@ -57,6 +57,8 @@ class Fitting(QObject):
     """Owns the candidate of every clip; asks `Jobs` for work and `Operations` to keep it."""
 
     hinted = Signal(str)
+    noticed = Signal(str)
+    """Something the curator should not miss, though nothing is wrong."""
     done = Signal(str)
     problem = Signal(str)
 
@@ -165,7 +167,7 @@ class Fitting(QObject):
             self._submit(replace(running.context, base=snapshot))
         elif candidate is not None:
             self._drop(snapshot.clip_id)
-            self.hinted.emit("The edit made the new bodies out of date. E fits them again.")
+            self.noticed.emit("The edit made the new bodies out of date. E fits them again.")
 
     def _rebase(
         self, snapshot: ClipSnapshot, running: Job | None, candidate: Candidate | None

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QListWidget, QListWidgetItem
 
 from annotations.records import RevisionRecord
 from app.operations import ClipSnapshot
-from app.panel import ActionButton, Panel, label, row, section
+from app.panel import ActionButton, Panel, label, row
 from app.theme import theme
 
 _REVISION = Qt.ItemDataRole.UserRole
@@ -24,10 +24,9 @@ class HistoryPanel(Panel):
         super().__init__()
         self.column.addLayout(
             row(
-                section("History"),
+                ActionButton(actions["undo"], text="Undo"),
+                ActionButton(actions["redo"], text="Redo"),
                 None,
-                ActionButton(actions["undo"]),
-                ActionButton(actions["redo"]),
             )
         )
         self._list = QListWidget()

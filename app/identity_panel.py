@@ -8,7 +8,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QDoubleSpinBox, QLineEdit
 
 from annotations.records import Changes, ClipState, Identity
-from app.panel import ActionButton, ColorChip, Panel, card, label, row, section
+from app.panel import ActionButton, ColorChip, Panel, card, label, row
 from app.theme import PERSON_COLORS
 from app.view_state import ViewState
 from engine.structures import Constraints
@@ -28,7 +28,6 @@ class IdentityPanel(Panel):
     def __init__(self, view_state: ViewState, actions: dict[str, QAction]) -> None:
         super().__init__()
         self._view_state = view_state
-        self.column.addWidget(section("People"))
         self._people: list[_PersonCard] = []
         self._place = self.column.count()
         self._hint = label("The two people appear here as soon as they are detected.", "muted")

@@ -141,6 +141,7 @@ class MainWindow(QMainWindow):
         self._arrange_docks()
 
     def _arrange_docks(self) -> None:
+        self.setAnimated(False)  # what is animated while it is laid out leaves a stray tab bar
         left, right = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
         self.docks = {
             title: self._dock(title, widget)
@@ -169,6 +170,8 @@ class MainWindow(QMainWindow):
         dock = QDockWidget(title, self)
         dock.setObjectName(title)
         dock.setWidget(widget)
+        if title != "Clips":
+            dock.setTitleBarWidget(QWidget())  # its tab says the title already
         return dock
 
     def _connect(self) -> None:
@@ -190,6 +193,7 @@ class MainWindow(QMainWindow):
                 speaker.done.connect(self.status.hint)
             if hasattr(speaker, "problem"):
                 speaker.problem.connect(self.notifications.error)
+        self.fitting.noticed.connect(self.notifications.info)
         self._connect_gestures()
 
     def _connect_gestures(self) -> None:

@@ -164,7 +164,7 @@ class Projects(QObject):
     # -- clips ----------------------------------------------------------------------------------
 
     def import_videos(self, paths: Iterable[Path]) -> None:
-        """Read each video's frame table and add it to the project; made beside it if none is open."""
+        """Read each video and add it to the project; without one, to one beside the video."""
         for path in paths:
             self._files.run(
                 lambda path=path: _probe(path),

@@ -8,8 +8,10 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
     QComboBox,
+    QGridLayout,
     QHeaderView,
     QLineEdit,
+    QSizePolicy,
     QTreeWidget,
     QTreeWidgetItem,
 )
@@ -37,17 +39,14 @@ class ReviewPanel(Panel):
         self._view_state = view_state
         self._found: tuple[Suspicion, ...] = ()
         self._shown: tuple[Suspicion, ...] = ()
-        self.column.addWidget(section("Review"))
         self._verdict = label("")
         self.column.addWidget(self._verdict)
-        self.column.addLayout(
-            row(
-                ActionButton(actions["accept"], "primary"),
-                ActionButton(actions["send_back"], text="Send back"),
-                ActionButton(actions["unusable"]),
-                None,
-            )
-        )
+        verdicts = QGridLayout()
+        verdicts.setSpacing(8)
+        verdicts.addWidget(ActionButton(actions["accept"], "primary"), 0, 0, 1, 2)
+        verdicts.addWidget(ActionButton(actions["send_back"], text="Send back"), 1, 0)
+        verdicts.addWidget(ActionButton(actions["unusable"]), 1, 1)
+        self.column.addLayout(verdicts)
         self.reason = QLineEdit()
         self.reason.setPlaceholderText("Why? Enter sends it back, Esc does not")
         self.reason.setToolTip("What should be changed; Enter alone sends back without a reason")
@@ -72,7 +71,9 @@ class ReviewPanel(Panel):
         self._hide_reviewed.setChecked(True)
         self._hide_reviewed.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._hide_reviewed.toggled.connect(lambda _: self._refresh_list())
-        self.column.addLayout(row(self._issue, None, self._hide_reviewed))
+        self._issue.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._issue.setMinimumContentsLength(8)
+        self.column.addLayout(row(self._issue, self._hide_reviewed))
         self._list = _list()
         self._list.itemClicked.connect(lambda item: self._go(self._row_of(item)))
         self._list.itemDoubleClicked.connect(lambda item: self._select(self._row_of(item)))

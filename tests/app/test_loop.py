@@ -1,0 +1,234 @@
+"""The whole loop in one real window: video in, fix, mark, re-fit, undo, accept, restart."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+
+from app import worker
+from engine.structures import FrameRange
+from tests.app import steps
+
+KEY = Qt.Key
+WAIT = 20_000
+
+
+@pytest.fixture(autouse=True)
+def quick_worker(monkeypatch):
+    """The real worker process with tasks that need no models."""
+    monkeypatch.setattr(worker, "perceive", steps.perceive)
+    monkeypatch.setattr(worker, "fit", steps.fit)
+
+
+def press(window, key, modifier=Qt.KeyboardModifier.NoModifier):
+    QTest.keyClick(window.frame_view, key, modifier)
+
+
+def kinds(window) -> list[str]:
+    """The kinds of edit from the first to the head."""
+    snapshot = window.history._snapshot
+    if snapshot is None:
+        return []
+    by_id = {revision.id: revision for revision in snapshot.history}
+    found, current = [], snapshot.head
+    while current is not None:
+        found.insert(0, current.kind)
+        current = by_id.get(current.parent_id)
+    return found
+
+
+def wait_for(qtbot, window, *last_kinds):
+    count = len(last_kinds)
+    qtbot.waitUntil(lambda: kinds(window)[-count:] == list(last_kinds), timeout=WAIT)
+
+
+def test_the_whole_loop(qtbot, make_window, video_file: Path, tmp_path: Path):
+    window = make_window()
+    mine = tmp_path / "meeting.mp4"
+    shutil.copyfile(video_file, mine)
+
+    # A dropped video makes a project beside it, is detected, and is fitted at once.
+    window.projects.open_dropped([mine])
+    wait_for(qtbot, window, "import", "observations", "fit")
+    assert window.projects.path == tmp_path / "meeting.dyad"
+    view_state = window.view_state
+    assert view_state.candidate is None
+
+    # S swaps from here to the end, in one step.
+    view_state.frame = 10
+    before = view_state.state.observations.keypoints2d.copy()
+    press(window, KEY.Key_S)
+    wait_for(qtbot, window, "swap")
+    after = view_state.state.observations.keypoints2d
+    np.testing.assert_array_equal(after[0, 10:], before[1, 10:])
+    np.testing.assert_array_equal(after[:, :10], before[:, :10])
+
+    # A dragged joint is one step.
+    window.frame_view.keypoint_dragged.emit(0, 10, 9, 33.0, 21.0)
+    wait_for(qtbot, window, "keypoint")
+
+    # C, a region on one body, a region on the other, and an end dragged on the timeline.
+    press(window, KEY.Key_C)
+    window.mesh_view.region_clicked.emit(0, "left_hand")
+    assert view_state.picked_region == (0, "left_hand")
+    window.mesh_view.region_clicked.emit(1, "right_hand")
+    wait_for(qtbot, window, "contact")
+    assert view_state.tool == "select"
+    assert view_state.selected_contact == 0
+    window.timeline.contact_interval_changed.emit(0, FrameRange(4, 20))
+    qtbot.waitUntil(lambda: view_state.state.constraints.contacts[0].frames == FrameRange(4, 20))
+
+    # E fits what was touched; the bodies move while it runs; the result is a candidate.
+    old = view_state.state.motion
+    moved = []
+    view_state.candidate_changed.connect(lambda c: moved.append(c))
+    view_state.selection = FrameRange(4, 20)
+    press(window, KEY.Key_E)
+    qtbot.waitUntil(
+        lambda: view_state.candidate is not None and view_state.candidate.is_complete, timeout=WAIT
+    )
+    assert any(c is not None and not c.is_complete for c in moved)
+    new = view_state.motion_shown()
+    assert not np.array_equal(new.transl[:, 4:20], old.transl[:, 4:20]) or not np.array_equal(
+        new.body_pose[:, 4:20], old.body_pose[:, 4:20]
+    )
+
+    # B shows what was before, Enter keeps.
+    QTest.keyPress(window.frame_view, KEY.Key_B)
+    assert view_state.motion_shown() is view_state.state.motion
+    QTest.keyRelease(window.frame_view, KEY.Key_B)
+    press(window, KEY.Key_Return)
+    wait_for(qtbot, window, "fit")
+    assert view_state.candidate is None
+    done = kinds(window)
+
+    # Undo takes it all back, redo brings it again.
+    for _ in range(3):
+        count = len(kinds(window))
+        press(window, KEY.Key_Z, Qt.KeyboardModifier.ControlModifier)
+        qtbot.waitUntil(lambda n=count: len(kinds(window)) == n - 1, timeout=WAIT)
+    for _ in range(3):
+        count = len(kinds(window))
+        press(window, KEY.Key_Y, Qt.KeyboardModifier.ControlModifier)
+        qtbot.waitUntil(lambda n=count: len(kinds(window)) == n + 1, timeout=WAIT)
+    assert kinds(window) == done
+
+    # A accepts the clip.
+    view_state.selection = None
+    press(window, KEY.Key_A)
+    wait_for(qtbot, window, "review")
+    assert view_state.clip.status == "accepted"
+    window.close()
+
+    # After a restart everything is there, and can be undone.
+    again = make_window()
+    again.projects.open(tmp_path / "meeting.dyad")
+    qtbot.waitUntil(lambda: kinds(again) == [*done, "review"], timeout=WAIT)
+    press(again, KEY.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: kinds(again) == done, timeout=WAIT)
+
+
+def refit_running(qtbot, window, monkeypatch):
+    monkeypatch.setattr(worker, "fit", steps.slow_fit)
+    window.view_state.selection = FrameRange(5, 15)
+    press(window, KEY.Key_E)
+    qtbot.waitUntil(lambda: window.view_state.candidate is not None, timeout=WAIT)
+
+
+def test_backspace_ends_a_running_fit_and_shows_what_is_saved(qtbot, fitted_window, monkeypatch):
+    refit_running(qtbot, fitted_window, monkeypatch)
+    press(fitted_window, KEY.Key_Backspace)
+    assert fitted_window.jobs.running is None
+    assert fitted_window.view_state.candidate is None
+    assert kinds(fitted_window) == ["import", "observations", "fit"]
+
+
+def test_a_killed_worker_is_one_sentence_and_the_next_fit_runs(qtbot, fitted_window, monkeypatch):
+    refit_running(qtbot, fitted_window, monkeypatch)
+    os.kill(fitted_window.jobs.worker_pid, signal.SIGKILL)
+    qtbot.waitUntil(lambda: bool(fitted_window.notifications.texts), timeout=WAIT)
+    assert "nothing saved is lost" in fitted_window.notifications.texts[0]
+    assert fitted_window.view_state.candidate is None
+    monkeypatch.setattr(worker, "fit", steps.fit)
+    press(fitted_window, KEY.Key_E)
+    qtbot.waitUntil(
+        lambda: (
+            fitted_window.view_state.candidate is not None
+            and fitted_window.view_state.candidate.is_complete
+        ),
+        timeout=WAIT,
+    )
+
+
+def test_an_edit_restarts_the_fit_that_it_touches(qtbot, fitted_window, monkeypatch):
+    refit_running(qtbot, fitted_window, monkeypatch)
+    first = fitted_window.jobs.running
+    monkeypatch.setattr(worker, "fit", steps.fit)
+    fitted_window.frame_view.keypoint_dragged.emit(0, 7, 9, 30.0, 20.0)
+    qtbot.waitUntil(
+        lambda: (
+            fitted_window.view_state.candidate is not None
+            and fitted_window.view_state.candidate.is_complete
+        ),
+        timeout=WAIT,
+    )
+    head = fitted_window.history._snapshot.head
+    assert head.kind == "keypoint"
+    assert fitted_window.view_state.candidate.base_revision == head.id
+    assert fitted_window.jobs.running is not first
+
+
+def test_a_name_given_while_a_candidate_waits_does_not_cost_the_candidate(qtbot, fitted_window):
+    window = fitted_window
+    window.view_state.selection = FrameRange(5, 15)
+    press(window, KEY.Key_E)
+    qtbot.waitUntil(
+        lambda: window.view_state.candidate is not None and window.view_state.candidate.is_complete,
+        timeout=WAIT,
+    )
+    window.editing.rename(0, "Maria")
+    wait_for(qtbot, window, "identity")
+    press(window, KEY.Key_Return)
+    wait_for(qtbot, window, "identity", "fit")
+
+
+def test_an_edit_after_a_fit_makes_its_candidate_out_of_date(qtbot, fitted_window):
+    window = fitted_window
+    window.view_state.selection = FrameRange(5, 15)
+    press(window, KEY.Key_E)
+    qtbot.waitUntil(
+        lambda: window.view_state.candidate is not None and window.view_state.candidate.is_complete,
+        timeout=WAIT,
+    )
+    press(window, KEY.Key_S)
+    wait_for(qtbot, window, "swap")
+    assert window.view_state.candidate is None
+    assert "out of date" in window.notifications.texts[0]
+
+
+def test_accepted_frames_are_not_fitted_again(qtbot, fitted_window):
+    window = fitted_window
+    window.view_state.selection = FrameRange(5, 15)
+    press(window, KEY.Key_A)
+    wait_for(qtbot, window, "review")
+    press(window, KEY.Key_E)
+    assert window.jobs.running is None
+    assert "accepted or frozen" in window.status.passing.text()
+
+
+def test_sending_back_asks_for_a_reason_and_enter_alone_is_enough(qtbot, fitted_window):
+    window = fitted_window
+    press(window, KEY.Key_R)
+    assert window.review.reason.isVisible()
+    QTest.keyClicks(window.review.reason, "left hand drifts")
+    QTest.keyClick(window.review.reason, KEY.Key_Return)
+    wait_for(qtbot, window, "review")
+    mark = window.view_state.state.reviews[-1]
+    assert (mark.verdict, mark.reason) == ("sent back", "left hand drifts")
