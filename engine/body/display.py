@@ -88,7 +88,7 @@ class DisplayBody:
         skinned = (blended[..., :3] @ rest[..., None])[..., 0] + blended[..., 3]
         sources = np.concatenate([joints, skinned], -2)
         keypoints: np.ndarray = keypoint_regressor(self.data, layout) @ sources
-        return keypoints.astype(np.float32)
+        return np.asarray(keypoints, np.float32)
 
     def normals(self, vertices: Float[np.ndarray, "V 3"]) -> Float[np.ndarray, "V 3"]:
         """Unit vertex normals of one mesh: area-weighted mean of the faces around each vertex."""
@@ -127,7 +127,7 @@ class DisplayBody:
     def _rest(self, betas: np.ndarray) -> np.ndarray:
         used = np.asarray(betas, np.float32)
         change: np.ndarray = self._shapedirs[..., : len(used)] @ used
-        return self._template + change
+        return np.asarray(self._template + change)
 
     def _weighted_rest(self, betas: np.ndarray) -> np.ndarray:
         """(V, 96): each joint's weight times [rest vertex, 1]; kept for the last shape used."""
@@ -157,7 +157,7 @@ class DisplayBody:
         flat = transforms.astype(np.float32).reshape(*transforms.shape[:-2], 12)
         blended: np.ndarray = (self._skinning @ flat).reshape(*rest.shape[:-1], 3, 4)
         skinned: np.ndarray = (blended[..., :3] @ rest[..., None])[..., 0]
-        return skinned + blended[..., 3]
+        return np.asarray(skinned + blended[..., 3])
 
     def _pose(
         self, betas: np.ndarray, rotmats: np.ndarray, transl: np.ndarray
