@@ -132,6 +132,15 @@ class SplitAssignment:
 
 
 @dataclass(frozen=True)
+class SplitPlan:
+    """How the newest assignment of clips to splits was made."""
+
+    seed: int
+    fractions: Mapping[str, float]
+    assignments: tuple[SplitAssignment, ...]
+
+
+@dataclass(frozen=True)
 class ExportRecord:
     """An export that left the project."""
 

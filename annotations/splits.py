@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from annotations.edits import is_default_name
 from annotations.errors import EditError
-from annotations.records import ClipRecord, Identity, SplitAssignment
+from annotations.records import ClipRecord, Identity, SplitAssignment, SplitPlan
 from annotations.schema import SplitPlanRow, SplitRow
 
 FRACTIONS: Mapping[str, float] = MappingProxyType({"train": 0.7, "validation": 0.15, "test": 0.15})
@@ -185,12 +185,10 @@ def write(
     rows.add(row)
 
 
-def newest(rows: Session) -> SplitPlanRow | None:
-    return rows.scalar(select(SplitPlanRow).order_by(SplitPlanRow.id.desc()).limit(1))
-
-
-def read(rows: Session) -> tuple[SplitAssignment, ...]:
-    """The newest assignment, empty where there is none."""
-    plan = newest(rows)
-    found = plan.assignments if plan is not None else []
-    return tuple(SplitAssignment(row.clip_id, row.split, row.group) for row in found)
+def read(rows: Session) -> SplitPlan | None:
+    """The newest assignment, None where there is none."""
+    row = rows.scalar(select(SplitPlanRow).order_by(SplitPlanRow.id.desc()).limit(1))
+    if row is None:
+        return None
+    found = (SplitAssignment(a.clip_id, a.split, a.group) for a in row.assignments)
+    return SplitPlan(seed=row.seed, fractions=row.fractions, assignments=tuple(found))

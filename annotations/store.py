@@ -28,6 +28,7 @@ from annotations.records import (
     ProjectInfo,
     RevisionRecord,
     SplitAssignment,
+    SplitPlan,
     Verdict,
 )
 from annotations.schema import (
@@ -138,6 +139,12 @@ class Store:
         with self._database.transaction() as rows:
             return history.records(rows, clip_id)
 
+    def ancestry(self, clip_id: int) -> tuple[RevisionRecord, ...]:
+        """The head, its parent, and so on to the first revision."""
+        with self._database.transaction() as rows:
+            head = history.clip(rows, clip_id).head.revision
+            return tuple(history.record(row) for row in history.lineage(rows, head))
+
     def head(self, clip_id: int) -> RevisionRecord:
         with self._database.transaction() as rows:
             return history.record(history.clip(rows, clip_id).head.revision)
@@ -161,6 +168,11 @@ class Store:
 
     def splits(self) -> tuple[SplitAssignment, ...]:
         """The newest assignment of clips to splits; empty before there is one."""
+        plan = self.split_plan()
+        return plan.assignments if plan is not None else ()
+
+    def split_plan(self) -> SplitPlan | None:
+        """The newest assignment with its seed and fractions."""
         with self._database.transaction() as rows:
             return splits.read(rows)
 
