@@ -1,0 +1,139 @@
+"""What the timeline shows of a clip: runs of equal status, packed contacts, curves, words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from annotations.records import ClipState
+from app.frame_evidence import identity
+from engine.structures import ContactLabel, FrameRange, Provenance
+
+
+class PersonStatus(IntEnum):
+    """What is known of a person in a frame."""
+
+    GAP = 0
+    DETECTED = 1
+    FITTED = 2
+    INFILLED = 3
+    """Fitted without being seen: carried by the frames around it."""
+
+
+STATUS_WORDS = {
+    PersonStatus.GAP: "not found",
+    PersonStatus.DETECTED: "detected, not fitted",
+    PersonStatus.FITTED: "fitted",
+    PersonStatus.INFILLED: "fitted without being seen",
+}
+
+
+def person_status(state: ClipState, person: int, frame_count: int) -> Int[np.ndarray, "F"]:
+    """`PersonStatus` per frame."""
+    status = np.full(frame_count, PersonStatus.GAP, int)
+    seen = np.zeros(frame_count, bool)
+    observations, motion = state.observations, state.motion
+    if observations is not None and person < observations.person_count:
+        count = min(frame_count, observations.frame_count)
+        known = np.isfinite(observations.keypoints2d[person, :count]).all(-1).any(-1)
+        seen[:count] = known | np.isfinite(observations.boxes[person, :count]).all(-1)
+        status[seen] = PersonStatus.DETECTED
+    if motion is not None and person < motion.person_count:
+        count = min(frame_count, motion.frame_count)
+        fitted = np.zeros(frame_count, bool)
+        provenance = np.asarray(motion.provenance[person, :count])
+        fitted[:count] = np.asarray(motion.valid[person, :count]) & (
+            provenance != Provenance.MISSING
+        )
+        infilled = np.zeros(frame_count, bool)
+        infilled[:count] = provenance == Provenance.INFILLED
+        status[fitted] = PersonStatus.FITTED
+        status[fitted & (infilled | ~seen)] = PersonStatus.INFILLED
+    return status
+
+
+def runs(values: Int[np.ndarray, "F"]) -> list[tuple[FrameRange, int]]:
+    """Stretches of equal values, in order."""
+    if not len(values):
+        return []
+    edges = np.flatnonzero(np.diff(values)) + 1
+    bounds = [0, *edges.tolist(), len(values)]
+    return [(FrameRange(a, b), int(values[a])) for a, b in pairwise(bounds)]
+
+
+def packed_rows(intervals: Sequence[FrameRange]) -> list[int]:
+    """A row for each interval so that no two of a row overlap, as few rows as can be."""
+    ends: list[int] = []
+    rows = [0] * len(intervals)
+    for index in sorted(range(len(intervals)), key=lambda i: (intervals[i].start, i)):
+        interval = intervals[index]
+        row = next((r for r, end in enumerate(ends) if end <= interval.start), len(ends))
+        if row == len(ends):
+            ends.append(0)
+        ends[row] = interval.stop
+        rows[index] = row
+    return rows
+
+
+def contact_words(label: ContactLabel) -> str:
+    """As people say it: "left hand · upper back"."""
+    words = f"{label.region_a} · {label.region_b}".replace("_", " ")
+    return words if label.kind == "contact" else f"no contact: {words}"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A quantity per frame, and the value that fills its lane."""
+
+    values: Float[np.ndarray, "F"]
+    top: float
+
+    @classmethod
+    def of(cls, values: Float[np.ndarray, "F"], least_top: float) -> Curve:
+        """A lane high enough for 98 of 100 values: one outlier must not flatten the rest."""
+        known = values[np.isfinite(values)]
+        top = float(np.percentile(known, 98)) * 1.15 if len(known) else 0.0
+        return cls(np.asarray(values, float), max(least_top, top))
+
+    def columns(self, first: int, stop: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """At most `count` (frame, value) samples of a stretch, each the largest of its frames."""
+        frames = np.arange(max(0, first), min(stop, len(self.values)))
+        if len(frames) <= count:
+            return frames + 0.5, self.values[frames]
+        starts = np.linspace(0, len(frames), count, endpoint=False).astype(int)
+        largest = np.fmax.reduceat(self.values[frames], starts)
+        return frames[starts] + 0.5, largest
+
+
+def frame_words(state: ClipState | None, frame: int, seconds: float, frame_count: int) -> str:
+    """Everything the timeline knows of a frame, a line each."""
+    lines = [f"Frame {frame} · {seconds:.3f} s"]
+    if state is None:
+        return lines[0]
+    diagnostics = state.diagnostics
+    for person in range(len(state.identities)):
+        status = PersonStatus(int(person_status(state, person, frame_count)[frame]))
+        words = f"{identity(state, person).name}: {STATUS_WORDS[status]}"
+        if diagnostics is not None and frame < diagnostics.reprojection_px.shape[1]:
+            error = float(diagnostics.reprojection_px[person, frame])
+            words += f", reprojection {error:.1f} px" if np.isfinite(error) else ""
+        lines.append(words)
+    if diagnostics is not None and frame < len(diagnostics.penetration_m):
+        depth = float(diagnostics.penetration_m[frame])
+        if depth > 0:
+            lines.append(f"Deepest penetration {1000 * depth:.0f} mm")
+    lines += [
+        f"Contact: {contact_words(c)}" for c in state.constraints.contacts if frame in c.frames
+    ]
+    lines += ["Frozen: no fit changes it" for r in state.constraints.frozen if frame in r][:1]
+    lines += ["Edited since the fit; E fits it again" for r in state.edited if frame in r][:1]
+    for mark in state.reviews:
+        if frame in mark.frames:
+            reason = f": {mark.reason}" if mark.reason else ""
+            lines.append(f"Review: {mark.verdict}{reason}")
+    return "\n".join(lines)

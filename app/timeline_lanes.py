@@ -1,0 +1,308 @@
+"""How the timeline is laid out and painted. Everything but playhead and selection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QBrush, QColor, QFont, QPainter, QPen, QPolygonF
+
+from annotations.records import ClipState, Verdict
+from app.frame_evidence import identity
+from app.icons import paint_icon
+from app.region_marks import CONTACT_TINT, NO_CONTACT_TINT
+from app.theme import with_alpha
+from app.timeline_content import (
+    Curve,
+    PersonStatus,
+    contact_words,
+    packed_rows,
+    person_status,
+    runs,
+)
+from app.timeline_scale import TimelineScale, second_marks
+from app.tokens import Tokens
+from engine.structures import ContactLabel, FrameRange
+
+GUTTER = 104
+RULER, CURVES, PERSON, CONTACT, REVIEW, GAP = 26, 46, 16, 16, 14, 3
+MOST_CONTACT_ROWS = 5
+REPROJECTION_TOP_PX, PENETRATION_TOP_M = 12.0, 0.03
+VERDICT_ICONS: dict[Verdict, str] = {
+    "accepted": "accept", "sent back": "send-back", "unusable": "unusable",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LaneLayout:
+    """Tops and heights of the lanes, in pixels."""
+
+    person_count: int
+    contact_rows: int
+
+    @property
+    def curves(self) -> tuple[float, float]:
+        return RULER + GAP, CURVES
+
+    def person(self, index: int) -> tuple[float, float]:
+        return RULER + CURVES + 2 * GAP + index * (PERSON + GAP), PERSON
+
+    def contact(self, row: int) -> tuple[float, float]:
+        top = self.person(self.person_count)[0]
+        return top + (row % MOST_CONTACT_ROWS) * (CONTACT + 1), CONTACT
+
+    @property
+    def review(self) -> tuple[float, float]:
+        rows = min(max(1, self.contact_rows), MOST_CONTACT_ROWS)
+        return self.person(self.person_count)[0] + rows * (CONTACT + 1) + GAP, REVIEW
+
+    @property
+    def height(self) -> int:
+        top, height = self.review
+        return int(top + height + GAP)
+
+    @classmethod
+    def of(cls, state: ClipState | None) -> LaneLayout:
+        if state is None:
+            return cls(2, 1)
+        rows = packed_rows([label.frames for label in state.constraints.contacts])
+        return cls(len(state.identities), max(rows, default=0) + 1)
+
+
+@dataclass(frozen=True)
+class LanePainter:
+    """Paints one clip's lanes at one scale."""
+
+    painter: QPainter
+    tokens: Tokens
+    scale: TimelineScale
+    layout: LaneLayout
+    times: np.ndarray
+
+    def paint(
+        self, state: ClipState | None, contacts: tuple[ContactLabel, ...], chosen: int | None
+    ) -> None:
+        """`contacts` may differ from the state's while an interval is dragged."""
+        self._text(self.tokens.text_small)
+        self._ruler()
+        self._grounds(state)
+        clip = QRectF(self.scale.left, 0, self.scale.width, self.layout.height)
+        self.painter.setClipRect(clip)
+        if state is not None:
+            self._curves(state)
+            for person in range(len(state.identities)):
+                self._person(state, person)
+            self._contacts(state, contacts, chosen)
+            self._reviews(state)
+        self.painter.setClipping(False)
+
+    # -- frame of reference ---------------------------------------------------------------------
+
+    def _text(self, size: int) -> None:
+        font = QFont(self.painter.font())
+        font.setPixelSize(size)
+        self.painter.setFont(font)
+
+    def _ruler(self) -> None:
+        painter, scale, tokens = self.painter, self.scale, self.tokens
+        painter.fillRect(QRectF(0, 0, scale.left + scale.width, RULER), QColor(tokens.surface))
+        painter.setClipRect(QRectF(scale.left, 0, scale.width, RULER))
+        start, stop = scale.visible
+        step = scale.frame_step()
+        minor = max(1, step // 5)
+        for frame in range(start - start % minor, stop, minor):
+            is_major = frame % step == 0
+            x = scale.x(frame + 0.5)
+            painter.setPen(QPen(QColor(tokens.text_muted if is_major else tokens.border), 1))
+            painter.drawLine(QPointF(x, RULER - (6 if is_major else 3)), QPointF(x, RULER - 1))
+            if is_major:
+                painter.drawText(QPointF(x + 3, RULER - 3), str(frame))
+        painter.setPen(QColor(tokens.text_disabled))
+        for seconds, position in second_marks(self.times, scale, room=80):
+            minutes, rest = divmod(seconds, 60)
+            words = f"{int(minutes)}:{rest:04.1f}" if minutes else f"{rest:.1f} s"
+            painter.drawText(QPointF(scale.x(position + 0.5) + 3, 11), words)
+        painter.setClipping(False)
+        painter.setPen(QColor(tokens.text_disabled))
+        painter.drawText(QPointF(tokens.space_3, 11), "seconds")
+        painter.setPen(QColor(tokens.text_muted))
+        painter.drawText(QPointF(tokens.space_3, RULER - 3), "frames")
+
+    def _grounds(self, state: ClipState | None) -> None:
+        for index in range(self.layout.person_count):
+            name, color = identity(state, index).name, identity(state, index).color
+            self._ground(self.layout.person(index), name, color)
+        self._ground(self.layout.curves, "", None)
+        top = self.layout.curves[0]
+        for row, (words, color) in enumerate(
+            (("reprojection", self.tokens.text_muted), ("penetration", self.tokens.danger))
+        ):
+            self.painter.setPen(QColor(color))
+            self.painter.drawText(QPointF(self.tokens.space_3, top + 18 + 16 * row), words)
+        first, _ = self.layout.contact(0)
+        last = self.layout.review[0] - GAP
+        self._ground((first, last - first - 1), "contacts", None)
+        self._ground(self.layout.review, "review", None)
+
+    def _ground(self, lane: tuple[float, float], name: str, color: str | None) -> None:
+        top, height = lane
+        tokens = self.tokens
+        end = self.scale.x(self.scale.frame_count)
+        width = min(self.scale.width, end - self.scale.left)
+        self.painter.fillRect(QRectF(self.scale.left, top, width, height), QColor(tokens.lane))
+        x = float(tokens.space_3)
+        if color is not None:
+            self.painter.setPen(Qt.PenStyle.NoPen)
+            self.painter.setBrush(QColor(color))
+            self.painter.drawEllipse(QPointF(x + 4, top + height / 2), 4, 4)
+            x += 14
+        self.painter.setPen(QColor(tokens.text if color is not None else tokens.text_muted))
+        label = QRectF(x, top, GUTTER - x - 6, min(height, 18))
+        elided = self.painter.fontMetrics().elidedText(
+            name, Qt.TextElideMode.ElideRight, int(label.width())
+        )
+        self.painter.drawText(label, Qt.AlignmentFlag.AlignVCenter, elided)
+
+    def _bar(self, frames: FrameRange, lane: tuple[float, float], *, least: float = 2.0) -> QRectF:
+        x0, x1 = self.scale.x(frames.start), self.scale.x(frames.stop)
+        return QRectF(x0, lane[0], max(least, x1 - x0), lane[1])
+
+    # -- lanes ----------------------------------------------------------------------------------
+
+    def _curves(self, state: ClipState) -> None:
+        diagnostics = state.diagnostics
+        if diagnostics is None:
+            return
+        top, height = self.layout.curves
+        depth = Curve.of(diagnostics.penetration_m, PENETRATION_TOP_M)
+        polygon = self._polygon(depth)
+        if polygon is not None:
+            self.painter.setPen(QPen(with_alpha(self.tokens.danger, 0.8), 1))
+            self.painter.setBrush(with_alpha(self.tokens.danger, 0.22))
+            self.painter.drawPolygon(polygon)
+        errors = Curve.of(diagnostics.reprojection_px.ravel(), REPROJECTION_TOP_PX)
+        self.painter.setBrush(Qt.BrushStyle.NoBrush)
+        self.painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for person, values in enumerate(diagnostics.reprojection_px):
+            self.painter.setPen(QPen(QColor(identity(state, person).color), 1.5))
+            for line in self._lines(Curve(np.asarray(values, float), errors.top)):
+                self.painter.drawPolyline(line)
+        self.painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        self.painter.setPen(QColor(self.tokens.text_disabled))
+        area = QRectF(self.scale.left, top, self.scale.width - 4, height)
+        words = f"{errors.top:.0f} px · {1000 * depth.top:.0f} mm"
+        self.painter.drawText(area, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop, words)
+
+    def _samples(self, curve: Curve) -> np.ndarray:
+        """(N, 2) pixels; NaN in gaps."""
+        top, height = self.layout.curves
+        start, stop = self.scale.visible
+        frames, values = curve.columns(start - 1, stop + 1, int(self.scale.width))
+        share = np.clip(values / curve.top, 0, 1)
+        x = self.scale.left + (frames - self.scale.first) * self.scale.pixels_per_frame
+        return np.stack([x, top + height - 1 - share * (height - 3)], 1)
+
+    def _lines(self, curve: Curve) -> list[QPolygonF]:
+        samples = self._samples(curve)
+        known = np.isfinite(samples).all(1)
+        return [
+            QPolygonF([QPointF(x, y) for x, y in samples[part.as_slice()].tolist()])
+            for part, is_known in runs(known.astype(int))
+            if is_known
+        ]
+
+    def _polygon(self, curve: Curve) -> QPolygonF | None:
+        samples = np.nan_to_num(self._samples(curve))
+        if len(samples) < 2:
+            return None
+        base = sum(self.layout.curves) - 1
+        points = [QPointF(x, y) for x, y in samples.tolist()]
+        return QPolygonF([QPointF(samples[0, 0], base), *points, QPointF(samples[-1, 0], base)])
+
+    def _person(self, state: ClipState, person: int) -> None:
+        lane, color = self.layout.person(person), identity(state, person).color
+        brushes = {
+            PersonStatus.DETECTED: QBrush(with_alpha(color, 0.38)),
+            PersonStatus.FITTED: QBrush(with_alpha(color, 0.95)),
+            PersonStatus.INFILLED: QBrush(with_alpha(color, 0.8), Qt.BrushStyle.BDiagPattern),
+        }
+        for frames, status in runs(person_status(state, person, len(self.times))):
+            if status in brushes:
+                self.painter.fillRect(self._bar(frames, lane), brushes[PersonStatus(status)])
+        top, height = lane
+        for frames in state.edited:
+            self.painter.fillRect(
+                self._bar(frames, (top + height - 3, 3)), QColor(self.tokens.warning)
+            )
+        for frames in state.constraints.frozen:
+            self._frozen(self._bar(frames, lane))
+        self.painter.setPen(QPen(QColor("#ffffff"), 1))
+        self.painter.setBrush(QColor("#111111"))
+        self.painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for frame in sorted(
+            {e.frame for e in state.constraints.keypoint_edits if e.person == person}
+        ):
+            self.painter.drawEllipse(QPointF(self.scale.x(frame + 0.5), top + height / 2), 2.6, 2.6)
+        self.painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+
+    def _frozen(self, bar: QRectF) -> None:
+        self.painter.fillRect(bar, with_alpha("#dff1ff", 0.35))
+        if bar.width() > 18:
+            glyph = QRectF(bar.center().x() - 6, bar.center().y() - 6, 12, 12)
+            paint_icon(self.painter, glyph, "freeze", QColor("#ffffff"))
+
+    def _contacts(
+        self, state: ClipState, contacts: tuple[ContactLabel, ...], chosen: int | None
+    ) -> None:
+        rows = packed_rows([label.frames for label in state.constraints.contacts])
+        painter = self.painter
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for index, label in enumerate(contacts):
+            bar = self._bar(label.frames, self.layout.contact(rows[index]), least=4)
+            is_contact = label.kind == "contact"
+            color = (CONTACT_TINT if is_contact else NO_CONTACT_TINT)[0]
+            painter.setBrush(with_alpha(color, 1.0 if index == chosen else 0.78))
+            edge = QColor(self.tokens.text if index == chosen else color)
+            painter.setPen(QPen(edge, 2 if index == chosen else 1))
+            painter.drawRoundedRect(bar.adjusted(0.5, 0.5, -0.5, -0.5), 3, 3)
+            self._contact_ends(state, label, bar)
+            if bar.width() > 40:
+                painter.setPen(QColor("#201a00" if is_contact else "#0f1114"))
+                left = max(bar.left(), self.scale.left)
+                inner = QRectF(left + 9, bar.top(), bar.right() - left - 18, bar.height())
+                words = painter.fontMetrics().elidedText(
+                    contact_words(label), Qt.TextElideMode.ElideRight, int(inner.width())
+                )
+                painter.drawText(inner, Qt.AlignmentFlag.AlignVCenter, words)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+
+    def _contact_ends(self, state: ClipState, label: ContactLabel, bar: QRectF) -> None:
+        """A handle at each end, in the colour of the person whose region is named on that side."""
+        if bar.width() < 14:
+            return
+        self.painter.setPen(Qt.PenStyle.NoPen)
+        for person, x in ((label.person_a, bar.left() + 2), (label.person_b, bar.right() - 6)):
+            self.painter.setBrush(QColor(identity(state, person).color))
+            self.painter.drawRoundedRect(QRectF(x, bar.top() + 3, 4, bar.height() - 6), 2, 2)
+
+    def _reviews(self, state: ClipState) -> None:
+        tokens = self.tokens
+        colors = {"accepted": tokens.success, "sent back": tokens.warning}
+        for mark in state.reviews:
+            color = colors.get(mark.verdict, tokens.danger)
+            bar = self._bar(mark.frames, self.layout.review)
+            self.painter.fillRect(bar, with_alpha(color, 0.85))
+            ink = QColor(tokens.accent_text)
+            if bar.width() > 16:
+                glyph = QRectF(bar.left() + 3, bar.top() + 1, 12, 12)
+                paint_icon(self.painter, glyph, VERDICT_ICONS[mark.verdict], ink)
+            if bar.width() > 90:
+                self.painter.setPen(ink)
+                words = mark.verdict + (f": {mark.reason}" if mark.reason else "")
+                words = self.painter.fontMetrics().elidedText(
+                    words, Qt.TextElideMode.ElideRight, int(bar.width()) - 24
+                )
+                self.painter.drawText(
+                    bar.adjusted(20, 0, -4, 0), Qt.AlignmentFlag.AlignVCenter, words
+                )
