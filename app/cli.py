@@ -38,10 +38,10 @@ def start(context: typer.Context) -> None:
 @commands.command()
 def window(
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE]...", help="A project, or videos.")
+        list[Path] | None, typer.Argument(metavar="[FILE]...", help="A project, a video.")
     ] = None,
 ) -> None:
-    """Open the window, on a project or on videos that are imported."""
+    """Open the window, on a project, or on a video that is imported."""
     raise typer.Exit(_window(files or []))
 
 
@@ -122,7 +122,11 @@ def _window(files: Sequence[Path]) -> int:
     if has_display():
         from app.window_start import run_window
 
-        return run_window(list(files))
+        projects = [path for path in files if path.suffix.lower() == ".dyad"]
+        videos = [path for path in files if path not in projects]
+        if len(projects) > 1 or len(videos) > 1:
+            raise InputError("The window opens one project and imports one video at a time")
+        return run_window(next(iter(projects), None), next(iter(videos), None))
     if files:
         raise InputError(
             "There is no display to open a window on",

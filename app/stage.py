@@ -151,7 +151,7 @@ class Stage:
         away = self._away(frame)
         right = np.cross(away, [0, 1, 0])
         image, view = self._paper(np.stack([right, -away, [0, -1, 0]]), size, bounds)
-        _draw_grid(image, view, bounds)
+        _draw_grid(image, view)
         return self._on_paper(frame, image, view)
 
     def bounds(self, frames: Sequence[int]) -> Bounds:
@@ -207,15 +207,11 @@ def _draw_floor_line(image: Picture, view: View) -> None:
         draw_segments(image, [np.array([[0, level], [view.size[0], level]])], FLOOR, 2)
 
 
-def _draw_grid(image: Picture, view: View, bounds: Bounds) -> None:
-    """Lines on the floor, half a metre apart."""
-    reach = bounds.extent
-    low = np.floor((bounds.centre[[0, 2]] - reach) * 2) / 2
-    steps = np.arange(0, 2 * reach + 1, 0.5)
-    ends = low + 2 * reach + 1
-    segments = []
-    for step in steps:
-        along = np.array([[low[0] + step, 0, low[1]], [low[0] + step, 0, ends[1]]])
-        across = np.array([[low[0], 0, low[1] + step], [ends[0], 0, low[1] + step]])
-        segments += [view.pixels(along)[:, :2], view.pixels(across)[:, :2]]
-    draw_segments(image, segments, GRID)
+def _draw_grid(image: Picture, view: View) -> None:
+    """Lines on the floor, half a metre apart, along the view's own axes."""
+    width, height = view.size
+    step = 0.5 / view.metres_per_pixel
+    x0, y0 = view.pixels(np.zeros(3))[:2] % step
+    upright = [np.array([[x, 0], [x, height]]) for x in np.arange(x0, width, step)]
+    level = [np.array([[0, y], [width, y]]) for y in np.arange(y0, height, step)]
+    draw_segments(image, upright + level, GRID)

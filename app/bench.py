@@ -1,0 +1,54 @@
+"""`python3 main.py bench WHAT`: each benchmark prints what it measured on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+SAMPLE = Path(__file__).resolve().parent.parent / "weights" / "sample" / "reach.mp4"
+
+
+def bench_body(quick: bool) -> None:
+    """Skinning beside smplx, forward and backward."""
+    from engine.body.benchmark import FRAMES, bench_body
+
+    print(f"{FRAMES} frames, forward + backward, gradients to betas, pose and translation")
+    print("vertices   smplx ms   dyad ms   ratio   with posedirs   largest difference")
+    for row in bench_body(quick):
+        print(
+            f"{row['vertices']:>8.0f} {row['smplx_ms']:>10.1f} {row['dyad_ms']:>9.1f} "
+            f"{row['ratio']:>7.2f} {row['ratio_posedirs']:>15.2f} {row['max_diff_m']:>18.1e} m"
+        )
+
+
+def bench_fit(quick: bool) -> None:
+    """Detection and fit of the bundled sample, one thread."""
+    from app import cli_progress, worker
+    from engine.structures import FrameRange
+    from engine.video import probe
+
+    video = probe(SAMPLE)
+    span = FrameRange(0, 30) if quick else FrameRange(0, video.frame_count)
+    request = {"frames": span} if quick else {}
+    began = time.perf_counter()
+    observations = cli_progress.run(worker.perceive(video, request))
+    detected = time.perf_counter()
+    result = cli_progress.run(worker.fit({"observations": observations}, {}))
+    fitted = time.perf_counter()
+    print(f"detection: {(detected - began) / len(span):.3f} s a frame, both people")
+    print(f"fit:       {(fitted - detected) / video.frame_count:.3f} s a frame, both people")
+    print(f"outcome:   {result.outcome.value}")
+
+
+def bench_desk(quick: bool) -> None:
+    """Playback in the window: distinct frames per second with two 7k bodies in both views."""
+    from app.desk_bench import main
+
+    main(quick)
+
+
+BENCHES: Mapping[str, Callable[[bool], None]] = MappingProxyType(
+    {"body": bench_body, "fit": bench_fit, "desk": bench_desk}
+)
