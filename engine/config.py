@@ -17,22 +17,25 @@ class TermWeights:
     """Robust squared distance to the keypoints in units of the keypoint noise."""
     edited: float = 4.0
     """The same for keypoints that a person placed, without the robust part."""
-    pose: float = 0.35
+    pose: float = 0.7
     """Distance from the pose that the lifter saw, per joint and radian."""
     limits: float = 20.0
     """Knees, elbows and the other joints that bend beyond what people do, per squared radian."""
-    shape: float = 3.0
-    """Squared betas (in standard deviations of the population), counted once per person."""
+    shape: float = 0.3
+    """Squared betas (in standard deviations of the population), in every frame: clothes and
+    detectors mislead about limbs in all frames alike, so more frames are not more evidence."""
     height: float = 1.0
     """A stated height, in units of one centimetre, counted once per person."""
-    acceleration: float = 0.02
+    acceleration: float = 0.03
     """Squared acceleration of joints in m/s^2, divided by 24 joints."""
-    rotation: float = 0.004
+    rotation: float = 0.002
     """Squared acceleration of joint rotations (6D) per s^2, divided by 24 joints."""
-    floor: float = 1.0
+    floor: float = 0.5
     """Feet below the floor and standing feet above it, in units of 2 cm."""
-    skating: float = 1.0
+    skating: float = 0.5
     """Feet that stand do not slide, in units of 0.1 m/s."""
+    focal: float = 1.0
+    """An estimated focal length near the usual one, in units of 25 %."""
     gravity: float = 1.0
     """The direction of gravity near what the upright people say, in units of 0.1 rad."""
     penetration: float = 1.0
@@ -55,7 +58,7 @@ class FitConfig:
     """L-BFGS iterations on placement, shape, gravity and floor, with poses as they started."""
     hypothesis_steps: int = 20
     """L-BFGS iterations for each hypothesis of facing before the best is chosen per person."""
-    joint_steps: int = 60
+    joint_steps: int = 80
     """L-BFGS iterations on everything but penetration."""
     contact_rounds: int = 5
     """How often the correspondences of penetration and contact are refreshed."""

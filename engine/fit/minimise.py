@@ -102,8 +102,5 @@ class Minimiser:
         costs = self._cost(self._current())
         total = torch.stack(list(costs.values())).sum()
         total.backward()  # type: ignore[no-untyped-call]
-        for move in self._moves.values():
-            if move.grad is not None:
-                move.grad.nan_to_num_(0.0)
         self._last = {name: float(c.detach()) for name, c in costs.items()}
         return total

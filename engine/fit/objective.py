@@ -20,6 +20,8 @@ LAYOUT = "halpe26"
 FOOT_POINTS = tuple(HALPE26.index(f"{side}_{part}") for side in ("left", "right")
                     for part in ("big_toe", "small_toe", "heel"))  # fmt: skip
 ANKLES = (HALPE26.index("left_ankle"), HALPE26.index("right_ankle"))
+FLOOR_WIDTH = 2.5
+"""Heights in units of 2 cm are robust at this multiple of the keypoints' width."""
 STANDARD_STEP = 1 / 30
 """Seconds: terms are summed over time in units of this."""
 KEYPOINT_TRUST = np.array([1.0] + [0.5] * 4 + [1.0] * 6 + [0.7] * 2 + [1.0] * 4
@@ -54,6 +56,8 @@ class Evidence:
     height_offset: Float[Tensor, ""]
     height_per_beta: Float[Tensor, "B"]
     depth_orders: tuple[DepthOrder, ...] = ()
+    log_focal_from_usual: float = 0.0
+    """Logarithm of the first focal length over the one assumed for an image of this size."""
     robust_width: float = 4.0
     """Standard deviations beyond which a keypoint stops pulling; wide while bodies are far off."""
 
@@ -112,9 +116,8 @@ def objective(posed: Posed, evidence: Evidence, config: FitConfig) -> dict[str, 
     people = posed.transl.shape[0]
     costs: dict[str, Tensor] = {}
 
-    squared = terms.reprojection(
-        posed.keypoints_camera, evidence.observed, evidence.K, evidence.noise_px
-    )
+    K = torch.cat([evidence.K[:2, :2] * posed.log_focal.exp(), evidence.K[:2, 2:]], dim=1)
+    squared = terms.reprojection(posed.keypoints_camera, evidence.observed, K, evidence.noise_px)
     robust = terms.geman_mcclure(squared, evidence.robust_width) * weights.reprojection
     believed = torch.where(evidence.edited, squared * weights.edited, robust)
     costs["reprojection"] = torch.einsum("pfk,pfk,f->p", believed, evidence.weight, time)
@@ -127,16 +130,20 @@ def objective(posed: Posed, evidence: Evidence, config: FitConfig) -> dict[str, 
     if weights.limits:
         beyond = terms.joint_limits(posed.rotmats).sum(-1)
         costs["limits"] = weights.limits * (beyond * time).sum(1)
-    costs["shape"] = weights.shape * posed.betas.square().sum(1)
+    costs["shape"] = weights.shape * posed.betas.square().sum(1) * time.sum()
     if weights.height:
         height = evidence.height_offset + posed.betas @ evidence.height_per_beta
-        error = ((height - evidence.heights) / 0.01).square()
-        costs["height"] = weights.height * torch.nan_to_num(error) * evidence.observed.shape[1] / 10
+        stated = torch.where(evidence.heights.isnan(), height.detach(), evidence.heights)
+        error = ((height - stated) / 0.01).square()
+        costs["height"] = weights.height * error * evidence.frame_weight.sum() / 10
     costs |= _smoothness(posed, evidence, config)
     costs |= _floor(posed, evidence, config)
     if weights.gravity:
         tilt = terms.direction(posed.up, evidence.up_expected) * time.sum() / people
         costs["gravity"] = 0.1 * weights.gravity * tilt.expand(people)
+    if weights.focal:
+        zoom = terms.log_ratio(posed.log_focal + evidence.log_focal_from_usual)
+        costs["focal"] = 0.1 * weights.focal * zoom * (time.sum() / people).expand(people)
     if weights.depth_order and evidence.depth_orders:
         costs["depth order"] = weights.depth_order * _depth_order(posed, evidence) / people
     return costs
@@ -178,8 +185,9 @@ def _floor(posed: Posed, evidence: Evidence, config: FitConfig) -> dict[str, Ten
     costs: dict[str, Tensor] = {}
     if weights.floor:
         height = foot_heights(posed, evidence)
-        standing = terms.on_floor(height) * evidence.standing
-        lowest = terms.on_floor(height.amin(-1)) * 0.3
+        width = FLOOR_WIDTH * evidence.robust_width
+        standing = terms.on_floor(height, width) * evidence.standing
+        lowest = terms.on_floor(height.amin(-1), width) * 0.3
         each = terms.below_floor(height).sum(-1) + standing.sum(-1) + lowest
         costs["floor"] = weights.floor * (each * time).sum(1)
     if weights.skating and len(evidence.step):

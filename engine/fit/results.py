@@ -80,7 +80,7 @@ def motion_and_camera(
         whole[part] = T
     distortion = np.zeros(5) if camera is None else camera.distortion
     return motion, Camera(
-        K=begin.K,
+        K=_intrinsics(begin, state),
         image_size=problem.observations.image_size,
         T_camera_world=whole,
         focal_source=begin.focal_source,
@@ -111,6 +111,21 @@ def _blank(begin: Start, problem: FitProblem, state: FitState, body: BodyModel) 
     )
 
 
+def _intrinsics(begin: Start, state: FitState) -> Float[np.ndarray, "3 3"]:
+    K = begin.K.copy()
+    K[:2, :2] *= float(state.log_focal.exp())
+    return K
+
+
+def _focal_note(camera: Camera) -> str:
+    said = {
+        "file": "from the file",
+        "user": "as stated",
+        "assumed": "assumed and adjusted to the people",
+    }
+    return f"Focal length {camera.K[0, 0]:.0f} px, {said[camera.focal_source]}."
+
+
 @torch.no_grad()
 def result(
     problem: FitProblem, begin: Start, state: FitState, body: BodyModel, outcome: Outcome
@@ -120,7 +135,12 @@ def result(
         motion=motion,
         camera=camera,
         diagnostics=diagnose(
-            motion, camera, problem.observations, problem.constraints, body, begin.notes
+            motion,
+            camera,
+            problem.observations,
+            problem.constraints,
+            body,
+            (_focal_note(camera), *begin.notes),
         ),
         outcome=outcome,
         advice=ADVICE[outcome],

@@ -29,7 +29,7 @@ from engine.structures import FitProgress, FitResult, FrameRange, Outcome
 SURFACE_DENSITY = "1k2"
 """Contact and penetration are solved on the coarsest mesh; its surface is within millimetres."""
 
-PLACEMENT = ("betas", "placement", "up", "floor")
+PLACEMENT = ("betas", "placement", "log_focal", "up", "floor")
 """The parameters that place people without posing them."""
 
 Fit = Generator[FitProgress, None, FitResult]
@@ -92,6 +92,7 @@ class Setting:
     config: FitConfig
     shape_free: bool
     scene_free: bool
+    focal_free: bool
 
 
 def _solve_window(problem: FitProblem, body: BodyModel, config: FitConfig) -> Fit:
@@ -104,6 +105,7 @@ def _solve_window(problem: FitProblem, body: BodyModel, config: FitConfig) -> Fi
         config=config,
         shape_free=begin.shape_free,
         scene_free=begin.scene_free,
+        focal_free=begin.focal_free,
     )
     clock = Clock(total=_work(begin, config), started=time.monotonic())
     state = begin.state
@@ -218,7 +220,11 @@ def _minimiser(
         return costs
 
     masks = free_masks(
-        state, setting.movable, shape=setting.shape_free, scene=setting.scene_free
+        state,
+        setting.movable,
+        shape=setting.shape_free,
+        scene=setting.scene_free,
+        focal=setting.focal_free,
     )
     if only is not None:
         masks = {k: v if k in only else torch.zeros_like(v) for k, v in masks.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -78,6 +79,7 @@ class Start:
     gravity_known: bool
     shape_free: bool
     scene_free: bool
+    focal_free: bool
     seen: Bool[np.ndarray, "P F"]
     notes: tuple[str, ...]
 
@@ -121,8 +123,9 @@ def prepare(problem: FitProblem, body: BodyModel, config: FitConfig) -> Start:
         gravity_known=known,
         shape_free=not continued and problem.betas is None,
         scene_free=not continued and not (known and floor_given is not None),
+        focal_free=not continued and focal_source == "assumed" and not known,
         seen=(evidence.weight.sum(-1) > 1).numpy(),
-        notes=_notes(problem, K, focal_source, known, first),
+        notes=_notes(problem, known, first),
     )
 
 
@@ -250,7 +253,14 @@ def _first_state(
         pelvis = torch.where(keep, warm_pelvis, pelvis)
     depth = pelvis[..., 2:].clamp_min(0.3)
     placement = torch.cat([pelvis[..., :2] / depth, depth.log()], dim=-1)
-    return FitState(betas, rotation, placement, up.clone(), torch.tensor(0.0))
+    return FitState(
+        betas=betas,
+        rotation=rotation,
+        placement=placement,
+        log_focal=torch.tensor(0.0),
+        up=up.clone(),
+        floor=torch.tensor(0.0),
+    )
 
 
 def _warm_bodies(
@@ -312,6 +322,7 @@ def _evidence(
         height_offset=body.v_template[top, 1] - body.v_template[bottom, 1],
         height_per_beta=body.shapedirs[top, 1] - body.shapedirs[bottom, 1],
         depth_orders=constraints.depth_orders,
+        log_focal_from_usual=math.log(K[0, 0] / assumed_intrinsics(observations.image_size)[0, 0]),
     )
 
 
@@ -389,14 +400,8 @@ def _turned(rotmats: Tensor, up: Tensor, angle: float) -> Tensor:
     return torch.cat([(turn @ rotmats[:, :, 0])[:, :, None], rotmats[:, :, 1:]], dim=2)
 
 
-def _notes(
-    problem: FitProblem, K: np.ndarray, source: FocalSource, known: bool, first: Start3D
-) -> tuple[str, ...]:
-    said = {"file": "from the file", "user": "as stated", "assumed": "assumed (image diagonal)"}
-    notes = [f"Focal length {K[0, 0]:.0f} px, {said[source]}."]
-    notes.append(
-        "Gravity and floor as given." if known else "Gravity and floor estimated from the people."
-    )
+def _notes(problem: FitProblem, known: bool, first: Start3D) -> tuple[str, ...]:
+    notes = ["Gravity and floor as given." if known else "Gravity and floor estimated."]
     heights = problem.constraints.heights
     if not any(h is not None for h in heights):
         notes.append(

@@ -26,7 +26,12 @@ class FitState:
     rotation: Float[Tensor, "P F 24 6"]
     """6D rotations in the camera frame of the frame (root) and of the parent joint (others)."""
     placement: Float[Tensor, "P F 3"]
-    """x/z, y/z and log z of the pelvis in the camera frame of the frame."""
+    """x/z, y/z and log z of the pelvis in the camera frame of the frame, at the first focal length.
+
+    At `log_focal` s, x/z and y/z shrink by e^s and z grows by e^s: the image stays what it is.
+    """
+    log_focal: Float[Tensor, ""]
+    """Logarithm of the focal length over the one that the fit began with."""
     up: Float[Tensor, "3"]
     """Direction against gravity in the anchor frame; normalised where it is used."""
     floor: Float[Tensor, ""]
@@ -37,6 +42,7 @@ SCALE: dict[str, Tensor] = {
     "betas": torch.tensor(0.5),
     "rotation": torch.tensor(0.1),
     "placement": torch.tensor([0.02, 0.02, 0.04]),
+    "log_focal": torch.tensor(0.05),
     "up": torch.tensor(0.05),
     "floor": torch.tensor(0.05),
 }
@@ -57,6 +63,7 @@ class Posed:
     keypoints: Float[Tensor, "P F K 3"]
     up: Float[Tensor, "3"]
     floor: Float[Tensor, ""]
+    log_focal: Float[Tensor, ""]
     rotation: Float[Tensor, "P F 24 6"]
 
     @property
@@ -105,8 +112,9 @@ def unscaled(parameters: dict[str, Tensor]) -> FitState:
 def pose(state: FitState, body: BodyModel, anchor: Anchor) -> Posed:
     """Forward kinematics of both people."""
     rotmats = sixd_to_matrix(state.rotation)
+    zoom = state.log_focal.exp()
     depth = state.placement[..., 2:].exp()
-    pelvis = torch.cat([state.placement[..., :2] * depth, depth], dim=-1)
+    pelvis = torch.cat([state.placement[..., :2] * depth, depth * zoom], dim=-1)
     rest = body.rest_joints(state.betas)
     transl = pelvis - rest[:, None, 0]
     posed = body.pose(state.betas, rotmats, transl)
@@ -119,6 +127,7 @@ def pose(state: FitState, body: BodyModel, anchor: Anchor) -> Posed:
         keypoints=anchor(keypoints),
         up=state.up / state.up.norm(),
         floor=state.floor,
+        log_focal=state.log_focal,
         rotation=state.rotation,
     )
 
@@ -134,7 +143,7 @@ def people(state: FitState, index: Tensor) -> FitState:
 
 
 def free_masks(
-    state: FitState, movable: Bool[Tensor, "F"], *, shape: bool, scene: bool
+    state: FitState, movable: Bool[Tensor, "F"], *, shape: bool, scene: bool, focal: bool
 ) -> dict[str, Tensor]:
     """1 where the optimiser may move a parameter, 0 where it is held."""
     frames = movable.to(state.placement.dtype)
@@ -142,6 +151,7 @@ def free_masks(
         "betas": torch.full_like(state.betas, float(shape)),
         "rotation": frames[:, None, None].expand_as(state.rotation),
         "placement": frames[:, None].expand_as(state.placement),
+        "log_focal": torch.full_like(state.log_focal, float(focal)),
         "up": torch.full_like(state.up, float(scene)),
         "floor": torch.full_like(state.floor, float(scene)),
     }

@@ -21,7 +21,7 @@ def geman_mcclure(squared: Float[Tensor, "*n"], width: float) -> Float[Tensor, "
 def reprojection(
     keypoints_camera: Float[Tensor, "P F K 3"],
     observed: Float[Tensor, "P F K 2"],
-    K: Float[Tensor, "3 3"],
+    K: Float[Tensor, "2 3"],
     noise_px: Float[Tensor, "P F"],
 ) -> Float[Tensor, "P F K"]:
     """Squared pixel distance in units of the keypoint noise."""
@@ -89,15 +89,20 @@ def below_floor(height: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
     return (-height / 0.02).clamp_min(0).square()
 
 
-def on_floor(height: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+def on_floor(height: Float[Tensor, "*n"], width: float) -> Float[Tensor, "*n"]:
     """Standing feet off the floor, in units of 2 cm, robust: people also jump."""
-    return geman_mcclure((height / 0.02).square(), 5.0)
+    return geman_mcclure((height / 0.02).square(), width)
 
 
 def skating(feet: Float[Tensor, "P F N 3"], step: Float[Tensor, "F1"]) -> Float[Tensor, "P F1 N"]:
     """Speed of foot points, in units of 0.1 m/s, robust."""
     velocity = (feet[:, 1:] - feet[:, :-1]) / step[:, None, None]
     return geman_mcclure((velocity / 0.1).square().sum(-1), 5.0)
+
+
+def log_ratio(log_ratio: Float[Tensor, ""], deviation: float = 0.25) -> Float[Tensor, ""]:
+    """A focal length away from the usual, in units of 25 %."""
+    return (log_ratio / deviation).square()
 
 
 def direction(up: Float[Tensor, "3"], expected: Float[Tensor, "3"]) -> Float[Tensor, ""]:

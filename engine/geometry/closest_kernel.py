@@ -4,12 +4,30 @@ Warp reads the function's annotations as its own types, so a type checker cannot
 """
 # mypy: ignore-errors
 
+import os
+import sys
+
 import warp as wp
 
 __all__ = ["closest", "wp"]
 
-wp.config.log_level = wp.LOG_ERROR
-wp.init()
+
+def _start_warp():
+    """Start Warp without its complaint on a machine that has no GPU (native code, to stderr)."""
+    wp.config.log_level = wp.LOG_ERROR
+    sys.stderr.flush()
+    kept = os.dup(2)
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(quiet, 2)
+        wp.init()
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(quiet)
+
+
+_start_warp()
 
 
 @wp.kernel
