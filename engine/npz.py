@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import cast
 
 import numpy as np
 
@@ -149,8 +149,8 @@ class NpzArchive:
             raise self._refusal(f"the size of {name!r} is not what its header says")
         return header
 
-    def _data(self, header: ArrayHeader) -> IO[bytes]:
-        stream = self._zip.open(header.member)
+    def _data(self, header: ArrayHeader) -> zipfile.ZipExtFile:
+        stream = cast(zipfile.ZipExtFile, self._zip.open(header.member))
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0
         if version == (2, 0):
@@ -158,7 +158,7 @@ class NpzArchive:
         read(stream, max_header_size=HEADER_BYTES_LIMIT)
         return stream
 
-    def _read(self, stream: IO[bytes], size: int, key: str) -> bytes:
+    def _read(self, stream: zipfile.ZipExtFile, size: int, key: str) -> bytes:
         try:
             data = stream.read(size)
         except (zipfile.BadZipFile, OSError, EOFError, ValueError) as error:

@@ -27,9 +27,9 @@ def empty_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def store(tmp_path: Path, empty_project: Path) -> Iterator[Store]:
+def store(tmp_path_factory: pytest.TempPathFactory, empty_project: Path) -> Iterator[Store]:
     """An empty project."""
-    path = tmp_path / "project.dyad"
+    path = tmp_path_factory.mktemp("project") / "project.dyad"
     shutil.copyfile(empty_project, path)
     with Store.open(path, author="Ann") as made:
         yield made
