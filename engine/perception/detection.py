@@ -23,6 +23,8 @@ PERSON_HEIGHTS = (130.0, 170.0)
 """Pixels that a person should be tall in MultiPose's input: it misses or doubles people outside."""
 SEARCH_SIDES = (256, 384, 544)
 """Longer sides of the whole frame where people of unknown size are looked for."""
+FINE_SIDES = (960, 1600)
+"""Longer sides for small people in large frames, tried where fewer than two were found."""
 MIN_SCORE = 0.2
 _KEYPOINT_SEEN = 0.2
 # Body parts as quadrilaterals or lines of COCO-17 joints: what clothes and skin look like there.
@@ -43,7 +45,7 @@ class Detections:
     scores: Float[np.ndarray, "N"]
     colors: Float[np.ndarray, "N 10 4"]
     """Mean CIE L*a*b* of ten body parts, and how surely the part was seen."""
-    variants: tuple[Float[np.ndarray, "M 17 3"], ...]
+    variants: tuple[Float[np.ndarray, "_ 17 3"], ...]
     """All keypoints that were merged into each detection, one per scale."""
 
     def __len__(self) -> int:
@@ -59,6 +61,9 @@ def search(models: PoseModels, image: Image) -> Detections:
     """People of any size anywhere in the frame."""
     longest = max(image.shape[:2])
     found = [_people(models, image, side / longest) for side in SEARCH_SIDES]
+    for side in FINE_SIDES:
+        if len(merge(image, np.concatenate(found))) < 2 and side <= longest:
+            found.append(_people(models, image, side / longest))
     first = merge(image, np.concatenate(found))
     if not len(first):
         return first
@@ -150,7 +155,7 @@ def _same_person(a: Points, b: Points) -> bool:
     return similarity > 0.5 or (similarity > 0.3 and iou(keypoint_box(a), keypoint_box(b)) > 0.6)
 
 
-def _small(image: Image) -> Image:
+def _small(image: Image) -> UInt8[np.ndarray, "h w 3"]:
     """At most 640 pixels wide or high: enough to tell colours apart."""
     scale = min(1.0, 640.0 / max(image.shape[:2]))
     return np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST))
@@ -224,7 +229,7 @@ def iou(a: Float[np.ndarray, "4"], b: Float[np.ndarray, "4"]) -> float:
     """Intersection over union of two boxes; 0 where one is NaN."""
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
-    if not (width > 0 and height > 0):
+    if not (width > 0 and height > 0) or np.isnan(a).any() or np.isnan(b).any():
         return 0.0
     both = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
     return float(width * height / (both - width * height))

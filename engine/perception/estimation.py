@@ -40,7 +40,7 @@ class Sighting:
     """What the person's body parts look like in the whole clip."""
     box: Float[np.ndarray, "4"] | None = None
     """Detected or drawn; None where the person was not found."""
-    variants: Float[np.ndarray, "M 17 3"] | None = None
+    variants: Float[np.ndarray, "_ 17 3"] | None = None
     """The detector's keypoints, one per scale."""
 
 
@@ -257,7 +257,9 @@ def _all_witnesses(
         blaze += models.blazepose(image, [looks[person].next_region])
     witnesses = [coco_of(look) for look in blaze]
     weights = [_BLAZE * look.presence for look in blaze]
-    for scale in (1.05, 1.3):
+    # Alone and seen by the detector at every scale, a person needs no second opinion.
+    clear = image is view.image and sighting.variants is not None and len(sighting.variants) > 1
+    for scale in (1.15,) if clear else (1.05, 1.3):
         witnesses.append(models.thunder(image, Region.of_box(box, scale)))
         weights.append(_THUNDER)
     if sighting.variants is not None:

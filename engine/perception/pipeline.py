@@ -70,7 +70,7 @@ def run(
 
 
 def _checked(video: VideoInfo, request: PerceptionRequest) -> FrameRange:
-    frames = request.frames or FrameRange(0, video.frame_count)
+    frames = FrameRange(0, video.frame_count) if request.frames is None else request.frames
     if not (0 <= frames.start < frames.stop <= video.frame_count):
         raise InputError(
             "The frames to look at are not in the video",
@@ -192,7 +192,7 @@ def _estimate(
 def _sightings(found: Detections, tracks: Tracks, count: int) -> list[Sighting]:
     return [
         Sighting(colors, found.boxes[d], found.variants[d]) if d >= 0 else Sighting(colors)
-        for d, colors in zip(tracks.detections[:, count], tracks.colors, strict=True)
+        for d, colors in zip(tracks.detections[:, count].tolist(), tracks.colors, strict=True)
     ]
 
 

@@ -48,7 +48,7 @@ class Region:
         offset = np.array([self.x, self.y]) - linear @ np.full(2, CROP / 2)
         return np.hstack([linear, offset[:, None]])
 
-    def crop(self, image: Image) -> Image:
+    def crop(self, image: Image) -> UInt8[np.ndarray, "256 256 3"]:
         """The square as CROP x CROP pixels; black outside the image."""
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         return np.asarray(cv2.warpAffine(image, self.image_from_crop, (CROP, CROP), flags=flags))

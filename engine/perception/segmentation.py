@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import cv2
 import numpy as np
@@ -16,7 +17,9 @@ _LIMBS = (
 )  # fmt: skip
 """Lines of Halpe-26 joints that lie on the body."""
 _CERTAIN = 0.5
-_SEEN = 0.3
+_DOUBT = 0.2
+"""The least weight of a mask that says the pixel is not the person's."""
+_SEEN = 0.4
 _LIMB_REACH = 80
 """Pixels around a patch in which limbs still count."""
 
@@ -32,24 +35,43 @@ def cover(
 def divide(
     masks: Sequence[Float[np.ndarray, "H W"]], keypoints: Sequence[Float[np.ndarray, "26 3"]]
 ) -> list[Bool[np.ndarray, "H W"]]:
-    """Binary masks without overlap: a pixel that two masks claim goes to the nearer skeleton."""
+    """Binary masks without overlap: where people meet, a pixel goes to the nearer skeleton.
+
+    Nearness counts for more the surer a mask is of the pixel, so that a mask that runs over onto
+    the other person is cut back even where that person's own mask has a hole.
+    """
     binary = [mask > _CERTAIN for mask in masks]
-    claimed = np.sum(binary, axis=0) > 1
-    if len(masks) < 2 or not claimed.any():
+    meeting = _meeting(binary)
+    if meeting is None:
         return binary
-    y0, y1, x0, x1 = _bounds(claimed)
+    y0, y1, x0, x1 = meeting
     patch = slice(y0, y1), slice(x0, x1)
     distance = np.stack(
         [
-            _limb_distance(points, (x0, y0), (x1 - x0, y1 - y0)) / np.maximum(mask[patch], 0.5)
+            (_limb_distance(points, (x0, y0), (x1 - x0, y1 - y0)) + 1.0)
+            / np.maximum(mask[patch], _DOUBT)
             for points, mask in zip(keypoints, masks, strict=True)
         ]
     )
-    distance[~np.stack([b[patch] for b in binary])] = np.inf
     nearest = distance.argmin(axis=0)
+    claimed = np.any([mask[patch] for mask in binary], axis=0)
     for person, mask in enumerate(binary):
-        mask[patch] &= ~claimed[patch] | (nearest == person)
+        mask[patch] = claimed & (nearest == person)
     return binary
+
+
+def _meeting(binary: Sequence[Bool[np.ndarray, "H W"]]) -> tuple[int, int, int, int] | None:
+    """Rows and columns (y0, y1, x0, x1) within which the boxes of two masks overlap."""
+    bounds = [_bounds(mask) for mask in binary if mask.any()]
+    shared = []
+    for a, b in combinations(bounds, 2):
+        y0, y1, x0, x1 = max(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), min(a[3], b[3])
+        if y0 < y1 and x0 < x1:
+            shared.append((y0, y1, x0, x1))
+    if not shared:
+        return None
+    y0, y1, x0, x1 = zip(*shared, strict=True)
+    return min(y0), max(y1), min(x0), max(x1)
 
 
 def _bounds(mask: Bool[np.ndarray, "H W"]) -> tuple[int, int, int, int]:
@@ -80,9 +102,9 @@ def crop_to_person(
     mask: Bool[np.ndarray, "H W"], box: Float[np.ndarray, "4"]
 ) -> Bool[np.ndarray, "H W"]:
     """The mask without what lies outside the person's box."""
-    x0, y0, x1, y1 = np.nan_to_num(box).astype(int)
+    x0, y0, x1, y1 = (max(0, int(v)) for v in np.nan_to_num(box, nan=-1.0) + (0, 0, 1, 1))
     kept = np.zeros_like(mask)
-    window = slice(max(0, y0), max(0, y1) + 1), slice(max(0, x0), max(0, x1) + 1)
+    window = slice(y0, y1), slice(x0, x1)
     kept[window] = mask[window]
     return kept
 

@@ -300,7 +300,7 @@ def _typical_colors(
     for person, row in enumerate(assigned):
         seen = [
             detections[f].colors[d]
-            for f, d in enumerate(row)
+            for f, d in enumerate(row.tolist())
             if d >= 0 and _is_apart(detections[f], d)
         ]
         stack = np.stack(seen) if seen else np.zeros((0, *before.shape[1:]))

@@ -1,0 +1,126 @@
+"""Tracks over detections that are made up, so that who is who is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.perception.detection import NOBODY, Detections, keypoint_box
+from engine.perception.request import PeopleNotFoundError
+from engine.perception.tracking import assign, find_anchor
+
+RED, BLUE, GREEN = (130.0, 190.0, 170.0), (80.0, 140.0, 70.0), (150.0, 70.0, 180.0)
+SHAPE = np.random.default_rng(3).uniform(-1, 1, (17, 2)) * (60, 200)
+
+
+def person(x: float, color=RED, height: float = 400.0, seed: int = 0) -> tuple:
+    """(keypoints, colours) of somebody at x."""
+    jitter = np.random.default_rng(seed).normal(0, 2, (17, 2))
+    points = np.column_stack([SHAPE * height / 400 + (x, 300) + jitter, np.full(17, 0.8)])
+    return points, np.column_stack([np.tile(color, (10, 1)), np.full(10, 0.8)])
+
+
+def seen(*people: tuple) -> Detections:
+    if not people:
+        return NOBODY
+    points = np.stack([p for p, _ in people])
+    return Detections(
+        keypoints=points,
+        boxes=np.stack([keypoint_box(p) for p in points]),
+        scores=np.full(len(people), 0.9),
+        colors=np.stack([c for _, c in people]),
+        variants=tuple(p[None] for p in points),
+    )
+
+
+def crossing(frames: int = 60) -> tuple[list[Detections], np.ndarray]:
+    """Red walks from left to right, blue from right to left; the order of detections is random."""
+    rng = np.random.default_rng(7)
+    detections, truth = [], np.zeros((2, frames), int)
+    for f in range(frames):
+        pair = [person(100 + 15 * f, RED, seed=f), person(1000 - 15 * f, BLUE, seed=f + 99)]
+        order = rng.permutation(2)
+        detections.append(seen(*[pair[i] for i in order]))
+        truth[:, f] = np.argsort(order)
+    return detections, truth
+
+
+def test_people_who_cross_keep_their_identity():
+    detections, truth = crossing()
+    np.testing.assert_array_equal(assign(detections, 30.0, 2, {}).detections, truth)
+
+
+def test_people_are_numbered_from_left_to_right_where_they_are_seen_best():
+    detections, _ = crossing(10)
+    tracks = assign(detections, 30.0, 2, {})
+    boxes = [detections[0].boxes[d] for d in tracks.detections[:, 0]]
+    assert boxes[0][0] < boxes[1][0]
+
+
+def test_a_gap_is_a_gap_and_the_person_is_found_again():
+    detections, truth = crossing()
+    for f in range(30, 50):  # blue is lost beside red, long after the memory of the place
+        red = truth[0, f]
+        detections[f] = seen((detections[f].keypoints[red], detections[f].colors[red]))
+        truth[:, f] = 0, -1
+    np.testing.assert_array_equal(assign(detections, 30.0, 2, {}).detections, truth)
+
+
+def test_both_may_leave_and_come_back_on_other_sides():
+    detections, truth = crossing(40)
+    for f in range(15, 25):
+        detections[f] = NOBODY
+        truth[:, f] = -1
+    for f in range(25, 40):
+        swapped = [person(900, RED, seed=f), person(200, BLUE, seed=f)]
+        detections[f] = seen(*swapped)
+        truth[:, f] = 0, 1
+    np.testing.assert_array_equal(assign(detections, 30.0, 2, {}).detections, truth)
+
+
+def test_a_small_bystander_is_nobody_of_the_pair():
+    detections, truth = crossing(30)
+    crowd = [
+        seen(person(560, GREEN, 180.0, seed=f), *zip(d.keypoints, d.colors, strict=True))
+        for f, d in enumerate(detections)
+    ]
+    np.testing.assert_array_equal(assign(crowd, 30.0, 2, {}).detections, truth + 1)
+
+
+def test_a_bystander_does_not_replace_somebody_who_left():
+    frames = [seen(person(200, RED, seed=f), person(420, BLUE, seed=f)) for f in range(20)]
+    frames += [seen(person(200, RED, seed=f), person(800, GREEN, seed=f)) for f in range(20)]
+    tracks = assign(frames, 30.0, 2, {})
+    assert (tracks.detections[0] == 0).all()
+    assert (tracks.detections[1, :20] == 1).all()
+    assert (tracks.detections[1, 20:] == -1).all()
+
+
+def test_the_anchor_shows_people_apart():
+    apart = seen(person(200, RED), person(500, BLUE))
+    close = seen(person(200, RED), person(240, BLUE))
+    anchor = find_anchor([close, close, apart, close], 2, {})
+    assert anchor.frame == 2
+
+
+def test_a_drawn_box_decides_who_is_who():
+    detections, truth = crossing()
+    blue = detections[5].boxes[truth[1, 5]]
+    tracks = assign(detections, 30.0, 2, {(0, 5): tuple(blue.tolist())})
+    np.testing.assert_array_equal(tracks.detections, truth[::-1])
+
+
+def test_one_person_is_a_clip_of_one():
+    frames = [seen(person(200 + f, RED, seed=f)) for f in range(10)]
+    assert (assign(frames, 30.0, 1, {}).detections == 0).all()
+
+
+def test_nobody_in_view_is_said():
+    with pytest.raises(PeopleNotFoundError, match="Nobody was found in the 5 frames"):
+        assign([NOBODY] * 5, 30.0, 2, {})
+
+
+def test_one_person_in_view_is_said():
+    frames = [NOBODY, NOBODY, seen(person(200)), seen(person(210))]
+    with pytest.raises(PeopleNotFoundError, match=r"Only 1 of 2 .* frame 2.*person 2.*Draw a box"):
+        assign(frames, 30.0, 2, {})
