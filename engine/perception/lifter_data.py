@@ -258,7 +258,8 @@ def _cameras(
     """R_camera_world (B, 3, 3), pelvis in the camera at mid window (B, 3), focal length over the
     longer image side (B,), half the image's extent over the longer side (B, 2).
 
-    Distance 2 to 8 m, camera 0.3 to 3.2 m high, roll up to 25 degrees, focal 0.7 to 2 sides.
+    Distance 2 to 8 m, camera 0.3 to 3.2 m high (or, for a third, anywhere from 14 degrees below
+    to 52 above the person), roll up to 28 degrees, focal 0.7 to 2 sides.
     """
     count = len(pelvis)
     distance = uniform((count,), np.log(2.0), np.log(8.0), generator).exp()
@@ -270,11 +271,13 @@ def _cameras(
     offset = (torch.rand(count, 2, generator=generator) * 2 - 1) * half * 0.7
     mid_height = pelvis[:, WINDOW // 2, 1].clamp(0.2, 1.3)
     elevation = ((height - mid_height) / distance).clamp(-0.5, 0.95).asin()
-    pitch = (elevation - offset[:, 1].atan()).clamp(-0.35, 0.85)
+    steep = torch.rand(count, generator=generator) < 0.3
+    elevation = torch.where(steep, uniform((count,), -0.25, 0.9, generator), elevation)
+    pitch = (elevation - offset[:, 1].atan()).clamp(-0.35, 0.95)
     wide = torch.rand(count, generator=generator) < 0.4
     roll = torch.where(
         wide,
-        uniform((count,), -0.45, 0.45, generator),
+        uniform((count,), -0.5, 0.5, generator),
         torch.randn(count, generator=generator) * 0.06,
     )
     tilt = torch.zeros(count, 3)

@@ -38,7 +38,7 @@ class LifterTrainingConfig:
     """AdamW's, after warm-up; falls to 2 % by a cosine over the whole time."""
     weight_decay: float = 0.03
     warm_up_steps: int = 200
-    average_decay: float = 0.998
+    average_decay: float = 0.999
     """Of the exponential moving average of the weights, which is what is saved."""
     save_seconds: float = 120.0
     """Between saved weights."""
