@@ -179,14 +179,14 @@ def _estimate(
         followed = [p.following if p else None for p in people]
         result.put(frame, people)
         if clock.due():
-            yield clock.report("estimating", (count + 1) / len(frames), result.observations())
+            yield clock.report("estimating", (count + 1) / len(frames), result.observations(False))
     for frame in _before_found(result, frames, patience):
         count = frame - frames.start
         seen = _sightings(detections[count], tracks, count)
         followed = [result.following[p].get(frame + 1) for p in range(len(tracks.colors))]
         result.put_missing(frame, estimate(models, reader.frame(frame), seen, followed, patience))
         if clock.due():
-            yield clock.report("estimating", 1.0, result.observations())
+            yield clock.report("estimating", 1.0, result.observations(False))
 
 
 def _sightings(found: Detections, tracks: Tracks, count: int) -> list[Sighting]:
@@ -243,7 +243,8 @@ class _Result:
         )
         self.following[index][frame] = person.following
 
-    def observations(self) -> Observations:
+    def observations(self, masks: bool = True) -> Observations:
+        """A copy of what is known; without masks it is light enough to show while it grows."""
         return Observations(
             keypoints2d=self.keypoints[..., :2].copy(),
             confidence=self.keypoints[..., 2].copy(),
@@ -251,7 +252,7 @@ class _Result:
             boxes=self.boxes.copy(),
             times=self.video.times,
             image_size=self.video.image_size,
-            masks=tuple(tuple(row) for row in self.masks),
+            masks=tuple(tuple(row) for row in self.masks) if masks else None,
         )
 
 

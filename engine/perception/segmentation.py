@@ -20,6 +20,7 @@ _CERTAIN = 0.5
 _DOUBT = 0.2
 """The least weight of a mask that says the pixel is not the person's."""
 _SEEN = 0.4
+_LAST_PIXEL = np.array([0.0, 0.0, 1.0, 1.0])
 _LIMB_REACH = 80
 """Pixels around a patch in which limbs still count."""
 
@@ -70,8 +71,8 @@ def _meeting(binary: Sequence[Bool[np.ndarray, "H W"]]) -> tuple[int, int, int, 
             shared.append((y0, y1, x0, x1))
     if not shared:
         return None
-    y0, y1, x0, x1 = zip(*shared, strict=True)
-    return min(y0), max(y1), min(x0), max(x1)
+    low, high = np.min(shared, axis=0), np.max(shared, axis=0)
+    return int(low[0]), int(high[1]), int(low[2]), int(high[3])
 
 
 def _bounds(mask: Bool[np.ndarray, "H W"]) -> tuple[int, int, int, int]:
@@ -102,7 +103,7 @@ def crop_to_person(
     mask: Bool[np.ndarray, "H W"], box: Float[np.ndarray, "4"]
 ) -> Bool[np.ndarray, "H W"]:
     """The mask without what lies outside the person's box."""
-    x0, y0, x1, y1 = (max(0, int(v)) for v in np.nan_to_num(box, nan=-1.0) + (0, 0, 1, 1))
+    x0, y0, x1, y1 = (max(0, int(v)) for v in np.nan_to_num(box, nan=-1.0) + _LAST_PIXEL)
     kept = np.zeros_like(mask)
     window = slice(y0, y1), slice(x0, x1)
     kept[window] = mask[window]

@@ -1,4 +1,4 @@
-"""Frames of the bundled sample: a man who reaches, a woman seen from behind, a bystander far left."""
+"""The bundled sample: a man who reaches, a woman seen from behind, a bystander far left."""
 
 from __future__ import annotations
 
