@@ -16,6 +16,7 @@ from scipy.spatial.transform import Rotation
 from engine.body.data import OPEN_BODY, BodyData, load_body_data
 from engine.body.keypoints import keypoint_regressor, landmark_vertices
 from engine.body.kinematics import LEVEL_STEPS
+from engine.body.regions import face_regions, vertex_regions
 from engine.structures import Layout
 
 
@@ -106,15 +107,11 @@ class DisplayBody:
     @cached_property
     def vertex_regions(self) -> Int[np.ndarray, "V"]:
         """Index into `region_names()` per vertex."""
-        from engine.body.regions import vertex_regions
-
         return vertex_regions(self.data)
 
     @cached_property
     def region_of_face(self) -> Int[np.ndarray, "T"]:
         """Index into `region_names()` per face: the region of most of its corners."""
-        from engine.body.regions import face_regions
-
         return face_regions(self.data)
 
     @cached_property
