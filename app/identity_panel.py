@@ -87,15 +87,12 @@ class _PersonCard:
         self._name.editingFinished.connect(
             lambda: panel.renamed.emit(self.index, self._name.text())
         )
-        self._selected = label("selected", "muted", wrap=False)
-        self._selected.hide()
-        column.addLayout(row(self._chip, self._name, self._selected))
         self._height = QDoubleSpinBox()
         self._height.setRange(SHORTEST - 0.01, TALLEST)
         self._height.setDecimals(2)
         self._height.setSingleStep(0.01)
         self._height.setSuffix(" m")
-        self._height.setSpecialValueText("unknown")
+        self._height.setSpecialValueText("height?")
         self._height.setKeyboardTracking(False)
         self._height.setToolTip(
             "How tall this person is, if you know it: from one camera, height sets the distance"
@@ -105,12 +102,12 @@ class _PersonCard:
                 self.index, float(metres) if metres >= SHORTEST else None
             )
         )
-        column.addLayout(row(label("Height", "muted", wrap=False), self._height, None))
+        column.addLayout(row(self._chip, self._name, self._height))
         self._facts = label("", "muted")
         column.addWidget(self._facts)
 
     def mark(self, selected: bool) -> None:
-        self._selected.setVisible(selected)
+        self._chip.set_ringed(selected)
 
     def show_state(self, state: ClipState) -> None:
         identity = state.identities[self.index]

@@ -41,6 +41,7 @@ from app.mesh_view import MeshView
 from app.notifications import Notifications
 from app.operations import ClipSnapshot, Operations, Update
 from app.palette import CommandPalette
+from app.panel import Panel
 from app.playback import Playback
 from app.preferences import Preferences, PreferencesDialog
 from app.projects import Projects
@@ -87,6 +88,7 @@ class MainWindow(QMainWindow):
         self._make_panels()
         self._arrange()
         menus.fill_menu_bar(self, self.actions_by_id)
+        menus.list_docks(self, self.docks.values())
         menus.fill_tool_bar(self, self.actions_by_id)
         self._connect()
         self._apply_preferences()
@@ -137,42 +139,40 @@ class MainWindow(QMainWindow):
         column.addWidget(self.pages, 1)
         self.setCentralWidget(centre)
         self.setStatusBar(self.status)
-        self.setTabPosition(Qt.DockWidgetArea.RightDockWidgetArea, QTabWidget.TabPosition.North)
         self._arrange_docks()
 
     def _arrange_docks(self) -> None:
-        self.setAnimated(False)  # what is animated while it is laid out leaves a stray tab bar
         left, right = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
+        self.panels = (self.people, self.contacts, self.fit, self.review, self.history)
         self.docks = {
-            title: self._dock(title, widget)
-            for title, widget in {
-                "Clips": self.clip_browser,
-                "People": self.people,
-                "Contacts": self.contacts,
-                "Fit": self.fit,
-                "Review": self.review,
-                "History": self.history,
-            }.items()
+            "Clips": self._dock("Clips", self.clip_browser),
+            "Annotate": self._dock("Annotate", _tabs(self.people, self.contacts, self.fit)),
+            "Judge": self._dock("Judge", _tabs(self.review, self.history)),
         }
-        self.setCorner(Qt.Corner.BottomLeftCorner, left)
-        self.setCorner(Qt.Corner.BottomRightCorner, right)
-        self.addDockWidget(left, self.docks["Clips"])
-        self.addDockWidget(right, self.docks["People"])
-        self.addDockWidget(right, self.docks["Review"])
-        for first, others in {"People": ("Contacts", "Fit"), "Review": ("History",)}.items():
-            for other in others:
-                self.tabifyDockWidget(self.docks[first], self.docks[other])
-            self.docks[first].raise_()
-        self.resizeDocks([self.docks["Clips"], self.docks["People"]], [200, 310],
-                         Qt.Orientation.Horizontal)  # fmt: skip
+        for area, name in ((left, "Clips"), (right, "Annotate"), (right, "Judge")):
+            self.addDockWidget(area, self.docks[name])
+        for corner in (Qt.Corner.BottomLeftCorner, Qt.Corner.TopLeftCorner):
+            self.setCorner(corner, left)
+        for corner in (Qt.Corner.BottomRightCorner, Qt.Corner.TopRightCorner):
+            self.setCorner(corner, right)
+        both = [self.docks["Clips"], self.docks["Annotate"]]
+        self.resizeDocks(both, [210, 310], Qt.Orientation.Horizontal)
 
     def _dock(self, title: str, widget: QWidget) -> QDockWidget:
         dock = QDockWidget(title, self)
         dock.setObjectName(title)
         dock.setWidget(widget)
-        if title != "Clips":
-            dock.setTitleBarWidget(QWidget())  # its tab says the title already
+        if isinstance(widget, QTabWidget):
+            dock.setTitleBarWidget(QWidget())  # the tabs are title enough
         return dock
+
+    def show_panel(self, panel: Panel) -> None:
+        """Bring a panel to the front, wherever it is docked."""
+        for dock in self.docks.values():
+            tabs = dock.widget()
+            if isinstance(tabs, QTabWidget) and tabs.indexOf(panel) >= 0:
+                dock.show()
+                tabs.setCurrentWidget(panel)
 
     def _connect(self) -> None:
         operations, view_state = self.operations, self.view_state
@@ -316,8 +316,7 @@ class MainWindow(QMainWindow):
         self.view_state.overlays_visible = visible
 
     def send_back(self) -> None:
-        self.docks["Review"].show()
-        self.docks["Review"].raise_()
+        self.show_panel(self.review)
         self.review.ask_reason()
 
     def accept_and_go_on(self) -> None:
@@ -408,3 +407,13 @@ class MainWindow(QMainWindow):
         self.projects.shutdown()
         self.operations.shutdown()
         super().closeEvent(event)
+
+
+def _tabs(*panels: Panel) -> QTabWidget:
+    tabs = QTabWidget()
+    tabs.setDocumentMode(True)
+    for panel in panels:
+        tabs.addTab(panel, panel.title)
+    tabs.tabBar().setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    tabs.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return tabs

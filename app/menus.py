@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QMainWindow, QMenu, QSizePolicy, QToolBar, QWidget
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QSizePolicy, QToolBar, QWidget
 
 from app import actions
 
@@ -38,15 +38,14 @@ def fill_menu_bar(window: QMainWindow, made: Mapping[str, QAction]) -> None:
         if spec.starts_group:
             menu.addSeparator()
         menu.addAction(made[spec.id])
-    docks = menus["View"].addMenu("Panels")
-    menus["View"].aboutToShow.connect(lambda: _list_docks(window, docks))
 
 
-def _list_docks(window: QMainWindow, menu: QMenu) -> None:
-    menu.clear()
-    listed = window.createPopupMenu()
-    if listed is not None:
-        menu.addActions(listed.actions())
+def list_docks(window: QMainWindow, docks: Iterable[QDockWidget]) -> None:
+    """Panels that were closed come back by the View menu."""
+    menu = next(a.menu() for a in window.menuBar().actions() if a.text() == "View")
+    listed = menu.addMenu("Panels")
+    for dock in docks:
+        listed.addAction(dock.toggleViewAction())
 
 
 def fill_tool_bar(window: QMainWindow, made: Mapping[str, QAction]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QAction, QColor, QPainter, QPaintEvent
+from PySide6.QtGui import QAction, QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -140,15 +140,20 @@ def small_button(text: str, tip: str) -> QToolButton:
 
 
 class ColorChip(QWidget):
-    """A filled circle in a person's colour."""
+    """A filled circle in a person's colour, with a ring around it where the person is selected."""
 
-    def __init__(self, color: str, diameter: int = 12) -> None:
+    def __init__(self, color: str, diameter: int = 18) -> None:
         super().__init__()
         self._color = color
+        self._is_ringed = False
         self.setFixedSize(diameter, diameter)
 
     def set_color(self, color: str) -> None:
         self._color = color
+        self.update()
+
+    def set_ringed(self, is_ringed: bool) -> None:
+        self._is_ringed = is_ringed
         self.update()
 
     def paintEvent(self, _: QPaintEvent) -> None:
@@ -156,7 +161,11 @@ class ColorChip(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(self._color))
-        painter.drawEllipse(self.rect())
+        painter.drawEllipse(self.rect().adjusted(4, 4, -4, -4))
+        if self._is_ringed:
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(QPen(QColor(self._color), 1.5))
+            painter.drawEllipse(self.rect().adjusted(1, 1, -1, -1))
 
 
 def clear(layout: QLayout) -> None:

@@ -192,8 +192,9 @@ def _item(suspicion: Suspicion, reviewed: bool) -> QTreeWidgetItem:
     strength = "strong" if suspicion.score >= 2 else "clear" if suspicion.score >= 1.3 else "slight"
     frames = suspicion.frames
     where = f"{frames.start}" if len(frames) == 1 else f"{frames.start}–{frames.stop - 1}"
-    item = QTreeWidgetItem([where, f"{suspicion.reason}", "✓" if reviewed else ""])
-    item.setToolTip(1, f"{suspicion.issue}, {strength}. A double-click selects these frames.")
+    brief = f"{suspicion.issue}\n{suspicion.brief}"
+    item = QTreeWidgetItem([where, brief, "✓" if reviewed else ""])
+    item.setToolTip(1, f"{suspicion.reason} ({strength}) A double-click selects these frames.")
     item.setTextAlignment(0, Qt.AlignmentFlag.AlignTop)
     return item
 
@@ -201,9 +202,9 @@ def _item(suspicion: Suspicion, reviewed: bool) -> QTreeWidgetItem:
 def _list() -> QTreeWidget:
     made = QTreeWidget()
     made.setColumnCount(3)
-    made.setHeaderLabels(["Frames", "Why", ""])
+    made.setHeaderHidden(True)
     made.setRootIsDecorated(False)
-    made.setWordWrap(True)
+    made.setMinimumHeight(72)
     made.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
     made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     header = made.header()

@@ -40,6 +40,8 @@ class Suspicion:
     """None where it concerns both."""
     issue: str
     """Short name, for the list and the filter."""
+    brief: str
+    """Who and how much, in a few words."""
     reason: str
     """A sentence."""
     score: float
@@ -64,34 +66,17 @@ def _of_observations(state: ClipState) -> list[Suspicion]:
         return []
     found = []
     for person, identity in enumerate(state.identities[: observations.person_count]):
-        boxes = observations.boxes[person]
+        boxes, name = observations.boxes[person], identity.name
         missing = np.isnan(boxes).any(axis=1)
-        found += _spans(
-            missing,
-            missing.astype(float),
-            person,
-            "Not seen",
-            lambda s, name=identity.name: f"{name} was not found in the video.",
-        )
         low = _low_confidence(observations.confidence[person], missing)
-        found += _spans(
-            low >= 1,
-            low,
-            person,
-            "Uncertain joints",
-            lambda s, name=identity.name: f"Many joints of {name} are uncertain.",
-        )
         jump = _jumps(boxes)
-        found += _spans(
-            jump >= 1,
-            jump,
-            person,
-            "Jump",
-            lambda s, name=identity.name: (
-                f"{name} jumps from one frame to the next: the two may be swapped here."
-            ),
-        )
-    return found  # fmt: skip
+        for issue, score, reason in (
+            ("Not seen", missing.astype(float), f"{name} was not found in the video."),
+            ("Uncertain joints", low, f"Many joints of {name} are uncertain."),
+            ("Jump", jump, f"{name} jumps between two frames: the two may be swapped here."),
+        ):
+            found += _spans(score, person, issue, lambda _, n=name, r=reason: (n, r))
+    return found
 
 
 def _of_fit(state: ClipState) -> list[Suspicion]:
@@ -101,26 +86,20 @@ def _of_fit(state: ClipState) -> list[Suspicion]:
     found = []
     sizes = _sizes(state)
     for person, identity in enumerate(state.identities[: len(diagnostics.reprojection_px)]):
-        error = diagnostics.reprojection_px[person]
-        score = _outlier(error / sizes[person])
-        found += _spans(
-            score >= 1,
-            score,
-            person,
-            "Off the joints",
-            lambda s, name=identity.name, e=error: (
-                f"The body of {name} misses the joints in the video by {e[s]:.0f} pixels."
-            ),
-        )
+        error, name = diagnostics.reprojection_px[person], identity.name
+
+        def off(frame: int, error: np.ndarray = error, name: str = name) -> tuple[str, str]:
+            pixels = f"{error[frame]:.0f} px"
+            return f"{name}, {pixels}", f"The body of {name} misses the joints by {pixels}."
+
+        found += _spans(_outlier(error / sizes[person]), person, "Off the joints", off)
     depth = np.nan_to_num(diagnostics.penetration_m)
-    found += _spans(
-        depth >= DEEP_PENETRATION,
-        depth / DEEP_PENETRATION,
-        None,
-        "Penetration",
-        lambda s: f"The bodies are {100 * depth[s]:.0f} cm inside each other.",
-    )
-    return found  # fmt: skip
+
+    def deep(frame: int) -> tuple[str, str]:
+        centimetres = f"{100 * depth[frame]:.0f} cm"
+        return f"{centimetres} deep", f"The bodies are {centimetres} inside each other."
+
+    return [*found, *_spans(depth / DEEP_PENETRATION, None, "Penetration", deep)]
 
 
 def _sizes(state: ClipState) -> Float[np.ndarray, "P F"]:
@@ -159,16 +138,16 @@ def _outlier(values: Float[np.ndarray, "F"]) -> Float[np.ndarray, "F"]:
 
 
 def _spans(
-    where: Bool[np.ndarray, "F"],
     score: Float[np.ndarray, "F"],
     person: int | None,
     issue: str,
-    say: Callable[[int], str],
+    say: Callable[[int], tuple[str, str]],
 ) -> list[Suspicion]:
+    """Stretches where the score reaches 1; `say` puts the worst frame into words."""
     found = []
-    for frames in _merged(ranges.from_mask(np.asarray(where, bool))):
+    for frames in _merged(ranges.from_mask(score >= 1)):
         worst = frames.start + int(np.argmax(score[frames.as_slice()]))
-        found.append(Suspicion(frames, worst, person, issue, say(worst), float(score[worst])))
+        found.append(Suspicion(frames, worst, person, issue, *say(worst), float(score[worst])))
     return found
 
 

@@ -33,7 +33,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 NICENESS = 10
-WARM_MODULES = ("engine.perception", "engine.fit.solver")
+WARM_MODULES = ("engine.fit.solver", "engine.perception.pipeline")
 
 Task = Callable[..., Generator[Any, None, Any]]
 

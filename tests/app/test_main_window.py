@@ -178,12 +178,11 @@ def test_an_unforeseen_error_is_logged_and_shown_once(qtbot, window, monkeypatch
 
 def test_the_arrangement_of_the_window_is_kept(qtbot, make_window, preferences):
     first = make_window()
-    first.docks["History"].raise_()
     first.docks["Clips"].hide()
     first.close()
     second = make_window()
     assert not second.docks["Clips"].isVisible()
-    assert second.docks["People"].isVisible()
+    assert second.docks["Annotate"].isVisible()
 
 
 def test_every_action_of_a_fitted_clip_can_be_triggered_without_an_error(
