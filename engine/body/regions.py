@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -48,6 +48,7 @@ _SEGMENTS = {
 """Joints whose weights together claim a vertex (of the left side)."""
 
 
+@runtime_checkable
 class HasBodyData(Protocol):
     """A body model for computing or for display."""
 
@@ -137,7 +138,7 @@ class _Classifier:
             self.weights[:, [SMPL_JOINTS.index(joint) for joint in joints]].sum(1)
             for joints in _SEGMENTS.values()
         ]
-        return np.argmax(claims, axis=0)
+        return np.asarray(np.argmax(claims, axis=0))
 
     def _joint(self, name: str) -> Float[np.ndarray, "3"]:
         """A joint of the middle or left side."""
