@@ -117,15 +117,17 @@ def run_with_progress(command, purpose):
     locks = [LOCKS["run"], LOCKS[purpose]] if purpose == "test" else [LOCKS["run"]]
     total = sum(lock.read_text().count("==") for lock in locks)
     seen = 0
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as pip:
+    unbuffered = dict(os.environ, PYTHONUNBUFFERED="1")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=unbuffered) as pip:
         for line in pip.stdout:
             line = line.strip()
             size = re.search(r"\(([\d.]+) [MG]B\)", line)
-            if line.startswith(("Collecting", "Processing", "Requirement already satisfied")):
+            started = re.match(r"(?:Collecting|Processing) (?:\S*/)?([^\s/]+)", line)
+            if started:
                 seen += 1
-                name = re.split(r"[\s(]", line.split(": ")[-1].replace("Collecting ", ""))[0]
-                if not line.startswith("Requirement"):
-                    say("  [{:>2} of about {}] {}".format(seen, total, name.split("/")[-1]))
+                say(f"  [{seen:>2} of about {total}] {started.group(1)}")
+            elif line.startswith("Requirement already satisfied"):
+                seen += 1
             elif size and line.startswith("Downloading") and float(size.group(1)) >= 5:
                 say("         " + line)
             elif line.startswith(("Installing", "ERROR")):

@@ -79,10 +79,11 @@ def read_observations(path: Path | str) -> ObservationsFile:
         )
         layout = cast(Layout, checks.choice("layout", get_args(Layout)))
         count = len(KEYPOINT_NAMES[layout])
-        keypoints = checks.floats("keypoints2d", ("P", "F", count, 3), nan=True)
-        people, frames = keypoints.shape[:2]
+        checks.shape("keypoints2d", ("P", "F", count, 3), kinds="fiu")
+        people, frames = archive.headers["keypoints2d"].shape[:2]
         checks.at_most("people", people, PERSON_LIMIT)
         checks.at_most("frames", frames, FRAME_LIMIT)
+        keypoints = checks.floats("keypoints2d", (people, frames, count, 3), nan=True)
         size = _image_size(checks)
         fps = checks.positive("fps")
         points, confidence = _split_keypoints(checks, keypoints)

@@ -16,7 +16,7 @@ from typing import cast
 
 import numpy as np
 
-from engine.errors import InputError, UnsafeFileError
+from engine.errors import EngineError, InputError, UnsafeFileError
 
 MEMBER_LIMIT = 200
 """Archives of more members are refused."""
@@ -134,10 +134,10 @@ class NpzArchive:
                     raise self._refusal(f"{name!r} is of an unknown version")
                 shape, fortran_order, dtype = read(stream, max_header_size=HEADER_BYTES_LIMIT)
                 start = stream.tell()
-        except (ValueError, OSError, EOFError, RuntimeError, NotImplementedError) as error:
+        except EngineError:
+            raise
+        except Exception as error:  # hostile text brings NumPy's parser to raise many things
             raise self._refusal(f"{name!r} has no readable header") from error
-        except zipfile.BadZipFile as error:
-            raise self._refusal(f"{name!r} is damaged") from error
         if dtype.hasobject:
             raise UnsafeFileError(
                 f"{self.path.name} holds Python objects under {name[:-4]!r}, which are not opened",
