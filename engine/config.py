@@ -38,7 +38,7 @@ class TermWeights:
     """An estimated focal length near the usual one, in units of 25 %."""
     gravity: float = 1.0
     """The direction of gravity near what the upright people say, in units of 0.1 rad."""
-    penetration: float = 1.0
+    penetration: float = 5.0
     """Depth of one body inside the other beyond the slack, in units of 1 cm, per 100 vertices."""
     contact: float = 10.0
     """Distance between regions that a person said touch, in units of 1 cm."""
@@ -58,9 +58,9 @@ class FitConfig:
     """L-BFGS iterations on placement, shape, gravity and floor, with poses as they started."""
     hypothesis_steps: int = 20
     """L-BFGS iterations for each hypothesis of facing before the best is chosen per person."""
-    joint_steps: int = 80
+    joint_steps: int = 150
     """L-BFGS iterations on everything but penetration."""
-    contact_rounds: int = 5
+    contact_rounds: int = 8
     """How often the correspondences of penetration and contact are refreshed."""
     contact_steps: int = 8
     """L-BFGS iterations between two refreshes."""

@@ -21,7 +21,7 @@ from engine.fit.objective import (
 from engine.fit.problem import FitProblem
 from engine.fit.state import Anchor, FitState, Posed, pose
 from engine.geometry.camera import assumed_intrinsics, undistorted_pixels
-from engine.geometry.rotations import axis_angle_to_matrix, matrix_to_6d
+from engine.geometry.rotations import axis_angle_to_matrix, matrix_to_6d, sixd_to_matrix
 from engine.perception.initialization import Start3D, initialize
 from engine.structures import (
     Constraints,
@@ -38,6 +38,8 @@ STANDING_SPEED = 0.25
 """Metres per second: a foot point slower than this (standard deviation) is taken to stand."""
 STANDING_HEIGHT = 0.10
 """Metres above the lowest foot at which half of that belief is gone."""
+SMOOTHING_SECONDS = 0.06
+"""Standard deviation of the Gaussian over time that the first bodies are smoothed with."""
 LEAST_VARIANCE, MOST_VARIANCE = 0.02, 0.6
 """Bounds (rad^2) on how sure the first pose is believed to be."""
 
@@ -96,7 +98,7 @@ def prepare(problem: FitProblem, body: BodyModel, config: FitConfig) -> Start:
         observations = replace(observations, keypoints2d=pixels.astype(np.float64))
     transforms = None if camera is None else camera.T_camera_world[frames.as_slice()]
     anchor, up_given, floor_given = _anchor(transforms)
-    first = initialize(observations, K, body)
+    first = _smoothed(initialize(observations, K, body), observations.times)
     up = first.up if up_given is None else up_given
     state = _first_state(first, observations, up, body, problem, frames, warm, K)
     if floor_given is not None:
@@ -353,6 +355,19 @@ def standing_evidence(
 @torch.no_grad()
 def _posed(state: FitState, body: BodyModel, anchor: Anchor) -> Posed:
     return pose(state, body, anchor)
+
+
+def _smoothed(first: Start3D, times: np.ndarray) -> Start3D:
+    """The start without its jitter, which the preconditioned descent would be slow to remove."""
+    distance = (times[:, None] - times[None]) / SMOOTHING_SECONDS
+    kernel = np.exp(-0.5 * distance**2)
+    weights = torch.tensor(kernel / kernel.sum(axis=1, keepdims=True), dtype=torch.float32)
+    sixd = torch.einsum("fg,pgji->pfji", weights, matrix_to_6d(first.rotmats))
+    return replace(
+        first,
+        rotmats=sixd_to_matrix(sixd),
+        pelvis=torch.einsum("fg,pgi->pfi", weights, first.pelvis),
+    )
 
 
 def _hypotheses(
