@@ -8,6 +8,7 @@ chunk's hash is checked when it is read. Nothing is ever overwritten or deleted.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,8 @@ from engine.structures import RunLengthMask
 CHUNK_FRAMES = 64
 DIGEST_SIZE = 16
 CACHE_BYTES = 256 * 2**20
+CHUNK_BYTES_LIMIT = 2**30
+"""A chunk that says it is larger is not read."""
 MASKS = "masks"
 KINDS = "biuf"
 """Array kinds that may be stored: booleans, integers, floats. No objects: nothing is unpickled."""
@@ -51,7 +54,9 @@ def _pack(array: np.ndarray) -> bytes:
 
 def _unpack(data: bytes, dtype: np.dtype[Any], shape: Sequence[int]) -> np.ndarray:
     """Inverse of `_pack`; reads no more bytes than the shape asks for."""
-    size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+    size = dtype.itemsize * math.prod(shape)
+    if not 0 <= size <= CHUNK_BYTES_LIMIT:
+        raise ValueError(f"a chunk of {size} bytes")
     raw = zlib.decompressobj().decompress(data, max(size, 1))
     if len(raw) != size:
         raise ValueError(f"expected {size} bytes, received {len(raw)}")
@@ -139,17 +144,22 @@ class ArrayStore:
         return _reference(rows, array.dtype.str, array.shape, frame_axis, digests)
 
     def get(self, rows: Session, reference: ArrayRow) -> np.ndarray:
-        """A fresh array equal to what was put, bit for bit."""
+        """A fresh array equal to what was put, bit for bit. Raises ProjectError where it is not."""
         dtype, axis = np.dtype(reference.dtype), reference.frame_axis
-        digests = _digests(reference)
-        shape = list(reference.shape)
+        if dtype.kind not in KINDS:
+            raise damaged()
+        digests, shape = _digests(reference), list(reference.shape)
         if axis is None:
             return self._chunk(rows, digests[0], dtype, shape).copy()
-        frames, rest = shape[axis], [n for i, n in enumerate(shape) if i != axis]
-        out = np.empty([frames, *rest], dtype)
-        for digest, block in zip(digests, _blocks(frames), strict=True):
-            out[block] = self._chunk(rows, digest, dtype, [block.stop - block.start, *rest])
-        return np.ascontiguousarray(np.moveaxis(out, 0, axis))
+        blocks, rest = list(_blocks(shape[axis])), [n for i, n in enumerate(shape) if i != axis]
+        if len(blocks) != len(digests):
+            raise damaged()
+        # Every chunk is read before the whole is allocated: a false shape costs nothing.
+        parts = [
+            self._chunk(rows, digest, dtype, [block.stop - block.start, *rest])
+            for digest, block in zip(digests, blocks, strict=True)
+        ]
+        return np.ascontiguousarray(np.moveaxis(np.concatenate(parts), 0, axis))
 
     def put_masks(self, rows: Session, masks: Masks, previous: ArrayRow | None = None) -> ArrayRow:
         """Store run-length coded masks [person][frame].
@@ -187,9 +197,9 @@ class ArrayStore:
             try:
                 chunk = _unpack(_data(rows, digest), dtype, shape)
             except (ValueError, zlib.error) as error:
-                raise _damaged() from error
+                raise damaged() from error
             if _array_digest(chunk) != digest:
-                raise _damaged()
+                raise damaged()
             chunk.flags.writeable = False
             self._cache.put(digest, chunk, chunk.nbytes)
         return np.asarray(chunk)
@@ -202,9 +212,9 @@ class ArrayStore:
                 count = int.from_bytes(data[:4], "little")
                 words = _unpack(data[4:], np.dtype("<u4"), [count])
             except (ValueError, zlib.error) as error:
-                raise _damaged() from error
+                raise damaged() from error
             if _array_digest(words) != digest:
-                raise _damaged()
+                raise damaged()
             masks = _masks_from_words(words)
             self._cache.put(digest, masks, 16 * words.nbytes)
         return masks
@@ -214,7 +224,7 @@ def _packed_words(words: np.ndarray) -> bytes:
     return len(words).to_bytes(4, "little") + _pack(words)
 
 
-def _damaged() -> ProjectError:
+def damaged() -> ProjectError:
     return ProjectError(
         "A part of the project file is damaged",
         advice="Open a backup copy; other clips of this file may still be whole.",
@@ -229,7 +239,7 @@ def _digests(reference: ArrayRow) -> list[bytes]:
 def _data(rows: Session, digest: bytes) -> bytes:
     data = rows.scalar(select(ArrayChunkRow.data).where(ArrayChunkRow.digest == digest))
     if data is None:
-        raise _damaged()
+        raise damaged()
     return data
 
 

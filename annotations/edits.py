@@ -14,8 +14,9 @@ import numpy as np
 
 from annotations import statements
 from annotations.errors import EditError
-from annotations.ranges import as_mask, cut, overlap, spoken, union
-from annotations.records import ClipState, Identity, ReviewMark, Status, Verdict
+from annotations.ranges import cut, spoken, union
+from annotations.records import ClipState, Identity
+from annotations.review import without_acceptance
 from engine.body.joints import KEYPOINT_NAMES
 from engine.structures import (
     BodyMotion,
@@ -80,19 +81,6 @@ def _constrained(state: ClipState, frames: FrameRange | None, **changes: Any) ->
         return state
     edited = state.edited if frames is None else _touched(state, frames)
     return replace(state, constraints=constraints, edited=edited)
-
-
-def _without_acceptance(
-    marks: tuple[ReviewMark, ...], frames: FrameRange
-) -> tuple[ReviewMark, ...]:
-    """An acceptance is of what was seen: it ends where that is no longer what is there."""
-    if not any(m.verdict == "accepted" and overlap(m.frames, frames) for m in marks):
-        return marks
-    kept: list[ReviewMark] = []
-    for mark in marks:
-        parts = cut([mark.frames], frames) if mark.verdict == "accepted" else (mark.frames,)
-        kept += [replace(mark, frames=part) for part in parts]
-    return tuple(kept)
 
 
 def set_observations(state: ClipState, observations: Observations, video: VideoInfo) -> ClipState:
@@ -185,7 +173,7 @@ def swap(state: ClipState, frames: FrameRange, persons: tuple[int, int] = (0, 1)
             contacts=statements.swapped_contacts(said.contacts, frames, who),
             depth_orders=statements.swapped_depth(said.depth_orders, frames, who),
         ),
-        reviews=_without_acceptance(state.reviews, frames),
+        reviews=without_acceptance(state.reviews, frames),
         edited=_touched(state, frames),
     )
 
@@ -264,7 +252,7 @@ def _reopened(before: ClipState, after: ClipState, frames: FrameRange) -> ClipSt
     """Whoever moves a joint disagrees with the pose, so the frame is no longer accepted."""
     if after is before:
         return before
-    return replace(after, reviews=_without_acceptance(after.reviews, frames))
+    return replace(after, reviews=without_acceptance(after.reviews, frames))
 
 
 def _check_contact(state: ClipState, label: ContactLabel, frame_count: int) -> None:
@@ -376,52 +364,6 @@ def rename_identity(state: ClipState, person: int, name: str) -> ClipState:
         return state
     renamed = (replace(i, name=name) if i.index == person else i for i in state.identities)
     return replace(state, identities=tuple(renamed))
-
-
-def review(state: ClipState, frames: FrameRange, verdict: Verdict, reason: str = "") -> ClipState:
-    """A verdict on the frames, in place of earlier ones."""
-    if verdict not in ("accepted", "sent back", "unusable"):
-        raise EditError(
-            "No such verdict", expected="accepted, sent back or unusable", received=verdict
-        )
-    if verdict == "accepted" and state.motion is None:
-        raise EditError("There are no bodies to accept yet", advice="Fit the clip first (E).")
-    marks = [ReviewMark(frames, verdict, reason)]
-    for mark in state.reviews:
-        marks += [replace(mark, frames=part) for part in cut([mark.frames], frames)]
-    merged: list[ReviewMark] = []
-    for mark in sorted(marks, key=lambda m: m.frames.start):
-        last = merged[-1] if merged else None
-        if last and last.frames.stop == mark.frames.start and _same_verdict(last, mark):
-            merged[-1] = replace(last, frames=FrameRange(last.frames.start, mark.frames.stop))
-        else:
-            merged.append(mark)
-    return state if tuple(merged) == state.reviews else replace(state, reviews=tuple(merged))
-
-
-def _same_verdict(a: ReviewMark, b: ReviewMark) -> bool:
-    return (a.verdict, a.reason) == (b.verdict, b.reason)
-
-
-def accepted_frames(state: ClipState, frame_count: int) -> np.ndarray:
-    """Boolean (F,): frames whose bodies a person accepted."""
-    marks = [m.frames for m in state.reviews if m.verdict == "accepted"]
-    return as_mask(marks, frame_count)
-
-
-def status_of(
-    *, detected: bool, fitted: bool, reviews: tuple[ReviewMark, ...], frame_count: int
-) -> Status:
-    """The clip's place in the work, derived from what is there and what was said of it."""
-    verdicts = {mark.verdict for mark in reviews}
-    judged = as_mask([m.frames for m in reviews if m.verdict != "sent back"], frame_count).all()
-    if "sent back" in verdicts:
-        return "sent back"
-    if judged and verdicts == {"unusable"}:
-        return "unusable"
-    if judged and "accepted" in verdicts:
-        return "accepted"
-    return "fitted" if fitted else "detected" if detected else "new"
 
 
 def label_of(what: str, frames: FrameRange | None) -> str:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from annotations.edits import accepted_frames
 from annotations.errors import EditError
 from annotations.ranges import as_mask, cut, union
 from annotations.records import ClipState
+from annotations.review import accepted_frames
 from engine.structures import BodyMotion, Camera, Diagnostics, FitResult, FrameRange
 
 PER_FRAME = ("global_orient", "body_pose", "transl", "valid", "provenance")
@@ -45,11 +45,6 @@ def apply_fit(
         diagnostics=_merged_diagnostics(state.diagnostics, result.diagnostics, taken, part),
         edited=union(cut(state.edited, frames)),
     )
-
-
-def keeps_shape(state: ClipState, result: FitResult) -> bool:
-    """Whether the result's betas are those that the clip has (or the clip has none)."""
-    return state.motion is None or np.array_equal(state.motion.betas, result.motion.betas)
 
 
 def _part(result: FitResult, frames: FrameRange, count: int) -> slice:

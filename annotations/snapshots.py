@@ -15,7 +15,7 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from annotations.arrays import CHUNK_FRAMES, ArrayStore, digest_of
+from annotations.arrays import CHUNK_FRAMES, ArrayStore, damaged, digest_of
 from annotations.records import ClipState, Identity, ReviewMark
 from annotations.schema import (
     ArrayRow,
@@ -95,7 +95,15 @@ def _bodies(state: ClipState) -> tuple[int, int, int]:
 
 
 def read(rows: Session, arrays: ArrayStore, revision: RevisionRow) -> ClipState:
-    """Everything the revision says, in fresh arrays."""
+    """Everything the revision says, in fresh arrays. Raises ProjectError where it is damaged."""
+    try:
+        return _read(rows, arrays, revision)
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        # Columns that some other hand has filled with something else.
+        raise damaged() from error
+
+
+def _read(rows: Session, arrays: ArrayStore, revision: RevisionRow) -> ClipState:
     motion = revision.motion
     return ClipState(
         identities=tuple(

@@ -2,11 +2,14 @@
 
 Every edit is one transaction, one revision and one undo step, and returns what it changed.
 Synchronous and for one thread at a time; the window keeps it on a thread of its own.
+
+The class is long because it is the whole surface; what an edit means is in annotations.edits and
+annotations.fitted, how a state is kept in annotations.snapshots, where undo leads in
+annotations.history.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +17,7 @@ from types import TracebackType
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from annotations import database, edits, fitted, history, snapshots, splits
+from annotations import clips, database, edits, fitted, history, review, snapshots, splits
 from annotations.arrays import ArrayStore
 from annotations.database import Database
 from annotations.errors import EditError, ProjectError, StaleCandidate
@@ -38,7 +41,6 @@ from annotations.schema import (
     ExportRow,
     FitRow,
     HeadRow,
-    MediaRow,
     ProjectRow,
     RevisionRow,
 )
@@ -195,9 +197,7 @@ class Store:
     def add_clip(self, video: VideoInfo, name: str | None = None) -> Changes:
         """A video joins the project. Its name is made unique."""
         with self._database.transaction() as rows:
-            clip = ClipRow(name=self._free_name(rows, name, video), media=self._media(rows, video))
-            rows.add(clip)
-            rows.flush()
+            clip = clips.new(rows, self._arrays, video, name, self._database.path.parent)
             label = f"Import {clip.name}"
             row = RevisionRow(clip_id=clip.id, kind="import", label=label, author=self._author)
             state = ClipState(identities=edits.default_identities(2))
@@ -368,7 +368,7 @@ class Store:
             "review",
             what.get(verdict, verdict),
             frames,
-            lambda s: edits.review(s, frames, verdict, reason),
+            lambda s: review.review(s, frames, verdict, reason),
         )
 
     # Moving through the history ----------------------------------------------------------------
@@ -469,57 +469,7 @@ class Store:
             return history.changes(kind, old, new, old.label if kind == "undo" else new.label)
 
     def _clip_record(self, rows: Session, row: ClipRow) -> ClipRecord:
-        head, media = row.head.revision, row.media
-        status = edits.status_of(
-            detected=head.observation_id is not None,
-            fitted=head.motion_id is not None,
-            reviews=snapshots.read_reviews(head),
-            frame_count=media.frame_count,
-        )
-        video = VideoInfo(
-            path=self._found(media),
-            width=media.width,
-            height=media.height,
-            times=self._arrays.get(rows, media.times),
-            sha256=media.sha256,
-            focal_px=media.focal_px,
-        )
-        return ClipRecord(row.id, row.name, video, head.id, row.imported_at, status)
-
-    def _found(self, media: MediaRow) -> str:
-        """Where the video is: where it was, or else where it is from the project's folder."""
-        if media.relative_path is None or Path(media.path).exists():
-            return media.path
-        moved = self._database.path.parent / media.relative_path
-        return str(moved) if moved.exists() else media.path
-
-    def _media(self, rows: Session, video: VideoInfo) -> MediaRow:
-        row = rows.scalar(select(MediaRow).where(MediaRow.sha256 == video.sha256))
-        if row is None:
-            row = MediaRow(
-                sha256=video.sha256,
-                width=video.width,
-                height=video.height,
-                focal_px=video.focal_px,
-                frame_count=video.frame_count,
-                times=self._arrays.put(rows, video.times, 0),
-            )
-            rows.add(row)
-        row.path = str(Path(video.path).absolute())
-        try:
-            row.relative_path = os.path.relpath(row.path, self._database.path.parent)
-        except ValueError:  # another drive
-            row.relative_path = None
-        return row
-
-    def _free_name(self, rows: Session, name: str | None, video: VideoInfo) -> str:
-        wanted = " ".join((name or Path(video.path).stem).split()) or "clip"
-        taken = set(rows.scalars(select(ClipRow.name)))
-        free, number = wanted, 1
-        while free in taken:
-            number += 1
-            free = f"{wanted} {number}"
-        return free
+        return clips.record(rows, self._arrays, row, self._database.path.parent)
 
 
 def _checksum(body: str) -> str:

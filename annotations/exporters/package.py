@@ -19,10 +19,10 @@ from typing import IO, Any, Protocol
 import numpy as np
 from jaxtyping import Bool, Int
 
-from annotations.edits import accepted_frames
 from annotations.errors import EditError
 from annotations.ranges import from_mask
 from annotations.records import ClipRecord, ClipState, FitRecord, ProjectInfo, RevisionRecord
+from annotations.review import accepted_frames
 from engine.structures import FrameRange
 
 NAME_LIMIT = 80

@@ -8,9 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from annotations import database
 from annotations.store import Store
 from engine.structures import FrameRange, VideoInfo
 from tests.annotations.builders import make_fit, make_observations, make_video
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_fsync() -> Iterator[None]:
+    """Waiting for the disk is most of what an edit costs, and proves nothing here."""
+    database.SYNCHRONOUS = "OFF"
+    yield
+    database.SYNCHRONOUS = "FULL"
 
 
 @pytest.fixture

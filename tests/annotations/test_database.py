@@ -19,9 +19,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
-from annotations import database
-from annotations.database import MIGRATIONS, Database, ProjectLock
+from annotations import database, schema
+from annotations.database import MIGRATIONS, Database
 from annotations.errors import ProjectError
+from annotations.project_file import ProjectLock, read_header
 from annotations.schema import APPLICATION_ID, SCHEMA_VERSION, Base
 from annotations.store import Store
 from engine.structures import FrameRange
@@ -124,7 +125,7 @@ def test_a_closed_project_is_one_file(project):
 
 
 def test_the_file_says_whose_it_is(project):
-    header = database.read_header(project)
+    header = read_header(project)
     assert (header.application_id, header.user_version) == (APPLICATION_ID, SCHEMA_VERSION)
     assert APPLICATION_ID.to_bytes(4, "big") == b"DYAD"
 
@@ -301,9 +302,9 @@ class TestMigrations:
             with opened.transaction() as rows:
                 query = rows.connection().exec_driver_sql
                 assert query("SELECT name, note FROM clip").fetchall() == [("hug", None)]
-        assert database.read_header(project).user_version == SCHEMA_VERSION + 1
+        assert read_header(project).user_version == SCHEMA_VERSION + 1
         assert contents(project.parent)[project.name] != before
-        assert database.read_header(opened.backup).user_version == SCHEMA_VERSION
+        assert read_header(opened.backup).user_version == SCHEMA_VERSION
         again = Database(project, scripts=next_format("1 / 0"))
         assert again.backup is None
         again.close()
@@ -314,8 +315,8 @@ class TestMigrations:
         broken = next_format("op.add_column('clip', NOTE); 1 / 0")
         with pytest.raises(ZeroDivisionError):
             Database(project, scripts=broken)
-        assert database.read_header(project).user_version == SCHEMA_VERSION
-        monkeypatch.setattr(database, "SCHEMA_VERSION", SCHEMA_VERSION)
+        assert read_header(project).user_version == SCHEMA_VERSION
+        monkeypatch.setattr(schema, "SCHEMA_VERSION", SCHEMA_VERSION)
         with Store.open(project) as store:
             assert same(store.state(1), before)
 
@@ -344,7 +345,7 @@ def next_format(tmp_path_factory, monkeypatch) -> Callable[[str], Path]:
         shutil.copytree(MIGRATIONS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
         step = NEXT_STEP.format(new=new, old=SCHEMA_VERSION, body=body)
         (scripts / "versions" / f"{new:04d}_next.py").write_text(step)
-        monkeypatch.setattr(database, "SCHEMA_VERSION", new)
+        monkeypatch.setattr(schema, "SCHEMA_VERSION", new)
         return scripts
 
     return make

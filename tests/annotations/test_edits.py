@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from annotations import edits, fitted
+from annotations import edits, fitted, review
 from annotations.errors import EditError
 from annotations.records import ClipState, ReviewMark
 from engine.structures import (
@@ -72,7 +72,7 @@ class TestSwap:
         assert same(replace(twice, edited=()), before)
 
     def test_ends_the_acceptance_of_what_it_changes(self, state):
-        accepted = edits.review(state, WHOLE, "accepted")
+        accepted = review.review(state, WHOLE, "accepted")
         assert edits.swap(accepted, WINDOW).reviews == (
             ReviewMark(FrameRange(0, 40), "accepted"),
             ReviewMark(FrameRange(60, 150), "accepted"),
@@ -145,7 +145,7 @@ class TestKeypoints:
         assert edits.clear_keypoint(again, 0, 7, 3).constraints == Constraints()
 
     def test_moving_a_joint_reopens_its_frame(self, state):
-        accepted = edits.review(state, WHOLE, "accepted")
+        accepted = review.review(state, WHOLE, "accepted")
         after = edits.edit_keypoint(accepted, KeypointEdit(0, 149, 3, 1.0, 1.0))
         assert after.reviews == (ReviewMark(FrameRange(0, 149), "accepted"),)
 
@@ -250,20 +250,20 @@ class TestStatements:
 
 class TestReview:
     def test_a_new_verdict_replaces_older_ones_in_its_frames(self, state):
-        after = edits.review(state, WHOLE, "accepted")
-        after = edits.review(after, FrameRange(50, 60), "sent back", "left and right mixed up")
+        after = review.review(state, WHOLE, "accepted")
+        after = review.review(after, FrameRange(50, 60), "sent back", "left and right mixed up")
         assert after.reviews == (
             ReviewMark(FrameRange(0, 50), "accepted"),
             ReviewMark(FrameRange(50, 60), "sent back", "left and right mixed up"),
             ReviewMark(FrameRange(60, 150), "accepted"),
         )
-        assert edits.review(after, FrameRange(50, 60), "accepted").reviews == (
+        assert review.review(after, FrameRange(50, 60), "accepted").reviews == (
             ReviewMark(WHOLE, "accepted"),
         )
 
     def test_there_must_be_bodies_to_accept(self):
         with pytest.raises(EditError, match="no bodies"):
-            edits.review(ClipState(edits.default_identities(2)), WINDOW, "accepted")
+            review.review(ClipState(edits.default_identities(2)), WINDOW, "accepted")
 
     @pytest.mark.parametrize(
         ("marks", "status"),
@@ -289,7 +289,7 @@ class TestReview:
         ],
     )
     def test_status_follows_from_the_marks(self, marks, status):
-        found = edits.status_of(detected=True, fitted=True, reviews=marks, frame_count=150)
+        found = review.status_of(detected=True, fitted=True, reviews=marks, frame_count=150)
         assert found == status
 
 
@@ -319,7 +319,7 @@ class TestFit:
         assert after.edited == (FrameRange(30, 40), FrameRange(100, 101))
 
     def test_accepted_and_frozen_frames_stay_exactly(self, state, video):
-        held = edits.review(state, FrameRange(0, 20), "accepted")
+        held = review.review(state, FrameRange(0, 20), "accepted")
         held = edits.set_frozen(held, FrameRange(100, 110), True)
         after = fitted.apply_fit(held, make_fit(video, seed=9), WHOLE, video.times)
         kept, taken = np.r_[0:20, 100:110], np.r_[20:100, 110:150]
@@ -341,7 +341,7 @@ class TestFit:
 
     def test_what_changes_nothing_or_makes_no_sense_is_refused(self, state, video):
         result = make_fit(video, seed=9)
-        held = edits.review(state, WHOLE, "accepted")
+        held = review.review(state, WHOLE, "accepted")
         with pytest.raises(EditError, match="accepted or frozen"):
             fitted.apply_fit(held, result, WHOLE, video.times)
         broken = result.motion.transl.copy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -308,3 +309,29 @@ def test_arrays_of_any_float_type_survive(store, video: VideoInfo):
     )
     store.set_observations(clip, single, {"detector": "x"})
     assert same(store.state(clip).observations, single)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE revision SET edited = '[7]'",
+        "UPDATE observation SET layout = 'coco17', width = 'x'",
+        "UPDATE motion SET camera = '{\"image_size\": 3}'",
+        "UPDATE array SET dtype = '|O'",
+        "UPDATE array SET dtype = 'rubbish'",
+        "UPDATE array SET shape = '[1000000000000, 3]'",
+        "UPDATE array SET chunks = X'00'",
+        "DELETE FROM motion_array WHERE name = 'betas'",
+    ],
+)
+def test_a_tampered_project_is_said_to_be_damaged(tmp_path, video, statement):
+    path = tmp_path / "a.dyad"
+    with Store.create(path) as store:
+        clip = add_fitted(store, video)
+    with sqlite3.connect(path) as other:
+        for (name,) in other.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
+            other.execute(f'DROP TRIGGER "{name}"')
+        other.execute(statement)
+    other.close()
+    with Store.open(path) as store, pytest.raises(ProjectError, match="damaged"):
+        store.state(clip)

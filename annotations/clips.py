@@ -1,0 +1,84 @@
+"""Clips and their media: rows to records and back."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from annotations import review, snapshots
+from annotations.arrays import ArrayStore
+from annotations.records import ClipRecord
+from annotations.schema import ClipRow, MediaRow
+from engine.structures import VideoInfo
+
+
+def record(rows: Session, arrays: ArrayStore, row: ClipRow, folder: Path) -> ClipRecord:
+    """The clip as the rest of the program sees it; `folder` is the project's."""
+    head, media = row.head.revision, row.media
+    status = review.status_of(
+        detected=head.observation_id is not None,
+        fitted=head.motion_id is not None,
+        reviews=snapshots.read_reviews(head),
+        frame_count=media.frame_count,
+    )
+    video = VideoInfo(
+        path=_found(media, folder),
+        width=media.width,
+        height=media.height,
+        times=arrays.get(rows, media.times),
+        sha256=media.sha256,
+        focal_px=media.focal_px,
+    )
+    return ClipRecord(row.id, row.name, video, head.id, row.imported_at, status)
+
+
+def new(
+    rows: Session, arrays: ArrayStore, video: VideoInfo, name: str | None, folder: Path
+) -> ClipRow:
+    """A clip of the video, with a name that no other clip has."""
+    row = ClipRow(name=_free_name(rows, name, video), media=_media(rows, arrays, video, folder))
+    rows.add(row)
+    rows.flush()
+    return row
+
+
+def _found(media: MediaRow, folder: Path) -> str:
+    """Where the video is: where it was, or else where it is from the project's folder."""
+    if media.relative_path is None or Path(media.path).exists():
+        return media.path
+    moved = Path(os.path.normpath(folder / media.relative_path))
+    return str(moved) if moved.exists() else media.path
+
+
+def _media(rows: Session, arrays: ArrayStore, video: VideoInfo, folder: Path) -> MediaRow:
+    """The row of this content, at its newest place."""
+    row = rows.scalar(select(MediaRow).where(MediaRow.sha256 == video.sha256))
+    if row is None:
+        row = MediaRow(
+            sha256=video.sha256,
+            width=video.width,
+            height=video.height,
+            focal_px=video.focal_px,
+            frame_count=video.frame_count,
+            times=arrays.put(rows, video.times, 0),
+        )
+        rows.add(row)
+    row.path = str(Path(video.path).absolute())
+    try:
+        row.relative_path = os.path.relpath(row.path, folder)
+    except ValueError:  # another drive
+        row.relative_path = None
+    return row
+
+
+def _free_name(rows: Session, name: str | None, video: VideoInfo) -> str:
+    wanted = " ".join((name or Path(video.path).stem).split()) or "clip"
+    taken = set(rows.scalars(select(ClipRow.name)))
+    free, number = wanted, 1
+    while free in taken:
+        number += 1
+        free = f"{wanted} {number}"
+    return free
