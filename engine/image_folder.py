@@ -59,6 +59,7 @@ class ImageFolder:
         self.times: Float[np.ndarray, "F"] = np.arange(len(self._paths)) / FOLDER_FPS
         self.focal_px = exif_focal_px(self._paths[0], self.size)
         self.damaged: set[int] = set()
+        self.note = ""
 
     def frame(self, index: int) -> UInt8[np.ndarray, "H W 3"]:
         image = read_image(self._paths[index])

@@ -52,6 +52,8 @@ class VideoInfo:
     """Hash of the file's bytes (for a folder: of names, sizes and bytes of its images)."""
     focal_px: float | None = None
     """Focal length in pixels where the file's metadata states one."""
+    note: str = ""
+    """What the user should know of the file, in one sentence: that it is cut short."""
 
     @property
     def frame_count(self) -> int:

@@ -25,7 +25,7 @@ Frame = UInt8[np.ndarray, "H W 3"]
 def probe(path: str | Path) -> VideoInfo:
     """Read what there is to know of a video file or a folder of images, without decoding it all.
 
-    A damaged file is opened as far as it decodes, and a warning says how far. Raises VideoError,
+    A damaged file is opened as far as it decodes, and its `note` says how far. Raises VideoError,
     in one sentence, for anything that is not a video.
     """
     resolved = Path(path).expanduser().resolve()
@@ -47,7 +47,7 @@ def _probe_folder(folder: Path) -> VideoInfo:
 
 def _info(source: VideoStream | ImageFolder, path: Path, sha256: str) -> VideoInfo:
     width, height = source.size
-    return VideoInfo(str(path), width, height, source.times, sha256, source.focal_px)
+    return VideoInfo(str(path), width, height, source.times, sha256, source.focal_px, source.note)
 
 
 def _file_sha256(path: Path) -> str:

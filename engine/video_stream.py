@@ -70,6 +70,7 @@ class VideoStream:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.damaged: set[int] = set()
+        self.note = ""
         self._reformatter = VideoReformatter()
         self._container = self._open()
         try:
@@ -173,10 +174,8 @@ class VideoStream:
         self._pts = self._pts[: bisect.bisect_right(self._pts, end)]
         self._rank = {pts: index for index, pts in enumerate(self._pts)}
         self._rewind()
-        _log.warning(
-            "%s is cut short: %d of %d frames are there.",
-            self._path.name, len(self._pts), declared,
-        )  # fmt: skip
+        self.note = f"The file is cut short: {len(self._pts)} of {declared} frames are there."
+        _log.warning("%s: %s", self._path.name, self.note)
 
     def _metadata_focal(self) -> float | None:
         metadata = {**self._container.metadata, **self._stream.metadata}

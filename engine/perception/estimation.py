@@ -7,8 +7,9 @@ loses in an embrace is still followed for a while.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import cv2
 import numpy as np
@@ -25,7 +26,7 @@ Image = UInt8[np.ndarray, "H W 3"]
 VIEW_SIDE = 640
 """Longer side in pixels of the part of the frame around the people, as the models see it."""
 _MIN_PRESENCE = 0.5
-_CONVERGED = 0.55
+_CONVERGED = 0.5
 """Two looks this alike (OKS) describe one person, not two."""
 _UNDETECTED = 0.6
 """Confidence factor for a person whom the detector did not see in this frame."""
@@ -77,6 +78,11 @@ class _View:
     """Width and height in pixels of the frame."""
     scale: float
 
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Width and height in pixels of the view."""
+        return self.image.shape[1], self.image.shape[0]
+
     @classmethod
     def around(cls, frame: Image, boxes: Sequence[Float[np.ndarray, "4"]]) -> _View:
         window = clip_box(pad_box(union(boxes), 0.3), frame.shape[1], frame.shape[0])
@@ -113,6 +119,28 @@ class _View:
         return replace(region, x=float(x), y=float(y), side=region.side / self.scale)
 
 
+@dataclass(frozen=True)
+class _Subject:
+    """A person who may be in this frame, in pixels of the view."""
+
+    person: int
+    sighting: Sighting
+    before: Following | None
+    box: Float[np.ndarray, "4"]
+    looks: tuple[BlazePose, ...] = ()
+    """BlazePose's looks; the first one is at the picture as it is."""
+    coco: Float[np.ndarray, "17 3"] | None = None
+    """Fused COCO-17."""
+
+    @property
+    def size(self) -> float:
+        return float(max(self.box[2] - self.box[0], self.box[3] - self.box[1], 1.0))
+
+    @property
+    def detected(self) -> bool:
+        return self.sighting.box is not None
+
+
 def estimate(
     models: PoseModels,
     frame: Image,
@@ -124,79 +152,80 @@ def estimate(
 
     `patience` is how many frames a person is followed without being detected.
     """
-    boxes: list[Float[np.ndarray, "4"] | None] = [
-        sighting.box
-        if sighting.box is not None
-        else (before.box if before is not None and before.missed < patience else None)
-        for sighting, before in zip(sightings, followed, strict=True)
-    ]
-    present = [p for p, box in enumerate(boxes) if box is not None]
-    people: list[Person | None] = [None] * len(boxes)
-    if not present:
+    people: list[Person | None] = [None] * len(sightings)
+    boxes = {
+        p: box
+        for p, (sighting, before) in enumerate(zip(sightings, followed, strict=True))
+        if (box := _expected_box(sighting, before, patience)) is not None
+    }
+    if not boxes:
         return people
-    known = [box for box in boxes if box is not None]
-    view = _View.around(frame, known)
-    local = [view.box(box) for box in known]
-    looks = _first_looks(models, view, local, [sightings[p] for p in present],
-                         [followed[p] for p in present])  # fmt: skip
-    keep = _keep(looks, [sightings[p] for p in present])
-    present, local = [present[i] for i in keep], [local[i] for i in keep]
-    looks = [looks[i] for i in keep]
-    coco = []
-    second: list[list[BlazePose]] = []
-    for i, p in enumerate(present):
-        points, extra = _all_witnesses(models, view, i, local, looks, sightings[p])
-        coco.append(points)
-        second.append(extra)
-    sizes = [_size(box) for box in local]
-    coco = settle_limbs(view.image, coco, [sightings[p].colors for p in present], sizes)
-    full = [halpe26(c, s, z) for c, s, z in zip(coco, second, sizes, strict=True)]
-    masks = _masks(view, looks, full)
-    for i, p in enumerate(present):
-        people[p] = _person(view, full[i], masks[i], looks[i], sightings[p], followed[p], local[i])
+    view = _View.around(frame, list(boxes.values()))
+    subjects = [_Subject(p, sightings[p], followed[p], view.box(box)) for p, box in boxes.items()]
+    subjects = _distinct(_look(models, view, subjects), _first_pose)
+    subjects = [_fuse(models, view, subject, subjects) for subject in subjects]
+    subjects = _distinct(subjects, _fused_pose)
+    for subject, person in zip(subjects, _finish(view, subjects), strict=True):
+        people[subject.person] = person
     return people
 
 
-def _size(box: Float[np.ndarray, "4"]) -> float:
-    return float(max(box[2] - box[0], box[3] - box[1], 1.0))
+def _expected_box(
+    sighting: Sighting, before: Following | None, patience: int
+) -> Float[np.ndarray, "4"] | None:
+    if sighting.box is not None:
+        return sighting.box
+    return before.box if before is not None and before.missed < patience else None
 
 
-def _first_looks(
-    models: PoseModels,
-    view: _View,
-    boxes: Sequence[Float[np.ndarray, "4"]],
-    sightings: Sequence[Sighting],
-    followed: Sequence[Following | None],
-) -> list[BlazePose]:
+def _first_pose(subject: _Subject) -> Float[np.ndarray, "17 3"]:
+    return coco_of(subject.looks[0])
+
+
+def _fused_pose(subject: _Subject) -> Float[np.ndarray, "17 3"]:
+    assert subject.coco is not None
+    return subject.coco
+
+
+def _distinct(
+    subjects: Sequence[_Subject], pose: Callable[[_Subject], Float[np.ndarray, "17 3"]]
+) -> list[_Subject]:
+    """Those who were detected, and those whom the models alone still see as somebody else."""
+    kept = []
+    for subject in subjects:
+        others = [oks(pose(subject), pose(other)) for other in subjects if other is not subject]
+        somebody = subject.looks[0].presence > _MIN_PRESENCE
+        if subject.detected or (somebody and max(others, default=0.0) < _CONVERGED):
+            kept.append(subject)
+    return kept
+
+
+def _look(models: PoseModels, view: _View, subjects: Sequence[_Subject]) -> list[_Subject]:
     """BlazePose on each person, told apart where two looks fell onto the same one."""
-    regions = [
-        _start_region(view, box, s, f) for box, s, f in zip(boxes, sightings, followed, strict=True)
-    ]
-    looks = models.blazepose(view.image, regions)
-    for i in range(len(looks)):
-        for j in range(i):
-            if oks(coco_of(looks[i]), coco_of(looks[j])) > _CONVERGED:
-                loser = min((i, j), key=lambda p: iou(keypoint_box(coco_of(looks[p])), boxes[p]))
-                winner = i + j - loser
-                covered = _cover_others(view, looks, boxes, loser, [winner])
-                region = Region.of_box(boxes[loser], 1.25)
-                looks[loser] = models.blazepose(covered, [region])[0]
-    return looks
+    looks = models.blazepose(view.image, [_start_region(view, s) for s in subjects])
+    looked = [replace(s, looks=(look,)) for s, look in zip(subjects, looks, strict=True)]
+    for i, j in combinations(range(len(looked)), 2):
+        if oks(_first_pose(looked[i]), _first_pose(looked[j])) > _CONVERGED:
+            fit = {k: iou(keypoint_box(_first_pose(looked[k])), looked[k].box) for k in (i, j)}
+            loser, winner = (i, j) if fit[i] < fit[j] else (j, i)
+            covered = cover(view.image, looked[winner].looks[0].image_mask(view.image_size))
+            region = Region.of_box(looked[loser].box, 1.25)
+            again = models.blazepose(covered, [region])[0]
+            looked[loser] = replace(looked[loser], looks=(again,))
+    return looked
 
 
-def _start_region(
-    view: _View, box: Float[np.ndarray, "4"], sighting: Sighting, before: Following | None
-) -> Region:
+def _start_region(view: _View, subject: _Subject) -> Region:
     """Where BlazePose last expected the person, if that still fits; else from the detection."""
-    if before is not None:
-        region = view.region(before.region)
-        centre = (box[:2] + box[2:]) / 2
-        near = np.hypot(region.x - centre[0], region.y - centre[1]) < 0.25 * _size(box)
-        if near and 0.8 < region.side / _size(box) < 2.0:
+    if subject.before is not None:
+        region = view.region(subject.before.region)
+        centre = (subject.box[:2] + subject.box[2:]) / 2
+        near = np.hypot(region.x - centre[0], region.y - centre[1]) < 0.25 * subject.size
+        if near and 0.8 < region.side / subject.size < 2.0:
             return region
-    if sighting.variants is not None:
-        return _region_of_pose(view.points(sighting.variants[0]), box)
-    return Region.of_box(box, 1.25)
+    if subject.sighting.variants is not None:
+        return _region_of_pose(view.points(subject.sighting.variants[0]), subject.box)
+    return Region.of_box(subject.box, 1.25)
 
 
 def _region_of_pose(points: Float[np.ndarray, "17 3"], box: Float[np.ndarray, "4"]) -> Region:
@@ -207,78 +236,84 @@ def _region_of_pose(points: Float[np.ndarray, "17 3"], box: Float[np.ndarray, "4
     seen = points[points[:, 2] > 0.2, :2]
     if len(seen) < 6 or not np.isfinite(angle):
         return Region.of_box(box, 1.25)
-    cos, sin = np.cos(angle), np.sin(angle)
-    upright = (seen - hips) @ np.array([[cos, -sin], [sin, cos]])
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    upright = (seen - hips) @ turn
     low, high = upright.min(axis=0), upright.max(axis=0)
-    x, y = hips + np.array([[cos, -sin], [sin, cos]]) @ ((low + high) / 2)
+    x, y = hips + turn @ ((low + high) / 2)
     return Region(float(x), float(y), float((high - low).max() * 1.3 + 1.0), angle)
 
 
-def _keep(looks: Sequence[BlazePose], sightings: Sequence[Sighting]) -> list[int]:
-    """Those who were detected, and those whom BlazePose alone still sees as somebody else."""
-    kept = []
-    for i, (look, sighting) in enumerate(zip(looks, sightings, strict=True)):
-        others = [oks(coco_of(look), coco_of(o)) for j, o in enumerate(looks) if j != i]
-        alone = look.presence > _MIN_PRESENCE and max(others, default=0.0) < _CONVERGED
-        if sighting.box is not None or alone:
-            kept.append(i)
-    return kept
-
-
-def _cover_others(
-    view: _View,
-    looks: Sequence[BlazePose],
-    boxes: Sequence[Float[np.ndarray, "4"]],
-    person: int,
-    others: Sequence[int] | None = None,
-) -> Image:
+def _without_others(view: _View, subject: _Subject, subjects: Sequence[_Subject]) -> Image:
     """The view with everybody painted over who overlaps the person, except where that is theirs."""
-    height, width = view.image.shape[:2]
-    own = looks[person].image_mask((width, height)) if others is None else np.float32(0.0)
     image = view.image
-    for other in others if others is not None else range(len(looks)):
-        if other != person and iou(pad_box(boxes[other], 0.03), pad_box(boxes[person], 0.03)) > 0:
-            image = cover(image, looks[other].image_mask((width, height)) - own)
+    for other in subjects:
+        overlap = iou(pad_box(other.box, 0.03), pad_box(subject.box, 0.03)) > 0
+        if other is not subject and overlap:
+            mine, theirs = (s.looks[0].image_mask(view.image_size) for s in (subject, other))
+            image = cover(image, theirs - mine)
     return image
 
 
-def _all_witnesses(
-    models: PoseModels,
-    view: _View,
-    person: int,
-    boxes: Sequence[Float[np.ndarray, "4"]],
-    looks: Sequence[BlazePose],
-    sighting: Sighting,
-) -> tuple[Float[np.ndarray, "17 3"], list[BlazePose]]:
-    """Fused COCO-17 in the view, and BlazePose's looks at the person."""
-    box, blaze = boxes[person], [looks[person]]
-    image = _cover_others(view, looks, boxes, person)
+def _fuse(
+    models: PoseModels, view: _View, subject: _Subject, subjects: Sequence[_Subject]
+) -> _Subject:
+    """Let every model say where the person's joints are, and fuse what they say."""
+    image = _without_others(view, subject, subjects)
+    looks = subject.looks
     if image is not view.image:
-        blaze += models.blazepose(image, [looks[person].next_region])
-    witnesses = [coco_of(look) for look in blaze]
-    weights = [_BLAZE * look.presence for look in blaze]
+        looks += tuple(models.blazepose(image, [looks[0].next_region]))
+    witnesses = [coco_of(look) for look in looks]
+    weights = [_BLAZE * look.presence for look in looks]
+    variants = () if subject.sighting.variants is None else tuple(subject.sighting.variants)
     # Alone and seen by the detector at every scale, a person needs no second opinion.
-    clear = image is view.image and sighting.variants is not None and len(sighting.variants) > 1
+    clear = image is view.image and len(variants) > 1
     for scale in (1.15,) if clear else (1.05, 1.3):
-        witnesses.append(models.thunder(image, Region.of_box(box, scale)))
+        witnesses.append(models.thunder(image, Region.of_box(subject.box, scale)))
         weights.append(_THUNDER)
-    if sighting.variants is not None:
-        for variant in sighting.variants:
-            witnesses.append(view.points(variant))
-            weights.append(_MULTIPOSE / len(sighting.variants))
-    fused = fuse(witnesses, weights, _size(box))
-    if sighting.box is None:
+    for variant in variants:
+        witnesses.append(view.points(variant))
+        weights.append(_MULTIPOSE / len(variants))
+    fused = fuse(witnesses, weights, subject.size)
+    if not subject.detected:
         fused[:, 2] *= _UNDETECTED
-    return fused, blaze
+    return replace(subject, looks=looks, coco=fused)
 
 
-def _masks(
-    view: _View, looks: Sequence[BlazePose], keypoints: Sequence[Float[np.ndarray, "26 3"]]
-) -> list[Bool[np.ndarray, "H W"]]:
-    height, width = view.image.shape[:2]
-    masks = divide([look.image_mask((width, height)) for look in looks], keypoints)
-    boxes = [pad_box(_joint_box(points), 0.1) for points in keypoints]
-    return [crop_to_person(mask, box) for mask, box in zip(masks, boxes, strict=True)]
+def _finish(view: _View, subjects: Sequence[_Subject]) -> list[Person]:
+    """Contested limbs settled, feet and head added, masks divided, all back in the frame."""
+    poses = settle_limbs(
+        view.image,
+        [_fused_pose(s) for s in subjects],
+        [s.sighting.colors for s in subjects],
+        [s.size for s in subjects],
+    )
+    joints = [halpe26(pose, s.looks, s.size) for pose, s in zip(poses, subjects, strict=True)]
+    masks = divide([s.looks[0].image_mask(view.image_size) for s in subjects], joints)
+    return [
+        _person(view, subject, points, mask)
+        for subject, points, mask in zip(subjects, joints, masks, strict=True)
+    ]
+
+
+def _person(
+    view: _View,
+    subject: _Subject,
+    joints: Float[np.ndarray, "26 3"],
+    mask: Bool[np.ndarray, "H W"],
+) -> Person:
+    found = _joint_box(joints)
+    tight = pad_box(found, 0.03) if np.isfinite(found).all() else subject.box
+    box = view.frame_points(tight.reshape(2, 2)).ravel()
+    kept = crop_to_person(mask, pad_box(tight, 0.07)).astype(np.uint8)
+    before = subject.before
+    missed = 0 if subject.detected or before is None else before.missed + 1
+    return Person(
+        keypoints=view.frame_points(joints),
+        box=box,
+        mask=np.asarray(cv2.resize(kept, view.size, interpolation=cv2.INTER_LINEAR)) > 0,
+        mask_origin=view.origin,
+        following=Following(box, view.frame_region(subject.looks[0].next_region), missed),
+    )
 
 
 def _joint_box(points: Float[np.ndarray, "26 3"]) -> Float[np.ndarray, "4"]:
@@ -287,26 +322,3 @@ def _joint_box(points: Float[np.ndarray, "26 3"]) -> Float[np.ndarray, "4"]:
     if not len(seen):
         return np.full(4, np.nan)
     return np.concatenate([seen.min(axis=0), seen.max(axis=0)])
-
-
-def _person(
-    view: _View,
-    keypoints: Float[np.ndarray, "26 3"],
-    mask: Bool[np.ndarray, "H W"],
-    look: BlazePose,
-    sighting: Sighting,
-    before: Following | None,
-    box: Float[np.ndarray, "4"],
-) -> Person:
-    tight = pad_box(_joint_box(keypoints), 0.03)
-    tight = np.where(np.isfinite(tight), tight, box)
-    in_frame = view.frame_points(tight.reshape(2, 2)).ravel()
-    missed = 0 if sighting.box is not None or before is None else before.missed + 1
-    large = cv2.resize(mask.astype(np.uint8), view.size, interpolation=cv2.INTER_LINEAR)
-    return Person(
-        keypoints=view.frame_points(keypoints),
-        box=in_frame,
-        mask=np.asarray(large) > 0,
-        mask_origin=view.origin,
-        following=Following(in_frame, view.frame_region(look.next_region), missed),
-    )

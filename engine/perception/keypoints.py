@@ -127,22 +127,26 @@ def _foot(
     landmarks: tuple[int, int],
     size: float,
 ) -> Float[np.ndarray, "3"]:
-    """A point of the foot, hung on the fused ankle, from the look whose ankle is the closest.
+    """A point of the foot, hung on the fused ankle, from the looks whose ankle is close to it.
 
-    BlazePose may have left and right exchanged, so both its feet are tried.
+    BlazePose may have left and right exchanged, so of its two feet the nearer one counts.
     """
-    best = np.array([np.nan, np.nan, 0.0])
+    offsets, trusts = [], []
     for blaze in feet:
-        for turn in (0, 1):
-            # Landmarks of the two feet alternate: 27 and 28, 29 and 30, 31 and 32.
-            tip, base = (_other_side(index) if turn else index for index in landmarks)
-            offset = blaze.landmarks[tip, :2] - blaze.landmarks[base, :2]
-            miss = float(np.hypot(*(blaze.landmarks[base, :2] - ankle[:2])))
-            trust = float(np.exp(-0.5 * (miss / (AGREE * size)) ** 2))
-            confidence = trust * min(blaze.landmarks[tip, 2], ankle[2]) * blaze.presence
-            if confidence > best[2]:
-                best = np.array([*(ankle[:2] + offset), confidence])
-    return best
+        # Landmarks of the two feet alternate: 27 and 28, 29 and 30, 31 and 32.
+        tip, base = min(
+            (landmarks, (_other_side(landmarks[0]), _other_side(landmarks[1]))),
+            key=lambda pair: np.hypot(*(blaze.landmarks[pair[1], :2] - ankle[:2])),
+        )
+        miss = float(np.hypot(*(blaze.landmarks[base, :2] - ankle[:2])))
+        trust = np.exp(-0.5 * (miss / (AGREE * size)) ** 2) * blaze.presence
+        offsets.append(blaze.landmarks[tip, :2] - blaze.landmarks[base, :2])
+        trusts.append(trust * min(blaze.landmarks[tip, 2], ankle[2]))
+    total = float(np.sum(trusts))
+    if not total > 0:
+        return np.array([np.nan, np.nan, 0.0])
+    offset = np.average(offsets, axis=0, weights=trusts)
+    return np.array([*(ankle[:2] + offset), max(trusts)])
 
 
 def _other_side(landmark: int) -> int:

@@ -14,6 +14,7 @@ from engine.structures import RunLengthMask
 _LIMBS = (
     (5, 6), (5, 11), (6, 12), (11, 12), (5, 12), (6, 11), (5, 7), (7, 9), (6, 8), (8, 10),
     (11, 13), (13, 15), (12, 14), (14, 16), (0, 5), (0, 6), (0, 17), (15, 20), (16, 21),
+    (0, 3), (0, 4), (3, 4), (3, 17), (4, 17), (18, 19),
 )  # fmt: skip
 """Lines of Halpe-26 joints that lie on the body."""
 _CERTAIN = 0.5

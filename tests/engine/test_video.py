@@ -187,6 +187,7 @@ def test_a_truncated_file_gives_the_frames_that_are_there(tmp_path, variable_rat
         assert 20 < count < 300
         assert [number_in(image) for _, image in reader.frames()] == list(range(count))
         assert number_in(reader.frame(count // 2)) == count // 2
+        assert reader.info.note == f"The file is cut short: {count} of 300 frames are there."
     assert "cut short" in caplog.text
 
 
