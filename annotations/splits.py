@@ -142,17 +142,13 @@ def manifest(
 ) -> dict[str, object]:
     """What an export says of the splits: counts, groups, and a digest of the assignment.
 
-    The digest is of names, sources and splits, so it is the same in every copy of the project.
+    The digest is of clips, groups and splits, so it is the same in every copy of the project.
     """
     by_id = {item.clip_id: item for item in found}
     chosen = [a for a in assignments if a.clip_id in by_id]
     clips = sorted(
-        (
-            {"clip": by_id[a.clip_id].name, "split": a.split, "group": a.group}
-            | {"frames": by_id[a.clip_id].frame_count}
-            for a in chosen
-        ),
-        key=lambda c: str(c["clip"]),
+        ({"clip": by_id[a.clip_id].name, "split": a.split, "group": a.group} for a in chosen),
+        key=lambda c: c["clip"],
     )
     counts = {
         split: {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -28,6 +29,7 @@ from annotations.exporters.package import (
 )
 from annotations.exporters.smpl_npz import SmplNpz
 from annotations.records import ClipRecord
+from annotations.review import accepted_frames
 from annotations.store import Store
 
 __all__ = ["EXPORTERS", "READERS", "ExportReport", "Exporter", "export"]
@@ -134,8 +136,15 @@ def _split_plan(store: Store, chosen: Iterable[ClipRecord]) -> dict[str, object]
             received=leaks[0],
             advice="Clips or names have changed since: assign the splits again.",
         )
-    ids = {clip.id for clip in chosen}
-    exported = [subject for subject in everything if subject.clip_id in ids]
+    accepted = {
+        clip.id: int(accepted_frames(store.state(clip.id), clip.video.frame_count).sum())
+        for clip in chosen
+    }
+    exported = [
+        replace(subject, frame_count=accepted[subject.clip_id])
+        for subject in everything
+        if subject.clip_id in accepted
+    ]
     return splits.manifest(plan.assignments, exported, seed=plan.seed, fractions=plan.fractions)
 
 

@@ -35,19 +35,32 @@ def empty_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def store(tmp_path_factory: pytest.TempPathFactory, empty_project: Path) -> Iterator[Store]:
-    """An empty project."""
-    path = tmp_path_factory.mktemp("project") / "project.dyad"
+@pytest.fixture(scope="session")
+def fitted_project(tmp_path_factory: pytest.TempPathFactory, empty_project: Path) -> Path:
+    """The file of a project with one clip, detected and fitted, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "fitted.dyad"
     shutil.copyfile(empty_project, path)
+    with Store.open(path, author="Ann") as made:
+        assert add_fitted(made, make_video(150)) == 1
+    return path
+
+
+@pytest.fixture
+def store(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Store]:
+    """An open project; empty, unless the test asks for `clip_id` as well."""
+    template = "fitted_project" if "clip_id" in request.fixturenames else "empty_project"
+    path = tmp_path_factory.mktemp("project") / "project.dyad"
+    shutil.copyfile(request.getfixturevalue(template), path)
     with Store.open(path, author="Ann") as made:
         yield made
 
 
 @pytest.fixture
-def clip_id(store: Store, video: VideoInfo) -> int:
+def clip_id(store: Store) -> int:
     """A clip that has been detected and fitted."""
-    return add_fitted(store, video)
+    return store.clips()[0].id
 
 
 def add_fitted(store: Store, video: VideoInfo, *, seed: int = 0) -> int:

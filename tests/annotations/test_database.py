@@ -26,20 +26,15 @@ from annotations.project_file import ProjectLock, read_header
 from annotations.schema import APPLICATION_ID, SCHEMA_VERSION, Base
 from annotations.store import Store
 from engine.structures import FrameRange
-from tests.annotations.builders import make_video, same
-from tests.annotations.conftest import add_fitted
+from tests.annotations.builders import same
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def project(tmp_path: Path, empty_project: Path) -> Path:
+def project(tmp_path: Path, fitted_project: Path) -> Path:
     """A closed project with one fitted clip."""
-    path = tmp_path / "project.dyad"
-    shutil.copyfile(empty_project, path)
-    with Store.open(path) as store:
-        add_fitted(store, make_video(150))
-    return path
+    return Path(shutil.copyfile(fitted_project, tmp_path / "project.dyad"))
 
 
 def contents(folder: Path) -> dict[str, str]:

@@ -23,7 +23,6 @@ from tests.annotations.conftest import add_fitted
 
 ACCEPTED = (FrameRange(10, 30), FrameRange(100, 120))
 FRAMES = np.r_[10:30, 100:120]
-GOLDEN = Path(__file__).parent.parent / "golden"
 
 
 @pytest.fixture

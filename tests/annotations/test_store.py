@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -324,14 +325,12 @@ def test_arrays_of_any_float_type_survive(store, video: VideoInfo):
         "DELETE FROM motion_array WHERE name = 'betas'",
     ],
 )
-def test_a_tampered_project_is_said_to_be_damaged(tmp_path, video, statement):
-    path = tmp_path / "a.dyad"
-    with Store.create(path) as store:
-        clip = add_fitted(store, video)
+def test_a_tampered_project_is_said_to_be_damaged(tmp_path, fitted_project, statement):
+    path = shutil.copyfile(fitted_project, tmp_path / "a.dyad")
     with sqlite3.connect(path) as other:
         for (name,) in other.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
             other.execute(f'DROP TRIGGER "{name}"')
         other.execute(statement)
     other.close()
     with Store.open(path) as store, pytest.raises(ProjectError, match="damaged"):
-        store.state(clip)
+        store.state(1)

@@ -170,7 +170,7 @@ def test_any_history_can_be_undone_and_redone(empty_project: Path):
     run_state_machine_as_test(
         History,
         settings=settings(
-            max_examples=12,
+            max_examples=10,
             stateful_step_count=15,
             deadline=None,
             derandomize=True,

@@ -1,0 +1,65 @@
+"""Makes the files in tests/golden that this folder's tests compare with.
+
+Run `python -m tests.annotations.make_golden` when a format changes on purpose, and look at the
+difference. The project of an older format is kept: every later version has to open it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from annotations.exporters import EXPORTERS, export
+from annotations.schema import SCHEMA_VERSION
+from annotations.store import Store
+from engine.structures import ContactLabel, DepthOrder, FrameRange, KeypointEdit
+from tests.annotations.builders import make_fit, make_observations, make_video
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+EXPORTS = GOLDEN / "export"
+PROJECT = GOLDEN / f"format-{SCHEMA_VERSION}.dyad"
+VIDEO = make_video(12, "golden")
+
+
+def fill(store: Store) -> None:
+    """One clip with something of every kind, an undone edit and a branch that was left."""
+    clip = store.add_clip(VIDEO).clip_id
+    assert clip is not None
+    whole = FrameRange(0, 12)
+    store.set_observations(clip, make_observations(VIDEO, seed=3), {"detector": "golden"})
+    store.apply_fit(clip, make_fit(VIDEO, seed=3), whole, store.head(clip).id)
+    store.rename_identity(clip, 0, "Ann")
+    store.swap(clip, FrameRange(2, 5))
+    store.edit_keypoint(clip, KeypointEdit(0, 4, 9, 30.25, 12.5))
+    store.set_height(clip, 1, 1.71)
+    store.undo(clip)
+    store.edit_keypoint(clip, KeypointEdit(1, 4, 10, 60.0, 13.0, visible=False))
+    store.add_contact(
+        clip, ContactLabel(0, "left hand", 1, "upper back", FrameRange(3, 9), "contact")
+    )
+    store.set_depth_order(clip, DepthOrder(1, 0, FrameRange(0, 6)))
+    store.set_frozen(clip, FrameRange(11, 12), True)
+    store.review(clip, FrameRange(0, 3), "accepted")
+    store.review(clip, FrameRange(8, 12), "accepted")
+    store.assign_splits(seed=5)
+    store.set_focal(clip, 81.5)
+    store.undo(clip)
+
+
+def main() -> None:
+    GOLDEN.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "golden.dyad"
+        with Store.create(path, author="Golden") as store:
+            fill(store)
+        # Before anything is exported: an export is kept on record with the folder it went to.
+        shutil.copyfile(path, PROJECT)
+        shutil.rmtree(EXPORTS, ignore_errors=True)
+        with Store.open(path) as store:
+            for format in EXPORTERS:
+                export(store, format, EXPORTS / format)
+
+
+if __name__ == "__main__":
+    main()
