@@ -41,12 +41,12 @@ class FrameSpan:
 
 
 class BodyRegion:
-    """`PERSON:REGION` as typed, for instance 1:left_hand."""
+    """`PERSON:REGION` as typed, for instance 1:left_palm."""
 
     def __init__(self, text: str) -> None:
         person, separator, region = text.partition(":")
         if not separator or not person.isdigit() or not region:
-            raise typer.BadParameter(f"{text!r} is not PERSON:REGION such as 1:left_hand")
+            raise typer.BadParameter(f"{text!r} is not PERSON:REGION such as 1:left_palm")
         self.person = int(person) - 1
         self.region = region
 

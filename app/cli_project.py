@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Region = Annotated[
     BodyRegion | None,
-    typer.Argument(parser=BodyRegion, metavar="PERSON:REGION", help="For instance 1:left_hand."),
+    typer.Argument(parser=BodyRegion, metavar="PERSON:REGION", help="For instance 1:left_palm."),
 ]
 commands = typer.Typer(add_completion=False, rich_markup_mode=None)
 

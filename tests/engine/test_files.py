@@ -211,7 +211,7 @@ class TestHostileFiles:
     def test_an_array_that_unpacks_to_too_much_is_not_loaded(self, saved, monkeypatch):
         """Zeros pack a thousandfold, so the file's size says nothing."""
         monkeypatch.setattr("engine.npz.ARRAY_BYTES_LIMIT", 1 << 20)
-        with pytest.raises(InputError, match="'keypoints2d' in obs.npz is too large to load"):
+        with pytest.raises(InputError, match=r"'keypoints2d' in obs\.npz is too large to load"):
             read_observations(saved(keypoints2d=np.zeros((2, 9000, 17, 3)), times=None))
 
     def test_more_frames_than_any_clip_has_are_refused_unread(self, saved):
