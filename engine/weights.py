@@ -7,8 +7,6 @@ time equal those of its last verified hash (kept in the user's cache); `verify` 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,8 +14,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.errors import WeightError
+from engine.stamped_cache import StampedCache
 
 WEIGHTS_DIR = Path(__file__).resolve().parent.parent / "weights"
+_VERIFIED = StampedCache("verified-weights")
 _ADVICE = "Restore the file from the release, or run `git checkout -- weights`."
 
 State = Literal["ok", "missing", "altered"]
@@ -133,40 +133,11 @@ def _full_state(file: WeightFile) -> State:
 
 def _quick_state(file: WeightFile) -> State:
     """`_full_state`, or the remembered answer while size and modification time stay the same."""
-    try:
-        found = file.path.stat()
-    except OSError:
+    if not file.path.is_file():
         return "missing"
-    stamp = f"{file.sha256} {found.st_size} {found.st_mtime_ns}"
-    verified = _read_cache()
-    if verified.get(str(file.path)) == stamp:
+    if _VERIFIED.get(file.path) == file.sha256:
         return "ok"
     state = _full_state(file)
     if state == "ok":
-        _write_cache({**verified, str(file.path): stamp})
+        _VERIFIED.put(file.path, file.sha256)
     return state
-
-
-def _cache_path() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "dyad" / "verified-weights.json"
-
-
-def _read_cache() -> dict[str, str]:
-    try:
-        content = json.loads(_cache_path().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _write_cache(verified: dict[str, str]) -> None:
-    """Best effort: without a cache the next start hashes again."""
-    path = _cache_path()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(verified), encoding="utf-8")
-        partial.replace(path)
-    except OSError:
-        return

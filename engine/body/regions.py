@@ -34,6 +34,8 @@ _SIDED = (
 )  # fmt: skip
 _NAMES = (*_MIDDLE, *(f"{side}_{name}" for name in _SIDED for side in ("left", "right")))
 
+_COUNTERPARTS = mirrored(_NAMES)
+
 _SEGMENTS = {
     "torso": ("pelvis", "spine1", "spine2", "spine3", "left_collar", "right_collar"),
     "neck": ("neck",),
@@ -63,7 +65,7 @@ def region_names() -> tuple[str, ...]:
 
 def mirror_region(name: str) -> str:
     """The region's counterpart on the other side (itself in the middle)."""
-    return _NAMES[mirrored(_NAMES)[_index(name)]]
+    return _NAMES[_COUNTERPARTS[_index(name)]]
 
 
 def vertex_regions(body: BodyData | HasBodyData) -> Int[np.ndarray, "V"]:
