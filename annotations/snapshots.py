@@ -94,23 +94,28 @@ def _bodies(state: ClipState) -> tuple[int, int, int]:
     return id(state.motion), id(state.camera), id(state.diagnostics)
 
 
-def read(rows: Session, arrays: ArrayStore, revision: RevisionRow) -> ClipState:
-    """Everything the revision says, in fresh arrays. Raises ProjectError where it is damaged."""
+def read(
+    rows: Session, arrays: ArrayStore, revision: RevisionRow, *, masks: bool = True
+) -> ClipState:
+    """Everything the revision says, in fresh arrays. Raises ProjectError where it is damaged.
+
+    Masks are most of a state's bytes: an edit that leaves them alone reads it without them.
+    """
     try:
-        return _read(rows, arrays, revision)
+        return _read(rows, arrays, revision, masks)
     except (ValueError, TypeError, KeyError, IndexError) as error:
         # Columns that some other hand has filled with something else.
         raise damaged() from error
 
 
-def _read(rows: Session, arrays: ArrayStore, revision: RevisionRow) -> ClipState:
+def _read(rows: Session, arrays: ArrayStore, revision: RevisionRow, masks: bool) -> ClipState:
     motion = revision.motion
     return ClipState(
         identities=tuple(
             Identity(row.person, row.name, row.color, cast(Any, row.gender))
             for row in revision.identities
         ),
-        observations=_read_observations(rows, arrays, revision.observation),
+        observations=_read_observations(rows, arrays, revision.observation, masks),
         motion=_read_motion(rows, arrays, motion),
         camera=_read_camera(rows, arrays, motion),
         diagnostics=_read_diagnostics(rows, arrays, motion),
@@ -157,11 +162,11 @@ def _write_observations(
 
 
 def _read_observations(
-    rows: Session, arrays: ArrayStore, row: ObservationRow | None
+    rows: Session, arrays: ArrayStore, row: ObservationRow | None, with_masks: bool
 ) -> Observations | None:
     if row is None:
         return None
-    masks = row.arrays.get("masks")
+    masks = row.arrays.get("masks") if with_masks else None
     return Observations(
         **{name: arrays.get(rows, row.arrays[name].array) for name in OBSERVATION_AXES},
         layout=cast(Any, row.layout),

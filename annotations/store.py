@@ -220,7 +220,12 @@ class Store:
     def swap(self, clip_id: int, frames: FrameRange, persons: tuple[int, int] = (0, 1)) -> Changes:
         """Exchange two people over the frames (see annotations.edits.swap)."""
         return self._edit_frames(
-            clip_id, "swap", "Swap people", frames, lambda s: edits.swap(s, frames, persons)
+            clip_id,
+            "swap",
+            "Swap people",
+            frames,
+            lambda s: edits.swap(s, frames, persons),
+            masks=True,
         )
 
     def edit_keypoint(self, clip_id: int, edit: KeypointEdit) -> Changes:
@@ -420,13 +425,14 @@ class Store:
         change: Callable[[ClipState], ClipState],
         *,
         fit: FitRow | None = None,
+        masks: bool = False,
     ) -> Changes:
         """An edit of a range of frames: the range is checked and becomes part of the label."""
         edits.checked_frames(frames, self.clip(clip_id).video.frame_count)
         row = RevisionRow(
             kind=kind, label=edits.label_of(what, frames), start=frames.start, stop=frames.stop
         )
-        return self._edit(clip_id, row, change, fit=fit)
+        return self._edit(clip_id, row, change, fit=fit, masks=masks)
 
     def _edit(
         self,
@@ -436,12 +442,16 @@ class Store:
         *,
         fit: FitRow | None = None,
         provenance: Mapping[str, str] | None = None,
+        masks: bool = False,
     ) -> Changes:
-        """One transaction from the head's state to the next one. No change, no revision."""
+        """One transaction from the head's state to the next one. No change, no revision.
+
+        `masks`: whether the edit makes other observations out of those that there are.
+        """
         with self._database.transaction() as rows:
             clip = history.clip(rows, clip_id)
             parent = clip.head.revision
-            before = snapshots.read(rows, self._arrays, parent)
+            before = snapshots.read(rows, self._arrays, parent, masks=masks)
             after = change(before)
             if after is before:
                 return Changes(row.kind, clip_id, None, frozenset(), row.label)
