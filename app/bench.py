@@ -44,9 +44,14 @@ def bench_fit(quick: bool) -> None:
 
 def bench_desk(quick: bool) -> None:
     """Playback in the window: distinct frames per second with two 7k bodies in both views."""
-    from app.desk_bench import main
+    from app.benchmark import bench_desk
 
-    main(quick)
+    print("view          fps   p95 ms   distinct frames")
+    for row in bench_desk(quick):
+        print(
+            f"{row['view']:<10} {row['fps']:>6.1f} {row['p95_ms']:>8.1f} "
+            f"{row['distinct_frames']:>17}"
+        )
 
 
 BENCHES: Mapping[str, Callable[[bool], None]] = MappingProxyType(

@@ -8,6 +8,7 @@ lets the two views share one context, one set of shaders and one set of buffers.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,23 +18,19 @@ if os.environ.get("QT_QPA_PLATFORM", "xcb").startswith("xcb"):
     os.environ.setdefault("PYOPENGL_PLATFORM", "x11")
 
 import numpy as np
-import OpenGL
-
-OpenGL.ERROR_CHECKING = False
-from OpenGL import GL  # noqa: E402
-from PySide6.QtCore import QCoreApplication  # noqa: E402
-from PySide6.QtGui import (  # noqa: E402
+from OpenGL import GL
+from PySide6.QtGui import (
     QImage,
     QOffscreenSurface,
     QOpenGLContext,
     QSurfaceFormat,
 )
-from PySide6.QtOpenGL import (  # noqa: E402
+from PySide6.QtOpenGL import (
     QOpenGLFramebufferObject,
     QOpenGLFramebufferObjectFormat,
 )
 
-from engine.errors import EngineError  # noqa: E402
+from engine.errors import EngineError
 
 UPSIDE_DOWN = np.diag([1.0, -1.0, 1.0, 1.0])
 """To the left of a projection: the picture's first row comes first. It also turns the winding of
@@ -72,6 +69,7 @@ class GLRenderer:
         self.resources: dict[str, object] = {}
         """Programs and the like that live as long as the context, by name."""
         self._targets: dict[tuple[object, int], QOpenGLFramebufferObject] = {}
+        self._is_closed = False
 
     @property
     def is_software(self) -> bool:
@@ -131,8 +129,10 @@ class GLRenderer:
 
     def forget(self, owner: object) -> None:
         """Free the frame buffers of a view that closes."""
+        if self._is_closed:
+            return
         self.make_current()
-        for key in [key for key in self._targets if key[0] is owner or key[0] == owner]:
+        for key in [key for key in self._targets if key[0] == owner]:
             del self._targets[key]
 
     def close(self) -> None:
@@ -140,6 +140,7 @@ class GLRenderer:
         self._targets.clear()
         self.resources.clear()
         self.context.doneCurrent()
+        self._is_closed = True
 
 
 _shared: GLRenderer | None = None
@@ -153,9 +154,8 @@ def shared_renderer() -> GLRenderer:
     global _shared
     if _shared is None:
         _shared = GLRenderer()
-        application = QCoreApplication.instance()
-        if application is not None:
-            application.aboutToQuit.connect(_close_shared)
+        # Before Qt goes: a context that outlives its application takes the process down with it.
+        atexit.register(_close_shared)
     return _shared
 
 
