@@ -64,8 +64,7 @@ class Editing(QObject):
             self._view_state.selected_person = identity
 
     def _swap(self, frames: FrameRange) -> None:
-        if self._has_observations():
-            self._edit(lambda store, clip: store.swap(clip, frames))
+        self._edit(lambda store, clip: store.swap(clip, frames))
 
     def rename(self, person: int, name: str) -> None:
         state = self._view_state.state
@@ -160,8 +159,7 @@ class Editing(QObject):
     def toggle_frozen(self) -> None:
         """Freeze the selection (else this frame); where all of it is frozen, unfreeze it."""
         state = self._view_state.state
-        if state is None or state.motion is None:
-            self.hinted.emit("There are no bodies to freeze yet: Shift+E fits the clip.")
+        if state is None:
             return
         here = self._view_state.frame
         frames = self._view_state.selection or FrameRange(here, here + 1)
@@ -174,10 +172,6 @@ class Editing(QObject):
         self, verdict: Verdict, reason: str = "", then: Callable[[], object] | None = None
     ) -> None:
         """Judge the selection, else the whole clip."""
-        state = self._view_state.state
-        if verdict == "accepted" and (state is None or state.motion is None):
-            self.hinted.emit("There are no bodies to accept yet: Shift+E fits the clip.")
-            return
         if self._view_state.candidate is not None:
             self.hinted.emit("Keep (Enter) or discard (Backspace) the new bodies first.")
             return
@@ -186,22 +180,15 @@ class Editing(QObject):
 
     def go_to_revision(self, revision_id: int) -> None:
         """Undo or redo to a step of the history."""
-        self._edit(lambda store, clip: store.go_to(clip, revision_id), quiet=True)
+        self._edit(lambda store, clip: store.go_to(clip, revision_id), say="Now at: {}")
 
     def undo(self) -> None:
-        self._edit(lambda store, clip: store.undo(clip), quiet=True)
+        self._edit(lambda store, clip: store.undo(clip), say="Undone: {}")
 
     def redo(self) -> None:
-        self._edit(lambda store, clip: store.redo(clip), quiet=True)
+        self._edit(lambda store, clip: store.redo(clip), say="Done again: {}")
 
     # -- carrying it out ------------------------------------------------------------------------
-
-    def _has_observations(self) -> bool:
-        state = self._view_state.state
-        if state is None or state.observations is None:
-            self.hinted.emit("The people in this clip have not been detected yet.")
-            return False
-        return True
 
     def _name(self, person: int) -> str:
         state = self._view_state.state
@@ -212,7 +199,7 @@ class Editing(QObject):
         mutate: Mutation,
         advice: str = "",
         then: Callable[[], object] | None = None,
-        quiet: bool = False,
+        say: str = "{}. Ctrl+Z undoes it.",
     ) -> None:
         clip_id = self._view_state.clip_id
         if clip_id is None:
@@ -222,10 +209,8 @@ class Editing(QObject):
             label = getattr(getattr(update, "changes", None), "label", "")
             if then is not None:
                 then()
-            if label and not quiet:
-                self.done.emit(f"{label}. {advice}" if advice else f"{label}. Ctrl+Z undoes it.")
-            elif label:
-                self.done.emit(label)
+            if label:
+                self.done.emit(f"{label}. {advice}" if advice else say.format(label))
 
         self._operations.edit(lambda store: mutate(store, clip_id), committed)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QDoubleSpinBox, QProgressBar
+from PySide6.QtWidgets import QDoubleSpinBox, QGridLayout, QProgressBar
 
 from annotations import ranges
 from annotations.records import Changes, ClipState
@@ -59,7 +59,7 @@ class FitPanel(Panel):
 
     def _make_job_card(self, actions: dict[str, QAction]) -> None:
         self._job_card, column = card()
-        self._job_label = label("", "heading")
+        self._job_label = label()
         self._stage = label("", "muted")
         self._bar = QProgressBar()
         self._bar.setRange(0, _STEPS)
@@ -77,14 +77,12 @@ class FitPanel(Panel):
         column.addWidget(label("New bodies", "heading"))
         self._candidate_text = label("", "muted")
         column.addWidget(self._candidate_text)
-        column.addLayout(
-            row(
-                ActionButton(actions["keep"], "primary", "Keep"),
-                ActionButton(actions["discard"], text="Discard"),
-                ActionButton(actions["show_before"], text="Before"),
-                None,
-            )
-        )
+        buttons = QGridLayout()
+        buttons.setSpacing(8)
+        buttons.addWidget(ActionButton(actions["keep"], "primary"), 0, 0, 1, 2)
+        buttons.addWidget(ActionButton(actions["discard"], text="Discard"), 1, 0)
+        buttons.addWidget(ActionButton(actions["show_before"], text="Before"), 1, 1)
+        column.addLayout(buttons)
         self.column.addWidget(self._candidate_card)
 
     def _make_camera(self) -> None:

@@ -284,8 +284,6 @@ class Fitting(QObject):
             self._view_state.candidate = candidate
         if result.outcome is Outcome.DIVERGED:
             self.problem.emit(f"The fit did not settle. {result.advice}".strip())
-        else:
-            self.done.emit("Hold B to compare with before, Enter keeps, Backspace discards.")
 
     def _apply(self, clip_id: int, result: FitResult, frames: FrameRange, base: int) -> None:
         def applied(update: Update) -> None:

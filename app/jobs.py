@@ -284,14 +284,7 @@ class _Relay:
             case ("warm",):
                 self._ensure_process()
             case ("run", job_id, task, arguments):
-                self._ensure_process()
-                self._current = job_id
-                try:
-                    payload = pickle.dumps((task, arguments), pickle.HIGHEST_PROTOCOL)
-                except (TypeError, AttributeError, pickle.PicklingError) as error:
-                    self._fail(job_id, error)
-                else:
-                    self._send(("run", job_id, payload))
+                self._hand_over(job_id, task, arguments)
             case ("cancel", job_id) if job_id == self._current:
                 self._send(order)
                 self._kill_at = time.monotonic() + self._grace_seconds
@@ -299,25 +292,43 @@ class _Relay:
                 self._send(order)
         return True
 
-    def _fail(self, job_id: int, error: Exception) -> None:
-        self._current = None
-        text = f"its input cannot be sent to the worker: {error}"
-        self._post(("failed", job_id, worker.Failure(text, False, text)))
+    def _hand_over(self, job_id: int, task: worker.Task, arguments: Mapping[str, Any]) -> None:
+        try:
+            payload = pickle.dumps((task, arguments), pickle.HIGHEST_PROTOCOL)
+            self._start_process()
+        except (TypeError, AttributeError, pickle.PicklingError, OSError) as error:
+            text = f"it cannot be handed to the worker: {error}"
+            self._post(("failed", job_id, worker.Failure(text, False, text)))
+        else:
+            self._current = job_id
+            self._send(("run", job_id, payload))
 
     def _ensure_process(self) -> None:
+        """Start ahead of need; where that fails, the next job tries again and says so."""
+        try:
+            self._start_process()
+        except OSError:
+            log.exception("the worker process cannot be started")
+
+    def _start_process(self) -> None:
         if self._process is not None:
             return
         context = multiprocessing.get_context("spawn")
-        self._connection, far_end = context.Pipe()
-        self._process = context.Process(
+        connection, far_end = context.Pipe()
+        process = context.Process(
             target=worker.main,
             args=(far_end, self._warm_modules),
             name="dyad-worker",
             daemon=True,
         )
-        self._process.start()
-        far_end.close()
-        self._ready = False
+        try:
+            process.start()
+        except BaseException:
+            connection.close()
+            raise
+        finally:
+            far_end.close()
+        self._process, self._connection, self._ready = process, connection, False
 
     def _send(self, message: tuple[Any, ...]) -> None:
         self._outbox.append(message)
@@ -369,6 +380,7 @@ class _Relay:
 
     def _end_process(self) -> int | None:
         process, connection = self._process, self._connection
+        patience = 0.5 if self._ready else 0.0  # one that still starts cannot hear yet
         self._process = self._connection = None
         self._ready, self._current, self._kill_at = False, None, None
         self._outbox.clear()
@@ -376,7 +388,7 @@ class _Relay:
             connection.close()  # a worker between jobs leaves by itself at the end of its pipe
         if process is None:
             return None
-        process.join(0.5)
+        process.join(patience)
         if process.is_alive():
             process.kill()
             process.join()

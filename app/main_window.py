@@ -299,9 +299,6 @@ class MainWindow(QMainWindow):
 
     def set_tool(self, tool: Tool) -> None:
         self.view_state.picked_region = None
-        if tool == "contact" and self.view_state.motion_shown() is None:
-            self.status.hint("Contacts are marked on the bodies: Shift+E fits them first.")
-            return
         self.view_state.tool = tool
 
     def select_person(self, person: int) -> None:
@@ -357,6 +354,7 @@ class MainWindow(QMainWindow):
 
     def _refresh_actions(self) -> None:
         snapshot = self._snapshot
+        state = snapshot.state if snapshot is not None else None
         undo = snapshot.undo_label if snapshot is not None else None
         redo = snapshot.redo_label if snapshot is not None else None
         candidate = self.view_state.candidate
@@ -364,6 +362,8 @@ class MainWindow(QMainWindow):
             "nothing": True,
             "project": self.projects.path is not None,
             "clip": self.view_state.clip_id is not None,
+            "people": state is not None and state.observations is not None,
+            "bodies": state is not None and state.motion is not None,
             "candidate": candidate is not None,
             "undo": undo is not None,
             "redo": redo is not None,

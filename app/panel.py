@@ -58,6 +58,7 @@ def label(text: str = "", role: str = "", *, wrap: bool = True) -> QLabel:
     if role:
         made.setProperty("role", role)
     if wrap:
+        made.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         made.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
     return made
 

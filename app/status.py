@@ -131,6 +131,9 @@ def mode_text(view_state: ViewState) -> str:
         return f"New bodies, {where} · Hold B for before, Enter keeps, Backspace discards."
     if candidate is not None:
         return f"Fitting {ranges.spoken(candidate.frames)} · Backspace to cancel."
+    state = view_state.state
+    if state is None or state.observations is None:
+        return "Watch · The people appear as soon as they are detected."
     if view_state.selection is not None:
         return f"Selected {ranges.spoken(view_state.selection)} · Esc clears."
     return "Look · Drag a joint to correct it, right-click hides it."

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import QApplication
 
 log = logging.getLogger("dyad")
 LOG_BYTES = 2**20
-WARM_UP_DELAY = 400
+WARM_UP_DELAY = 1500
 """Milliseconds after the window is shown before the worker process is started."""
 
 
