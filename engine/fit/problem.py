@@ -30,8 +30,8 @@ class FitProblem:
     """A whole camera, its world gravity-aligned (y up). None: static, gravity estimated."""
     K: np.ndarray | None = None
     """(3, 3) intrinsics where no whole camera is known. None: the focal length is assumed."""
-    focal_source: FocalSource = "assumed"
-    """Where `K` comes from."""
+    focal_source: FocalSource = "user"
+    """Where `K` comes from; the focal length of an "assumed" one is adjusted to the people."""
     body: str = "open-body"
     constraints: Constraints = field(default_factory=Constraints)
     warm_start: BodyMotion | None = None

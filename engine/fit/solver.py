@@ -64,21 +64,20 @@ def solve(problem: FitProblem, config: FitConfig | None = None) -> Fit:
     began = time.monotonic()
     body = BodyModel.load(problem.body, SURFACE_DENSITY)
     result = None
-    for window in _windows(problem, config):
-        result = yield from _solve_window(window, body, config)
+    for frames in _windows(problem, config):
+        result = yield from _solve_window(replace(problem, frames=frames), body, config)
         problem = replace(problem, warm_start=result.motion, camera=result.camera)
     assert result is not None
     seconds = time.monotonic() - began
     return replace(result, provenance={**result.provenance, "seconds": f"{seconds:.2f}"})
 
 
-def _windows(problem: FitProblem, config: FitConfig) -> list[FitProblem]:
-    """One problem per stretch of at most `config.window` frames, each held by the one before."""
+def _windows(problem: FitProblem, config: FitConfig) -> list[FrameRange]:
+    """Stretches of at most `config.window` frames, to be solved in turn, each held by the last."""
     whole = problem.frames or FrameRange(0, problem.observations.frame_count)
-    if len(whole) <= config.window:
-        return [problem]
-    edges = np.linspace(whole.start, whole.stop, -(-len(whole) // config.window) + 1).astype(int)
-    return [replace(problem, frames=FrameRange(int(a), int(b))) for a, b in pairwise(edges)]
+    count = max(1, -(-len(whole) // config.window))
+    edges = np.linspace(whole.start, whole.stop, count + 1).astype(int).tolist()
+    return [FrameRange(a, b) for a, b in pairwise(edges)]
 
 
 @dataclass(frozen=True)

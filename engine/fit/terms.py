@@ -120,12 +120,12 @@ def penetration(depth: Float[Tensor, "N"], slack: float) -> Float[Tensor, "N"]:
     return ((depth - slack) / 0.01).clamp_min(0).square()
 
 
-def contact(distance: Float[Tensor, "N"], touching: float = 0.005) -> Float[Tensor, "N"]:
+def contact(distance: Float[Tensor, "*n"], touching: float = 0.005) -> Float[Tensor, "*n"]:
     """Distance between two regions that touch, in units of 1 cm, beyond `touching` metres."""
     return ((distance - touching) / 0.01).clamp_min(0).square()
 
 
-def no_contact(distance: Float[Tensor, "N"], clearance: float) -> Float[Tensor, "N"]:
+def no_contact(distance: Float[Tensor, "*n"], clearance: float) -> Float[Tensor, "*n"]:
     """Regions nearer than `clearance` metres, in units of 1 cm."""
     return ((clearance - distance) / 0.01).clamp_min(0).square()
 

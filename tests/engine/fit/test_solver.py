@@ -1,0 +1,304 @@
+"""The fit as its users meet it: evidence in, bodies in a world out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from engine.body.smpl import BodyModel
+from engine.config import FitConfig
+from engine.errors import CannotFitError, InputError
+from engine.fit.problem import FitProblem
+from engine.fit.solver import solve
+from engine.geometry.rotations import axis_angle_to_matrix
+from engine.structures import (
+    BodyMotion,
+    Camera,
+    Constraints,
+    ContactLabel,
+    DepthOrder,
+    FitResult,
+    FrameRange,
+    KeypointEdit,
+    Outcome,
+    Provenance,
+)
+from tests.engine.fit.conftest import Scene, project_world, run, two_people
+
+QUICK = FitConfig(
+    placement_steps=15, hypothesis_steps=10, joint_steps=40, contact_rounds=3, contact_steps=6
+)
+"""Enough for what a test looks at, where that is not accuracy."""
+
+
+def joints_in_camera(motion: BodyMotion, camera: Camera) -> np.ndarray:
+    body = BodyModel.load("open-body", "1k2")
+    pose = np.concatenate([motion.global_orient[:, :, None], motion.body_pose], axis=2)
+    world = body.joints(
+        torch.tensor(motion.betas, dtype=torch.float32),
+        axis_angle_to_matrix(torch.tensor(pose, dtype=torch.float32)),
+        torch.tensor(motion.transl, dtype=torch.float32),
+    ).numpy()
+    T = camera.T_camera_world
+    return np.einsum("fij,pfnj->pfni", T[:, :3, :3], world) + T[:, None, :3, 3]
+
+
+def true_in_camera(scene: Scene) -> np.ndarray:
+    T = scene.camera.T_camera_world
+    return np.einsum("fij,pfnj->pfni", T[:, :3, :3], scene.joints) + T[:, None, :3, 3]
+
+
+def posture_error(found: np.ndarray, true: np.ndarray) -> float:
+    """MPJPE in metres: joints relative to the pelvis."""
+    difference = (found - found[:, :, :1]) - (true - true[:, :, :1])
+    return float(np.linalg.norm(difference, axis=-1).mean())
+
+
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    return two_people(frames=16, noise=2.0)
+
+
+@pytest.fixture(scope="module")
+def fitted(scene: Scene) -> FitResult:
+    return run(solve(FitProblem(scene.observations, K=scene.camera.K)))
+
+
+def test_two_people_are_found_from_2d_alone(scene: Scene, fitted: FitResult):
+    found, true = joints_in_camera(fitted.motion, fitted.camera), true_in_camera(scene)
+    assert fitted.outcome in (Outcome.CONVERGED, Outcome.STEP_LIMIT)
+    assert posture_error(found, true) < 0.08
+    assert np.nanmean(fitted.diagnostics.reprojection_px) < 6
+    assert np.abs(found[:, :, 0, 2] - true[:, :, 0, 2]).max() < 0.45, "depth within 10 %"
+
+
+def test_the_world_is_upright_and_everyone_stands_on_its_floor(scene: Scene, fitted: FitResult):
+    up_true = scene.camera.T_camera_world[0, :3, 1]
+    up_found = fitted.camera.T_camera_world[0, :3, 1]
+    assert np.degrees(np.arccos(up_true @ up_found)) < 6
+    body = BodyModel.load("open-body", "1k2")
+    motion = fitted.motion
+    pose = np.concatenate([motion.global_orient[:, :, None], motion.body_pose], axis=2)
+    vertices = body.vertices(
+        torch.tensor(motion.betas, dtype=torch.float32),
+        axis_angle_to_matrix(torch.tensor(pose, dtype=torch.float32)),
+        torch.tensor(motion.transl, dtype=torch.float32),
+    ).numpy()
+    lowest = vertices[..., 1].min(axis=-1)
+    assert np.abs(np.median(lowest, axis=1)).max() < 0.05
+    assert motion.gravity == "estimated"
+
+
+def test_the_same_evidence_gives_the_same_bodies(scene: Scene):
+    again = run(solve(FitProblem(scene.observations, K=scene.camera.K), QUICK))
+    fitted = run(solve(FitProblem(scene.observations, K=scene.camera.K), QUICK))
+    np.testing.assert_array_equal(again.motion.transl, fitted.motion.transl)
+
+
+def test_progress_goes_forward_and_shows_bodies(scene: Scene):
+    fractions = []
+    for progress in solve(FitProblem(scene.observations), QUICK):
+        fractions.append(progress.fraction)
+        assert progress.motion is not None
+    assert fractions == sorted(fractions)
+    assert fractions[-1] <= 1
+
+
+def test_closing_the_generator_cancels(scene: Scene):
+    work = solve(FitProblem(scene.observations), QUICK)
+    next(work)
+    work.close()
+    with pytest.raises(StopIteration):
+        next(work)
+
+
+def test_a_known_camera_gives_its_own_world(scene: Scene):
+    result = run(solve(FitProblem(scene.observations, camera=scene.camera), QUICK))
+    np.testing.assert_array_equal(result.camera.T_camera_world, scene.camera.T_camera_world)
+    assert result.motion.gravity == "known"
+
+
+def test_a_camera_that_moves_sees_people_who_stand_still():
+    scene = two_people(frames=16)
+    moving = scene.camera.T_camera_world.copy()
+    moving[:, 0, 3] += np.linspace(0, 0.5, 16)
+    camera = replace(scene.camera, T_camera_world=moving)
+    body = BodyModel.load("open-body", "1k2")
+    still = run(solve(FitProblem(scene.observations, camera=scene.camera), QUICK)).motion
+    pose = np.concatenate([still.global_orient[:, :, None], still.body_pose], axis=2)
+    points = body.keypoints(
+        torch.tensor(still.betas, dtype=torch.float32),
+        axis_angle_to_matrix(torch.tensor(pose, dtype=torch.float32)),
+        torch.tensor(still.transl, dtype=torch.float32),
+    ).numpy()
+    seen = replace(scene.observations, keypoints2d=project_world(points, camera))
+    result = run(solve(FitProblem(seen, camera=camera), QUICK))
+    travelled = np.linalg.norm(np.ptp(result.motion.transl, axis=1), axis=-1)
+    assert travelled.max() < 0.2, "the camera moved half a metre, the people did not"
+
+
+def test_refitting_a_range_leaves_everything_else_exactly_as_it_was(
+    scene: Scene, fitted: FitResult
+):
+    edit = KeypointEdit(person=0, frame=8, keypoint=10, x=400.0, y=300.0)
+    part = FrameRange(6, 11)
+    result = run(
+        solve(
+            FitProblem(
+                scene.observations,
+                camera=fitted.camera,
+                warm_start=fitted.motion,
+                frames=part,
+                constraints=Constraints(keypoint_edits=(edit,), frozen=(FrameRange(10, 11),)),
+            ),
+            QUICK,
+        )
+    )
+    outside = [f for f in range(16) if f not in part or f == 10]
+    for name in ("global_orient", "body_pose", "transl"):
+        before, after = getattr(fitted.motion, name), getattr(result.motion, name)
+        np.testing.assert_array_equal(after[:, outside], before[:, outside])
+    np.testing.assert_array_equal(result.motion.betas, fitted.motion.betas)
+    moved = np.abs(result.motion.body_pose - fitted.motion.body_pose)[0, 8].max()
+    assert moved > 0.05, "the dragged wrist pulls the arm along"
+
+
+def test_a_dragged_joint_is_followed(scene: Scene, fitted: FitResult):
+    target = scene.observations.keypoints2d[1, 5, 9] + [25.0, -30.0]
+    edit = KeypointEdit(1, 5, 9, *target)
+    problem = FitProblem(
+        scene.observations,
+        camera=fitted.camera,
+        warm_start=fitted.motion,
+        frames=FrameRange(2, 9),
+        constraints=Constraints(keypoint_edits=(edit,)),
+    )
+    result = run(solve(problem, QUICK))
+    from engine.fit.diagnostics import project_keypoints
+
+    body = BodyModel.load("open-body", "1k2")
+    before = project_keypoints(fitted.motion, fitted.camera, body)[1, 5, 9]
+    after = project_keypoints(result.motion, result.camera, body)[1, 5, 9]
+    assert np.linalg.norm(after - target) < 0.5 * np.linalg.norm(before - target)
+
+
+def test_a_labelled_contact_closes_the_gap_and_its_opposite_opens_one():
+    scene = two_people(frames=8, apart=0.55, facing=(0.9, -0.9))
+    base = run(solve(FitProblem(scene.observations, camera=scene.camera), QUICK))
+    label = ContactLabel(0, "left_upper_arm_outer", 1, "right_upper_arm_outer", FrameRange(2, 6))
+    gaps = {}
+    for kind in ("contact", "no_contact"):
+        constraints = Constraints(contacts=(replace(label, kind=kind),))
+        problem = FitProblem(
+            scene.observations,
+            camera=base.camera,
+            warm_start=base.motion,
+            frames=FrameRange(1, 7),
+            constraints=constraints,
+        )
+        gaps[kind] = region_gap(run(solve(problem, QUICK)).motion, label)[2:6].max()
+    before = region_gap(base.motion, label)[2:6].max()
+    assert gaps["contact"] < max(0.03, 0.5 * before)
+    assert gaps["no_contact"] > 0.02
+
+
+def region_gap(motion: BodyMotion, label: ContactLabel) -> np.ndarray:
+    """Smallest distance between the label's regions per frame, metres."""
+    from engine.body.regions import region_vertices
+
+    body = BodyModel.load("open-body", "1k2")
+    pose = np.concatenate([motion.global_orient[:, :, None], motion.body_pose], axis=2)
+    vertices = body.vertices(
+        torch.tensor(motion.betas, dtype=torch.float32),
+        axis_angle_to_matrix(torch.tensor(pose, dtype=torch.float32)),
+        torch.tensor(motion.transl, dtype=torch.float32),
+    )
+    a = vertices[label.person_a][:, torch.as_tensor(region_vertices(body, label.region_a))]
+    b = vertices[label.person_b][:, torch.as_tensor(region_vertices(body, label.region_b))]
+    return torch.cdist(a, b).flatten(1).min(1).values.numpy()
+
+
+def test_bodies_that_stand_in_each_other_are_pushed_apart():
+    scene = two_people(frames=6, apart=0.22)
+    problem = FitProblem(scene.observations, camera=scene.camera)
+    config = QUICK
+    off = replace(config, weights=replace(config.weights, penetration=0.0))
+    with_term = run(solve(problem, config)).diagnostics.penetration_m.max()
+    without = run(solve(problem, off)).diagnostics.penetration_m.max()
+    assert without > 0.03
+    assert with_term < 0.6 * without
+
+
+def test_a_stated_height_sets_the_distance(scene: Scene):
+    depths = []
+    for height in (1.55, 1.85):
+        constraints = Constraints(heights=(height, height))
+        result = run(
+            solve(FitProblem(scene.observations, K=scene.camera.K, constraints=constraints))
+        )
+        depths.append(joints_in_camera(result.motion, result.camera)[:, :, 0, 2].mean())
+    assert depths[1] / depths[0] == pytest.approx(1.85 / 1.55, rel=0.05)
+
+
+def test_a_stated_depth_order_is_kept(scene: Scene, fitted: FitResult):
+    whole = FrameRange(0, 16)
+    for front, back in ((0, 1), (1, 0)):
+        constraints = Constraints(depth_orders=(DepthOrder(front, back, whole),))
+        result = run(
+            solve(FitProblem(scene.observations, K=scene.camera.K, constraints=constraints))
+        )
+        depth = joints_in_camera(result.motion, result.camera)[:, :, 0, 2].mean(axis=1)
+        assert depth[front] < depth[back]
+
+
+def test_frames_where_a_person_was_not_seen_are_filled_and_said_to_be(scene: Scene):
+    confidence = scene.observations.confidence.copy()
+    confidence[0, 6:9] = 0
+    result = run(solve(FitProblem(replace(scene.observations, confidence=confidence))))
+    assert (result.motion.provenance[0, 6:9] == Provenance.INFILLED).all()
+    assert (result.motion.provenance[1] == Provenance.FITTED).all()
+    step = np.linalg.norm(np.diff(result.motion.transl[0], axis=0), axis=-1)
+    assert step.max() < 0.1, "no jump in the gap"
+
+
+def test_a_long_clip_is_solved_in_turn_without_a_seam():
+    scene = two_people(frames=24)
+    result = run(solve(FitProblem(scene.observations, K=scene.camera.K), replace(QUICK, window=12)))
+    assert result.motion.valid.all()
+    joints = joints_in_camera(result.motion, result.camera)
+    step = np.linalg.norm(np.diff(joints, axis=1), axis=-1).max(axis=(0, 2))
+    assert step[11] < 3 * np.median(step) + 0.01
+
+
+def test_the_assumed_focal_length_is_said(scene: Scene):
+    result = run(solve(FitProblem(scene.observations), QUICK))
+    assert result.camera.focal_source == "assumed"
+    assert any("assumed" in note for note in result.diagnostics.notes)
+
+
+def test_one_frame_is_enough():
+    scene = two_people(frames=1)
+    result = run(solve(FitProblem(scene.observations, K=scene.camera.K), QUICK))
+    assert (
+        posture_error(joints_in_camera(result.motion, result.camera), true_in_camera(scene)) < 0.15
+    )
+
+
+def test_a_person_nobody_saw_cannot_be_fitted(scene: Scene):
+    confidence = scene.observations.confidence.copy()
+    confidence[1] = 0
+    with pytest.raises(CannotFitError, match="Person 2"):
+        run(solve(FitProblem(replace(scene.observations, confidence=confidence))))
+
+
+def test_observations_that_contradict_their_layout_are_refused(scene: Scene):
+    with pytest.raises(InputError, match="expected 17 keypoints, received 26"):
+        run(solve(FitProblem(replace(scene.observations, layout="coco17"))))
+
+
+def test_a_range_outside_the_clip_is_refused(scene: Scene):
+    with pytest.raises(InputError, match="outside the clip"):
+        run(solve(FitProblem(scene.observations, frames=FrameRange(10, 99))))
