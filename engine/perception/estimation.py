@@ -216,15 +216,15 @@ def _look(models: PoseModels, view: _View, subjects: Sequence[_Subject]) -> list
 
 
 def _start_region(view: _View, subject: _Subject) -> Region:
-    """Where BlazePose last expected the person, if that still fits; else from the detection."""
-    if subject.before is not None:
-        region = view.region(subject.before.region)
-        centre = (subject.box[:2] + subject.box[2:]) / 2
-        near = np.hypot(region.x - centre[0], region.y - centre[1]) < 0.25 * subject.size
-        if near and 0.8 < region.side / subject.size < 2.0:
-            return region
+    """From the detection; where there is none, where BlazePose last expected the person.
+
+    The detection comes first even though following is smoother: in an embrace the region that
+    follows one person slides over onto the other within a few frames.
+    """
     if subject.sighting.variants is not None:
         return _region_of_pose(view.points(subject.sighting.variants[0]), subject.box)
+    if subject.before is not None and subject.sighting.box is None:
+        return view.region(subject.before.region)
     return Region.of_box(subject.box, 1.25)
 
 
@@ -288,11 +288,23 @@ def _finish(view: _View, subjects: Sequence[_Subject]) -> list[Person]:
         [s.size for s in subjects],
     )
     joints = [halpe26(pose, s.looks, s.size) for pose, s in zip(poses, subjects, strict=True)]
-    masks = divide([s.looks[0].image_mask(view.image_size) for s in subjects], joints)
+    soft = [_soft_mask(s.looks, view.image_size) for s in subjects]
+    masks = divide(soft, joints)
     return [
         _person(view, subject, points, mask)
         for subject, points, mask in zip(subjects, joints, masks, strict=True)
     ]
+
+
+def _soft_mask(looks: Sequence[BlazePose], size: tuple[int, int]) -> Float[np.ndarray, "H W"]:
+    """Mean of the looks' masks, each counted only where it looked: none cuts off a head or foot."""
+    total = np.sum([look.image_mask(size) for look in looks], axis=0)
+    covered = np.zeros(size[::-1], np.uint8)
+    for look in looks:
+        seen = np.zeros_like(covered)
+        cv2.fillConvexPoly(seen, np.rint(look.region.corners).astype(np.int32), 1)
+        covered += seen
+    return np.asarray(total / np.maximum(covered, 1), np.float32)
 
 
 def _person(
@@ -304,7 +316,7 @@ def _person(
     found = _joint_box(joints)
     tight = pad_box(found, 0.03) if np.isfinite(found).all() else subject.box
     box = view.frame_points(tight.reshape(2, 2)).ravel()
-    kept = crop_to_person(mask, pad_box(tight, 0.07)).astype(np.uint8)
+    kept = crop_to_person(mask, pad_box(tight, 0.12)).astype(np.uint8)
     before = subject.before
     missed = 0 if subject.detected or before is None else before.missed + 1
     return Person(

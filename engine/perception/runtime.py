@@ -48,6 +48,11 @@ class Region:
         offset = np.array([self.x, self.y]) - linear @ np.full(2, CROP / 2)
         return np.hstack([linear, offset[:, None]])
 
+    @property
+    def corners(self) -> Float[np.ndarray, "4 2"]:
+        side = float(CROP)
+        return self.to_image(np.array([[0.0, 0.0], [side, 0.0], [side, side], [0.0, side]]))
+
     def crop(self, image: Image) -> UInt8[np.ndarray, "256 256 3"]:
         """The square as CROP x CROP pixels; black outside the image."""
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

@@ -20,7 +20,7 @@ _LIMBS = (
 _CERTAIN = 0.5
 _DOUBT = 0.2
 """The least weight of a mask that says the pixel is not the person's."""
-_SEEN = 0.4
+_SEEN, _SURE = 0.15, 0.45
 _LAST_PIXEL = np.array([0.0, 0.0, 1.0, 1.0])
 _LIMB_REACH = 80
 """Pixels around a patch in which limbs still count."""
@@ -84,20 +84,34 @@ def _bounds(mask: Bool[np.ndarray, "H W"]) -> tuple[int, int, int, int]:
 def _limb_distance(
     points: Float[np.ndarray, "26 3"], origin: tuple[int, int], size: tuple[int, int]
 ) -> Float[np.ndarray, "h w"]:
-    """Distance in pixels of each pixel of a patch to the person's nearest limb."""
-    margin = _LIMB_REACH
-    canvas = np.full((size[1] + 2 * margin, size[0] + 2 * margin), 255, np.uint8)
+    """Distance in pixels of each pixel of a patch to the person's nearest limb.
+
+    A limb of doubtful joints counts as further away than it is drawn.
+    """
+    sure = _distance_to_lines(points, origin, size, (_SURE, np.inf))
+    doubtful = _distance_to_lines(points, origin, size, (_SEEN, _SURE))
+    return np.asarray(np.minimum(sure, 2.0 * doubtful + 5.0))
+
+
+def _distance_to_lines(
+    points: Float[np.ndarray, "26 3"],
+    origin: tuple[int, int],
+    size: tuple[int, int],
+    confidence: tuple[float, float],
+) -> Float[np.ndarray, "h w"]:
+    """To the limbs whose less sure end has a confidence in the range; _LIMB_REACH where none is."""
+    canvas = np.full((size[1] + 2 * _LIMB_REACH, size[0] + 2 * _LIMB_REACH), 255, np.uint8)
     drawn = False
     for a, b in _LIMBS:
-        if min(points[a, 2], points[b, 2]) < _SEEN:
-            continue
-        ends = np.rint(points[[a, b], :2] - origin + margin).astype(int)
-        cv2.line(canvas, tuple(ends[0].tolist()), tuple(ends[1].tolist()), 0, 1)
-        drawn = True
+        if confidence[0] <= min(points[a, 2], points[b, 2]) < confidence[1]:
+            ends = np.rint(points[[a, b], :2] - origin + _LIMB_REACH).astype(int)
+            cv2.line(canvas, tuple(ends[0].tolist()), tuple(ends[1].tolist()), 0, 1)
+            drawn = True
     if not drawn or canvas.min() > 0:
-        return np.full((size[1], size[0]), float(margin), np.float32)
+        return np.full((size[1], size[0]), float(_LIMB_REACH), np.float32)
     distance = cv2.distanceTransform(canvas, cv2.DIST_L2, 3)
-    return np.asarray(distance[margin:-margin, margin:-margin], np.float32)
+    inner = distance[_LIMB_REACH:-_LIMB_REACH, _LIMB_REACH:-_LIMB_REACH]
+    return np.asarray(np.minimum(inner, float(_LIMB_REACH)), np.float32)
 
 
 def crop_to_person(
