@@ -147,7 +147,8 @@ class LifterNetwork(nn.Module):
             self.head.weight.mul_(0.1)
             self.up_head.bias.copy_(torch.tensor([0.0, -1.0, 0.0]))
 
-    def forward(self, view: VirtualView) -> NetworkOutput:
+    def forward(self, view: VirtualView, wanted: slice = slice(None)) -> NetworkOutput:
+        """Answers for the `wanted` frames of the windows, all of which are looked at."""
         batch, frames, _ = view.features.shape
         tokens = view.features.reshape(batch, frames // self.frames_per_token, -1)
         x = self.embed(tokens) + self.position
@@ -155,10 +156,10 @@ class LifterNetwork(nn.Module):
             x = block(x)
         x = self.norm(x)
         up = F.normalize(self.up_head(x.mean(1)).float(), dim=-1)
-        values = self.head(x).float().reshape(batch, frames, self.outputs_per_frame)
+        values = self.head(x).float().reshape(batch, frames, self.outputs_per_frame)[:, wanted]
         sixd, place, log_variance = values.split([JOINT_COUNT * 6, 3, JOINT_COUNT], dim=-1)
         identity = matrix_to_6d(torch.eye(3, device=values.device))
-        rotations = sixd_to_matrix(sixd.reshape(batch, frames, JOINT_COUNT, 6) + identity)
+        rotations = sixd_to_matrix(sixd.unflatten(-1, (JOINT_COUNT, 6)) + identity)
         depth = (place[..., 2] + _MEAN_LOG_EXTENT - view.log_extent[:, None]).clamp(-3, 5).exp()
         planar = view.centre[:, None] + place[..., :2] * view.log_extent.exp()[:, None, None]
         pelvis = F.pad(planar, (0, 1), value=1.0) * depth[..., None]

@@ -15,9 +15,10 @@ from engine.body.joints import SMPL_JOINTS
 from engine.body.smpl import BodyModel
 from engine.geometry.rotations import geodesic_angle
 from engine.perception.detector_noise import DetectorNoise
-from engine.perception.lifter_data import WindowSampler, load_library, observe
+from engine.perception.lifter_data import WindowSampler, load_library
 from engine.perception.lifter_network import LifterNetwork, virtual_view
 from engine.perception.lifter_training import mean_body_joints
+from engine.perception.synthetic_views import observe
 
 METRIC_JOINTS = [
     SMPL_JOINTS.index(f"{side}_{name}")

@@ -19,7 +19,6 @@ from engine.perception.lifter_data import (
     augment,
     load_library,
     mirror,
-    observe,
 )
 from engine.perception.lifter_network import WINDOW, LifterNetwork, NetworkOutput
 from engine.perception.lifter_training import (
@@ -28,6 +27,7 @@ from engine.perception.lifter_training import (
     train,
 )
 from engine.perception.lifter_validation import evaluate, procrustes
+from engine.perception.synthetic_views import observe
 from tests.engine.perception.motions import write_motion_folder
 
 SMALL = LifterTrainingConfig(batch=4, save_seconds=0.3, warm_up_steps=5)
