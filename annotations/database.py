@@ -98,6 +98,9 @@ def _back_up(path: Path, version: int) -> Path:
     source, target = sqlite3.connect(path), sqlite3.connect(copy)
     try:
         source.backup(target)
+    except BaseException:
+        copy.unlink(missing_ok=True)
+        raise
     finally:
         source.close()
         target.close()
@@ -122,12 +125,23 @@ def create(path: Path, project: ProjectRow) -> None:
                 rows.connection().exec_driver_sql(f"PRAGMA application_id={schema.APPLICATION_ID}")
                 rows.add(project)
             made.dispose()
-            # A link, unlike a rename, fails where a file of that name has appeared meanwhile.
-            os.link(draft, path)
+            _place(draft, path)
     except FileExistsError as error:
         raise ProjectError(f"{path} exists already") from error
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _place(draft: Path, path: Path) -> None:
+    """Give the finished file its name. Raises FileExistsError where one has appeared meanwhile."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if path.exists():
+            raise FileExistsError(path) from None
+        draft.rename(path)
 
 
 @contextmanager
@@ -150,6 +164,8 @@ def _plain(path: Path, error: BaseException | None) -> ProjectError:
         return ProjectError("The disk is full", advice=f"{lost} Free some space and do it again.")
     if code == sqlite3.SQLITE_IOERR:
         return ProjectError("The disk cannot be written to", received=str(error), advice=lost)
+    if code == sqlite3.SQLITE_CANTOPEN:
+        return ProjectError(f"{path.name} cannot be opened", received=str(error))
     if code == sqlite3.SQLITE_READONLY:
         return ProjectError(f"{path.name} has become read-only", advice=lost)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):

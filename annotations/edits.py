@@ -6,6 +6,7 @@ alone stay the same objects; the store writes only the parts that are not.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -30,8 +31,9 @@ from engine.structures import (
     VideoInfo,
 )
 
-PERSON_COLORS = ("#3d8bfd", "#f28c28", "#2fa67a", "#c45ab3", "#b8a51e", "#7a6ff0")
-"""Told apart also with the common colour-vision deficiencies (blue and orange first)."""
+PERSON_COLORS = ("#2b78e4", "#d96709", "#0f8a62", "#b4559b")
+"""Told apart with any colour vision (blue, orange, green, purple, after Okabe and Ito), and at
+least 3:1 against light and dark grounds."""
 HEIGHT_LIMITS = (0.4, 2.6)
 """Metres."""
 
@@ -45,8 +47,8 @@ def default_identities(count: int) -> tuple[Identity, ...]:
 
 
 def is_default_name(identity: Identity) -> bool:
-    """Whether nobody has said who this is."""
-    return identity.name == f"Person {identity.index + 1}"
+    """Whether nobody has said who this is: Person 1, Person 2, ... of whatever index."""
+    return re.fullmatch(r"Person \d+", identity.name) is not None
 
 
 def checked_frames(frames: FrameRange, frame_count: int) -> FrameRange:

@@ -6,14 +6,22 @@ branch, whose end is the new tip. The old branch stays in the file and can be go
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from annotations.errors import EditError
 from annotations.records import Changes, FitRecord, RevisionRecord
-from annotations.schema import ClipRow, FitRow, RevisionRow
+from annotations.schema import (
+    ClipRow,
+    ConstraintRow,
+    FitRow,
+    IdentityRow,
+    ReviewRow,
+    RevisionRow,
+)
 from annotations.snapshots import contact_from_json, contact_to_json
 from engine.structures import FitResult, FrameRange
 
@@ -59,7 +67,7 @@ def record(row: RevisionRow) -> RevisionRecord:
         id=row.id,
         clip_id=row.clip_id,
         parent_id=row.parent_id,
-        kind=row.kind,  # type: ignore[arg-type]
+        kind=cast(Any, row.kind),
         label=row.label,
         frames=frames,
         author=row.author,
@@ -110,11 +118,11 @@ def changes(kind: str, old: RevisionRow, new: RevisionRow, label: str) -> Change
         parts.add("identities")
     child = new if new.parent_id == old.id else old if old.parent_id == new.id else None
     frames = record(child).frames if child is not None else None
-    return Changes(kind, new.clip_id, frames, frozenset(parts), label)  # type: ignore[arg-type]
+    return Changes(kind, new.clip_id, frames, cast(Any, frozenset(parts)), label)
 
 
-def _ids(found: object) -> list[int]:
-    return [row.id for row in found]  # type: ignore[attr-defined]
+def _ids(found: Iterable[IdentityRow | ConstraintRow | ReviewRow]) -> list[int]:
+    return [row.id for row in found]
 
 
 def fit_row(clip_id: int, result: FitResult, frames: FrameRange) -> FitRow:

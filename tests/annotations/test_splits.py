@@ -118,7 +118,8 @@ class TestInAProject:
 
     def test_default_names_are_of_their_clip_only(self, store):
         for n in range(3):
-            store.add_clip(make_video(50, f"video {n}"))
+            clip = store.add_clip(make_video(50, f"video {n}")).clip_id
+            self.name_pair(store, clip, "Person 7")
         store.assign_splits(seed=0)
         assert len({a.group for a in store.splits()}) == 3
 
