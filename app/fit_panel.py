@@ -202,9 +202,11 @@ def _quality(state: ClipState | None) -> str:
         )
     if np.isfinite(depth).any():
         worst = int(np.nanargmax(depth))
-        lines.append(f"Deepest penetration: {100 * depth[worst]:.1f} cm, frame {worst}")
-    gravity = "known" if state.motion.gravity == "known" else "estimated from the people"
-    lines.append(f"Up direction: {gravity}")
+        lines.append(
+            f"Deepest penetration: {100 * depth[worst]:.1f} cm, frame {worst}"
+            if depth[worst] > 0
+            else "The bodies do not penetrate each other"
+        )
     return "\n".join([*lines, *diagnostics.notes])  # fmt: skip
 
 

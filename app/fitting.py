@@ -15,6 +15,7 @@ from PySide6.QtCore import QObject, Signal
 from annotations import ranges
 from annotations.records import Changes, ClipRecord, ClipState
 from app import worker
+from app.fit_orders import fit_arguments, protected_ranges
 from app.jobs import Job, Jobs
 from app.operations import ClipSnapshot, Operations, Update
 from app.view_state import Candidate, ViewState
@@ -111,7 +112,7 @@ class Fitting(QObject):
                 "Nothing was edited since the last fit. Select frames with I and O, or press "
                 "Shift+E for the whole clip."
             )
-        elif all(_protected(shown.state, frame) for frame in range(frames.start, frames.stop)):
+        elif _protected(shown.state, frames):
             self.hinted.emit(
                 "These frames are accepted or frozen, so no fit may change them. Send them back "
                 "(R) or unfreeze them (X) first."
@@ -220,14 +221,16 @@ class Fitting(QObject):
         return FrameRange(max(0, nearest.start - margin), min(count, nearest.stop + margin))
 
     def _submit(self, order: FitOrder) -> None:
-        self._jobs.cancel_clip(order.base.clip_id, "fit")
-        name = next(
-            (clip.name for clip in self._view_state.clips if clip.id == order.base.clip_id), "clip"
-        )
+        clip_id = order.base.clip_id
+        clip = next((clip for clip in self._view_state.clips if clip.id == clip_id), None)
+        if clip is None:
+            return
+        self._jobs.cancel_clip(clip_id, "fit")
         where = f", {ranges.spoken(order.frames)}" if order.frames is not None else ""
-        arguments = {"problem": _problem(order, self.body), "config": {}}
+        problem = fit_arguments(order.base.state, clip.video, order.frames, self.body)
+        arguments = {"problem": problem, "config": {}}
         self._jobs.submit(
-            Job("fit", f"Fitting {name}{where}", worker.fit, arguments, order.base.clip_id, order)
+            Job("fit", f"Fitting {clip.name}{where}", worker.fit, arguments, clip_id, order)
         )
 
     def _job_of(self, clip_id: int) -> Job | None:
@@ -331,26 +334,7 @@ class Fitting(QObject):
             self._view_state.candidate = None
 
 
-def _protected(state: ClipState, frame: int) -> bool:
-    return any(frame in frames for frames in _protected_ranges(state))
-
-
-def _protected_ranges(state: ClipState) -> tuple[FrameRange, ...]:
-    """Frames that no fit may change: frozen, or accepted."""
-    accepted = [mark.frames for mark in state.reviews if mark.verdict == "accepted"]
-    return ranges.union([*state.constraints.frozen, *accepted])
-
-
-def _problem(order: FitOrder, body: str) -> dict[str, Any]:
-    """Arguments of `engine.fit.problem.FitProblem`."""
-    state = order.base.state
-    protected = _protected_ranges(state)
-    starts_anew = order.frames is None and not protected
-    return {
-        "observations": state.observations,
-        "camera": None if starts_anew else state.camera,
-        "body": state.motion.body if state.motion is not None else body,
-        "constraints": replace(state.constraints, frozen=protected),
-        "warm_start": None if starts_anew else state.motion,
-        "frames": order.frames,
-    }
+def _protected(state: ClipState, frames: FrameRange) -> bool:
+    """Whether no fit may change any of the frames."""
+    kept = ranges.as_mask(protected_ranges(state), frames.stop)
+    return bool(kept[frames.as_slice()].all())
