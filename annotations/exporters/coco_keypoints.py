@@ -2,8 +2,8 @@
 
 A joint that a person placed counts as that person placed it. Visibility, as COCO defines it: 0 not
 labelled, 1 labelled but not visible (a person hid it), 2 labelled and visible. `track_id` is the
-person's index in the clip; `videos` and `video_id` follow KWCOCO. Pixels are OpenCV's: x right,
-y down, (0, 0) the centre of the top left pixel.
+person's index in the clip; `videos` and `video_id` follow KWCOCO. Pixels: x right, y down, from
+the top left of the image.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def document(request: ExportRequest, clips: list[ClipExport], layout: Layout) ->
             "version": "1",
             "layout": layout,
             "units": "pixels",
-            "axes": "x right, y down, (0, 0) is the centre of the top left pixel",
+            "axes": "x right, y down, from the top left of the image",
             "body": request.project.body,
         },
         "licenses": [],
