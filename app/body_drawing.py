@@ -50,7 +50,7 @@ void main() {
     shine *= shine; shine *= shine; shine *= shine; shine *= shine;
     vec3 lit = base * (mix(0.30, 0.62, sky) + 0.55 * key) * (1.0 - 0.35 * rim * rim);
     lit += vec3(0.10 * shine + 0.16 * rim * sky);
-    float alpha = u_opacity * mix(1.0, 0.10 + 0.90 * rim, u_edge_only);
+    float alpha = u_opacity * mix(1.0, 0.16 + 0.84 * (1.0 - facing), u_edge_only);
     gl_FragColor = vec4(lit * alpha, alpha);
 }
 """

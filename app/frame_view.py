@@ -38,7 +38,7 @@ LAYERS = ("bodies", "skeletons", "boxes", "trails", "names")
 GRIP = 11.0
 """View pixels around a joint in which the mouse takes it."""
 DRAG_SLOP = 3
-BODY_OPACITY = 0.78
+BODY_OPACITY = 0.66
 DIMMED = 0.4
 """Strength of a person's overlay while the other one is selected."""
 

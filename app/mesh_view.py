@@ -26,8 +26,8 @@ from engine.body.regions import region_names
 from engine.structures import BodyMotion
 
 Viewpoint = Literal["top", "camera", "side"]
-SEE_THROUGH = {"opacity": 0.85, "edge_only": 0.92}
-GHOST = {"opacity": 0.55, "edge_only": 1.0}
+SEE_THROUGH = {"opacity": 0.9, "edge_only": 0.9}
+GHOST = {"opacity": 0.6, "edge_only": 1.0}
 
 
 class MeshView(GLView):
@@ -154,7 +154,7 @@ class MeshView(GLView):
         points = [body.vertices.mean(0) for body in self._posed if body is not None]
         centre = np.mean(points, 0) if points else np.zeros(3)
         self._floor.set_floor(centre, rgb(tokens.grid))
-        self._shadow.strength = 0.62 if tokens.is_dark else 0.42
+        self._shadow.strength = 0.62 if tokens.is_dark else 0.30
         self.update()
 
     def _show_bodies(self) -> None:

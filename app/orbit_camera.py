@@ -95,7 +95,9 @@ class OrbitCamera:
         seen = (points - centre) @ self.rotation.T
         slope = np.tan(self.fov / 2) / 1.12
         reach = np.maximum(np.abs(seen[:, 0]) / (slope * aspect), np.abs(seen[:, 1]) / slope)
-        distance = float(np.clip(np.max(reach + seen[:, 2]), NEAREST, FARTHEST))
+        distance = float(
+            np.clip(np.max(np.maximum(reach, NEAREST) + seen[:, 2]), NEAREST, FARTHEST)
+        )
         return replace(self, target=tuple(centre.tolist()), distance=distance)
 
     def ray(

@@ -25,7 +25,7 @@ from app.timeline_scale import TimelineScale, second_marks
 from app.tokens import Tokens
 from engine.structures import ContactLabel, FrameRange
 
-GUTTER = 104
+GUTTER = 132
 RULER, CURVES, PERSON, CONTACT, REVIEW, GAP = 26, 46, 16, 16, 14, 3
 MOST_CONTACT_ROWS = 5
 REPROJECTION_TOP_PX, PENETRATION_TOP_M = 12.0, 0.03
@@ -118,13 +118,13 @@ class LanePainter:
             painter.drawLine(QPointF(x, RULER - (6 if is_major else 3)), QPointF(x, RULER - 1))
             if is_major:
                 painter.drawText(QPointF(x + 3, RULER - 3), str(frame))
-        painter.setPen(QColor(tokens.text_disabled))
+        painter.setPen(QColor(tokens.text_muted))
         for seconds, position in second_marks(self.times, scale, room=80):
             minutes, rest = divmod(seconds, 60)
             words = f"{int(minutes)}:{rest:04.1f}" if minutes else f"{rest:.1f} s"
             painter.drawText(QPointF(scale.x(position + 0.5) + 3, 11), words)
         painter.setClipping(False)
-        painter.setPen(QColor(tokens.text_disabled))
+        painter.setPen(QColor(tokens.text_muted))
         painter.drawText(QPointF(tokens.space_3, 11), "seconds")
         painter.setPen(QColor(tokens.text_muted))
         painter.drawText(QPointF(tokens.space_3, RULER - 3), "frames")
@@ -174,7 +174,6 @@ class LanePainter:
         diagnostics = state.diagnostics
         if diagnostics is None:
             return
-        top, height = self.layout.curves
         depth = Curve.of(diagnostics.penetration_m, PENETRATION_TOP_M)
         polygon = self._polygon(depth)
         if polygon is not None:
@@ -189,10 +188,13 @@ class LanePainter:
             for line in self._lines(Curve(np.asarray(values, float), errors.top)):
                 self.painter.drawPolyline(line)
         self.painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        self.painter.setPen(QColor(self.tokens.text_disabled))
-        area = QRectF(self.scale.left, top, self.scale.width - 4, height)
-        words = f"{errors.top:.0f} px · {1000 * depth.top:.0f} mm"
-        self.painter.drawText(area, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop, words)
+        tops = (f"{errors.top:.0f} px", f"{1000 * depth.top:.0f} mm")
+        self.painter.setClipping(False)
+        self.painter.setPen(QColor(self.tokens.text_muted))
+        for row, words in enumerate(tops):
+            area = QRectF(0, self.layout.curves[0] + 6 + 16 * row, GUTTER - 6, 16)
+            self.painter.drawText(area, Qt.AlignmentFlag.AlignRight, words)
+        self.painter.setClipRect(QRectF(self.scale.left, 0, self.scale.width, self.layout.height))
 
     def _samples(self, curve: Curve) -> np.ndarray:
         """(N, 2) pixels; NaN in gaps."""

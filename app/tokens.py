@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PERSON_COLORS = ("#d96709", "#2b78e4", "#0f8a62", "#b4559b")
-"""Identity colours: told apart with any colour vision (orange, blue, green, purple, after Okabe
-and Ito), and at least 3:1 against the backgrounds of both themes."""
+from annotations.edits import PERSON_COLORS
+
+__all__ = ["DARK", "LIGHT", "PERSON_COLORS", "Tokens", "contrast", "mixed", "relative_luminance"]
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,7 @@ class TestSkeleton:
         assert sure[30, 30].tolist() == list(RED) and unsure[30, 30, 0] < 200
 
     def test_default_colours_are_those_of_new_projects(self):
-        assert PERSON_COLORS[0] == rgb("#3d8bfd") == (61, 139, 253)
+        assert PERSON_COLORS[0] == rgb("#2b78e4") == (43, 120, 228)
 
 
 class TestOverlayVideo:
