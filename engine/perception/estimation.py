@@ -53,6 +53,8 @@ class Following:
     region: Region
     missed: int
     """Frames since the detector last saw the person."""
+    coco: Float[np.ndarray, "17 3"]
+    """The joints as they were."""
 
 
 @dataclass(frozen=True)
@@ -273,7 +275,8 @@ def _fuse(
     for variant in variants:
         witnesses.append(view.points(variant))
         weights.append(_MULTIPOSE / len(variants))
-    fused = fuse(witnesses, weights, subject.size)
+    before = None if subject.before is None else view.points(subject.before.coco)
+    fused = fuse(witnesses, weights, subject.size, before)
     if not subject.detected:
         fused[:, 2] *= _UNDETECTED
     return replace(subject, looks=looks, coco=fused)
@@ -319,12 +322,14 @@ def _person(
     kept = crop_to_person(mask, pad_box(tight, 0.12)).astype(np.uint8)
     before = subject.before
     missed = 0 if subject.detected or before is None else before.missed + 1
+    keypoints = view.frame_points(joints)
+    region = view.frame_region(subject.looks[0].next_region)
     return Person(
-        keypoints=view.frame_points(joints),
+        keypoints=keypoints,
         box=box,
         mask=np.asarray(cv2.resize(kept, view.size, interpolation=cv2.INTER_LINEAR)) > 0,
         mask_origin=view.origin,
-        following=Following(box, view.frame_region(subject.looks[0].next_region), missed),
+        following=Following(box, region, missed, keypoints[:17]),
     )
 
 

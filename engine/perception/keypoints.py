@@ -26,16 +26,25 @@ _ARMS, _LEGS = (5, 6, 7, 8, 9, 10), (11, 12, 13, 14, 15, 16)
 _FACE = (0, 1, 2, 3, 4)
 AGREE = 0.04
 """Witnesses agree on a joint within about this share of the body's size."""
+_BEFORE = 0.6
+"""Weight of the previous frame's pose in the choice among clusters."""
 _HEAD_TOP = 0.65
 """From the ears up to the top of the head, as a share of shoulders to ears."""
 
 Points = Float[np.ndarray, "17 3"]
 
 
-def fuse(witnesses: Sequence[Points], weights: Sequence[float], size: float) -> Points:
+def fuse(
+    witnesses: Sequence[Points],
+    weights: Sequence[float],
+    size: float,
+    before: Points | None = None,
+) -> Points:
     """COCO-17 at the densest cluster of the witnesses' joints; x, y, confidence.
 
-    `size` is the body's height in pixels. NaN and 0 where no witness saw a joint.
+    `size` is the body's height in pixels. `before`, the pose of the previous frame, helps to
+    choose among clusters but neither moves a joint nor makes it surer. NaN and 0 where no witness
+    saw a joint.
     """
     stack = agree_on_sides(np.stack(witnesses), np.asarray(weights, np.float64))
     votes = np.nan_to_num(stack[..., 2]) * np.asarray(weights, np.float64)[:, None]
@@ -43,6 +52,9 @@ def fuse(witnesses: Sequence[Points], weights: Sequence[float], size: float) -> 
     xy = np.nan_to_num(stack[..., :2])
     near = _kernel(xy[:, None] - xy[None], size)
     density = np.einsum("ijk,jk->ik", near, votes)
+    if before is not None:
+        known = np.where(np.isfinite(before[:, 0]), before[:, 2], 0.0)
+        density += _BEFORE * known * _kernel(xy - np.nan_to_num(before[:, :2]), 2 * size)
     top = np.where(votes > 0, density, -1.0).argmax(axis=0)
     at = np.take_along_axis(xy, top[None, :, None], axis=0)[0]
     for _ in range(2):

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from engine.perception.detection import Detections, search
-from engine.perception.estimation import Following, Person, Sighting, estimate
+from engine.perception.estimation import Person, Sighting, estimate
 
 PATIENCE = 30
 
@@ -55,7 +57,7 @@ def test_a_person_whom_the_detector_missed_is_followed_with_less_confidence(
 
 
 def test_patience_ends(models, sample_frames, found, first):
-    tired = [Following(p.following.box, p.following.region, PATIENCE) for p in first]
+    tired = [replace(p.following, missed=PATIENCE) for p in first]
     again = estimate(models, sample_frames[0], sightings(found, hide=0), tired, PATIENCE)
     assert again[0] is None
     assert again[1] is not None

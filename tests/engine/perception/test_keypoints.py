@@ -73,6 +73,18 @@ class TestFusion:
         assert np.isnan(fused[10, :2]).all()
         assert fused[10, 2] == 0
 
+    def test_the_past_breaks_a_tie_but_moves_nothing(self):
+        here, there = standing(), standing()
+        here[9, :2], there[9, :2] = (200, 300), (400, 300)
+        past = standing()
+        for place, near in ((200, (206, 297)), (400, (391, 304))):
+            past[9, :2] = near
+            fused = fuse([here, there], [1.0] * 2, SIZE, past)
+            np.testing.assert_allclose(fused[9, :2], (place, 300), atol=0.5)
+            assert fused[9, 2] < 0.5
+        far = fuse([here, here, there], [1.0] * 3, SIZE, past)  # the past is not a third witness
+        np.testing.assert_allclose(far[9, :2], (200, 300), atol=0.5)
+
     def test_a_witness_with_left_and_right_exchanged_is_turned_round(self):
         turned = standing()[np.array(mirrored(COCO17))]
         agreed = agree_on_sides(np.stack([standing(), turned, standing()]), np.ones(3))
