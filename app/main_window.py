@@ -200,8 +200,11 @@ class MainWindow(QMainWindow):
         """Intents of the views, and who carries them out."""
         self.frame_view.keypoint_dragged.connect(self.editing.move_keypoint)
         self.frame_view.keypoint_hidden.connect(self.editing.hide_keypoint)
-        self.frame_view.body_clicked.connect(self._on_body_clicked)
-        self.mesh_view.region_clicked.connect(self.editing.pick_region)
+        for view in (self.frame_view, self.mesh_view):
+            view.body_clicked.connect(self._on_body_clicked)
+            view.region_clicked.connect(self.editing.pick_region)
+        self.clip_browser.files_dropped.connect(self.projects.open_dropped)
+        self.clip_browser.import_requested.connect(self.projects.ask_for_videos)
         self.timeline.selection_made.connect(self._on_selection_made)
         self.timeline.contact_interval_changed.connect(self.editing.move_contact)
         self.people.renamed.connect(self.editing.rename)

@@ -111,6 +111,7 @@ class _Card(QFrame):
         sign = QLabel()
         sign.setPixmap(icons.icon(*_ICONS[level]).pixmap(20, 20))
         words = label(text)
+        words.setAlignment(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft)
         words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         line.addWidget(sign, 0, Qt.AlignmentFlag.AlignTop)
         line.addWidget(words, 1)

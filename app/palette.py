@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from PySide6.QtCore import QEvent, QObject, Qt
-from PySide6.QtGui import QAction, QKeyEvent
+from PySide6.QtGui import QAction, QKeyEvent, QPixmap
 from PySide6.QtWidgets import QDialog, QLineEdit, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
 from app import actions
@@ -48,12 +48,14 @@ class CommandPalette(QDialog):
 
     def _filter(self, typed: str) -> None:
         self.list.clear()
+        blank = QPixmap(16, 16)
+        blank.fill(Qt.GlobalColor.transparent)
         for spec in matching(typed):
             action = self._made[spec.id]
             if not action.isEnabled() or spec.id == "palette" or spec.is_held:
                 continue
             item = QTreeWidgetItem([spec.text.rstrip("…"), actions.key_text(spec)])
-            item.setIcon(0, action.icon())
+            item.setIcon(0, action.icon() if spec.icon else blank)
             item.setData(0, _ID, spec.id)
             item.setToolTip(0, spec.tip)
             item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

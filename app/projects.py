@@ -147,7 +147,7 @@ class Projects(QObject):
     def open_dropped(self, paths: Iterable[Path]) -> None:
         """Files from a drop or the command line: a project is opened, videos are imported."""
         videos = []
-        for path in paths:
+        for path in map(Path, paths):
             if path.suffix.lower() == SUFFIX:
                 self.open(path)
             else:

@@ -48,7 +48,7 @@ class ReviewPanel(Panel):
         verdicts.addWidget(ActionButton(actions["unusable"]), 1, 1)
         self.column.addLayout(verdicts)
         self.reason = QLineEdit()
-        self.reason.setPlaceholderText("Why? Enter sends it back, Esc does not")
+        self.reason.setPlaceholderText("Why? Enter sends it back")
         self.reason.setToolTip("What should be changed; Enter alone sends back without a reason")
         self.reason.returnPressed.connect(self._send_back)
         self.reason.hide()
