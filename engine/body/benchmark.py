@@ -22,7 +22,7 @@ from engine.geometry.rotations import axis_angle_to_matrix
 FRAMES = 200
 
 
-def bench_body(quick: bool = False) -> list[dict[str, float]]:
+def bench_body(quick: bool = False) -> list[dict[str, int | float]]:
     """A row per density: milliseconds of each, their ratio, the largest difference in metres.
 
     `ratio_posedirs` is the ratio for the same body with random non-zero pose blend shapes.
@@ -39,7 +39,7 @@ def with_random_posedirs(data: BodyData, scale: float = 0.01) -> BodyData:
     return replace(data, posedirs=scale * noise)
 
 
-def _bench_density(data: BodyData, repetitions: int) -> dict[str, float]:
+def _bench_density(data: BodyData, repetitions: int) -> dict[str, int | float]:
     smplx_ms, dyad_ms, difference = _compare(data, repetitions)
     smplx_corrected, dyad_corrected, difference_corrected = _compare(
         with_random_posedirs(data), repetitions

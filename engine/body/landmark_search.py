@@ -1,7 +1,7 @@
 """Landmarks of a body whose landmark vertices are not known: found by their place on the body.
 
 Rules by extremes and proportions, in the rest pose of SMPL (arms out, palms down, facing +z). On
-the open body they are within 2 cm of the known ones; fingertips, which only smplx asks for, 4 cm.
+the open body they are within 2 cm of the known ones.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from jaxtyping import Float
 
 from engine.body.joints import SMPL_JOINTS, mirrored
 
-_FINGERS = ("index", "middle", "ring", "pinky")
+_FINGERTIPS = {"index": 0.3, "middle": -0.1, "ring": -0.75, "pinky": -5.0}
+"""How far forwards each finger points, against sideways, in a hand that is spread a little."""
 _EYES_BESIDE_NOSE = 0.19
 """Distance of an eye from the middle, as a share of the height from nose to crown."""
 _EYES_ABOVE_NOSE = 0.25
@@ -70,13 +71,5 @@ def _on_left_side(points: np.ndarray, weights: np.ndarray, joints: np.ndarray) -
         "LHeel": extreme(foot, -z - 0.3 * y),
         "lthumb": extreme(hand & (x < np.quantile(x[hand], 0.75)), z),
     }
-    return found | _fingertips(points, np.flatnonzero(hand))
-
-
-def _fingertips(points: np.ndarray, hand: np.ndarray) -> dict[str, int]:
-    """The furthest vertex of each quarter of the outer hand, from front to back."""
-    reach = points[hand, 0]
-    outer = hand[reach > np.quantile(reach, 0.75)]
-    order = outer[np.argsort(-points[outer, 2], kind="stable")]
-    tips = [part[np.argmax(points[part, 0])] for part in np.array_split(order, len(_FINGERS))]
-    return {f"l{finger}": int(tip) for finger, tip in zip(_FINGERS, tips, strict=True)}
+    tips = {f"l{name}": extreme(hand, x + slope * z) for name, slope in _FINGERTIPS.items()}
+    return found | tips

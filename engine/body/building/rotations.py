@@ -11,8 +11,8 @@ def unit(vector: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
 
 
 def about(
-    axis: Float[np.ndarray, "*n 3"], angle: Float[np.ndarray, "*n"] | float
-) -> Float[np.ndarray, "*n 3 3"]:
+    axis: Float[np.ndarray, "*#n 3"], angle: Float[np.ndarray, "*#n"] | float
+) -> Float[np.ndarray, "*#n 3 3"]:
     """Rotation about an axis by an angle in radians."""
     skew = _hat(unit(axis))
     angle = np.asarray(angle)[..., None, None]
@@ -21,8 +21,8 @@ def about(
 
 
 def swing(
-    start: Float[np.ndarray, "*n 3"], end: Float[np.ndarray, "*n 3"]
-) -> Float[np.ndarray, "*n 3 3"]:
+    start: Float[np.ndarray, "*#n 3"], end: Float[np.ndarray, "*#n 3"]
+) -> Float[np.ndarray, "*#n 3 3"]:
     """The smallest rotation that turns one direction into another (not its opposite)."""
     start, end = np.broadcast_arrays(unit(start), unit(end))
     skew = _hat(np.cross(start, end))
@@ -32,8 +32,8 @@ def swing(
 
 
 def frame(
-    direction: Float[np.ndarray, "*n 3"], hinge: Float[np.ndarray, "*n 3"]
-) -> Float[np.ndarray, "*n 3 3"]:
+    direction: Float[np.ndarray, "*#n 3"], hinge: Float[np.ndarray, "*#n 3"]
+) -> Float[np.ndarray, "*#n 3 3"]:
     """Columns: the direction, the hinge made orthogonal to it, and their cross product."""
     x = unit(direction)
     y = unit(hinge - (hinge * x).sum(-1, keepdims=True) * x)
@@ -42,8 +42,8 @@ def frame(
 
 
 def angle_about(
-    axis: Float[np.ndarray, "*n 3"], rotation: Float[np.ndarray, "*n 3 3"]
-) -> Float[np.ndarray, "*n"]:
+    axis: Float[np.ndarray, "*#n 3"], rotation: Float[np.ndarray, "*#n 3 3"]
+) -> Float[np.ndarray, "*#n"]:
     """Signed angle of a rotation about the unit axis it is known to turn around."""
     skew = rotation - np.swapaxes(rotation, -1, -2)
     sine = np.stack([skew[..., 2, 1], skew[..., 0, 2], skew[..., 1, 0]], -1)

@@ -33,11 +33,11 @@ def _leg_direction(outwards: float, forwards: float) -> np.ndarray:
     return unit(np.array([np.tan(np.radians(outwards)), -1, np.tan(np.radians(forwards))]))
 
 
-UPPER_ARM = _arm_direction(-6, -3)
-FOREARM = _arm_direction(-1, 2)
-HAND = _arm_direction(-9, -5)
-THIGH = _leg_direction(3, -1)
-SHANK = _leg_direction(-2, -6)
+UPPER_ARM = _arm_direction(-6.0, -3.0)
+FOREARM = _arm_direction(-1.0, 2.0)
+HAND = _arm_direction(-9.0, -5.0)
+THIGH = _leg_direction(3.0, -1.0)
+SHANK = _leg_direction(-2.0, -6.0)
 TOES_OUTWARDS = np.radians(12.0)
 CLAVICLE = about(np.array([0, 1.0, 0]), np.radians(9.0)) @ about(
     np.array([0, 0, 1.0]), np.radians(22.0)

@@ -231,8 +231,7 @@ def test_landmarks_found_by_shape_lie_at_those_of_the_open_body(root: Path) -> N
     assert set(found) == set(data.vertex_ids)
     for name, vertex in found.items():
         off = np.linalg.norm(data.v_template[vertex] - data.v_template[data.vertex_ids[name]])
-        finger = name[1:] in ("index", "middle", "ring", "pinky")
-        assert off < (0.04 if finger else 0.02), f"{name} is off by {off:.3f} m"
+        assert off < 0.02, f"{name} is off by {off:.3f} m"
 
 
 def test_regions_exist_on_a_users_body(root: Path) -> None:
