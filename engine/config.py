@@ -60,6 +60,8 @@ class FitConfig:
     """L-BFGS iterations for each hypothesis of facing before the best is chosen per person."""
     joint_steps: int = 150
     """L-BFGS iterations on everything but penetration."""
+    refit_steps: int = 60
+    """The same for a part of a clip that starts from bodies it had."""
     contact_rounds: int = 8
     """How often the correspondences of penetration and contact are refreshed."""
     contact_steps: int = 8

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 
 from engine.body.smpl import BodyModel
+from engine.fit.interaction import body_parts
 from engine.fit.objective import KEYPOINT_TRUST, keypoints_as_tensors
 from engine.geometry.camera import project, undistorted_pixels
 from engine.geometry.proximity import penetration_depth
@@ -61,9 +62,9 @@ def _penetration(motion: BodyMotion, body: BodyModel) -> Float[np.ndarray, "F"]:
         torch.tensor(motion.transl, dtype=torch.float32),
     ).numpy()
     depth = np.zeros(motion.frame_count)
-    faces = np.asarray(body.faces)
+    faces, parts = np.asarray(body.faces), body_parts(body)
     for a, b in combinations(range(motion.person_count), 2):
         both = motion.valid[a] & motion.valid[b]
-        pair = penetration_depth(vertices[a][both], vertices[b][both], faces)
+        pair = penetration_depth(vertices[a][both], vertices[b][both], faces, parts)
         depth[both] = np.maximum(depth[both], pair)
     return depth

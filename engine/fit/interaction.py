@@ -18,7 +18,7 @@ from engine.body.smpl import BodyModel
 from engine.config import FitConfig
 from engine.fit import terms
 from engine.fit.state import Posed
-from engine.geometry.proximity import MeshQuery, box_overlap
+from engine.geometry.proximity import MeshQuery, Parts, box_overlap
 from engine.structures import ContactLabel
 
 PAIRS_HELD = 3
@@ -55,6 +55,11 @@ class Correspondences:
     """The only frames whose surfaces are needed."""
 
 
+def body_parts(body: BodyModel) -> Parts:
+    """A part per joint: the vertices that follow it most."""
+    return Parts(body.weights.argmax(dim=1).numpy())
+
+
 class Surfaces:
     """Finds correspondences between bodies of one topology, and turns them into costs."""
 
@@ -62,6 +67,7 @@ class Surfaces:
         self._body = body
         self._faces = torch.as_tensor(np.asarray(body.faces), dtype=torch.long)
         self._query = MeshQuery(np.asarray(body.faces), body.v_template.shape[0])
+        self._parts = body_parts(body)
         self._labels = labels
         if labels:
             from engine.body.regions import region_vertices
@@ -92,8 +98,7 @@ class Surfaces:
         found: list[tuple[np.ndarray, ...]] = []
         for frame in frames:
             mesh, points = vertices[other, frame], vertices[person, frame]
-            low, high = mesh.min(axis=0), mesh.max(axis=0)
-            index = np.flatnonzero(((points >= low) & (points <= high)).all(axis=1))
+            index = self._parts.around(mesh, points)
             index = index[~self._exempt(person, int(frame), index)]
             if not len(index):
                 continue

@@ -118,7 +118,7 @@ def _solve_window(problem: FitProblem, body: BodyModel, config: FitConfig) -> Fi
     if begin.hypotheses is not None:
         state = yield from _choose(setting, begin.hypotheses, state, report)
     setting = _with_width(setting, config.robust_widths[2])
-    state = yield from _descend(setting, state, report, "Fitting", config.joint_steps, None)
+    state = yield from _descend(setting, state, report, "Fitting", _steps(begin, config), None)
     evidence = start.standing_evidence(setting.evidence, state, body, begin.anchor)
     setting = _with_width(replace(setting, evidence=evidence), config.robust_widths[3])
     surfaces = Surfaces(body, begin.labels)
@@ -136,13 +136,17 @@ def _with_width(setting: Setting, width: float) -> Setting:
     return replace(setting, evidence=replace(setting.evidence, robust_width=width))
 
 
+def _steps(begin: start.Start, config: FitConfig) -> int:
+    return config.joint_steps if begin.shape_free else config.refit_steps
+
+
 def _work(begin: start.Start, config: FitConfig) -> float:
     """Iterations weighted by what they cost."""
     people = len(begin.state.betas)
     load = 0 if begin.hypotheses is None else begin.hypotheses.count / people
     return (
         load * (config.placement_steps + config.hypothesis_steps)
-        + config.joint_steps
+        + _steps(begin, config)
         + config.contact_rounds * (config.contact_steps * 1.5 + 3)
     )
 

@@ -7,7 +7,16 @@ import pytest
 import torch
 import trimesh
 
-from engine.geometry.proximity import MeshQuery, box_overlap, penetration_depth, surface_points
+from engine.body.smpl import BodyModel
+from engine.fit.interaction import body_parts
+from engine.geometry.proximity import (
+    MeshQuery,
+    Parts,
+    box_overlap,
+    penetration_depth,
+    surface_points,
+)
+from engine.geometry.rotations import axis_angle_to_matrix
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +56,28 @@ def test_two_balls_penetrate_as_deep_as_they_overlap(
 ):
     a = ball.vertices[None].astype(np.float32)
     b = a + np.array([distance, 0, 0], np.float32)
-    assert penetration_depth(a, b, ball.faces)[0] == pytest.approx(depth, abs=0.01)
+    assert penetration_depth(a, b, ball.faces, one_part(ball))[0] == pytest.approx(depth, abs=0.01)
+
+
+def one_part(mesh: trimesh.Trimesh) -> Parts:
+    return Parts(np.zeros(len(mesh.vertices), int))
+
+
+def test_no_point_inside_a_posed_body_is_skipped():
+    body = BodyModel.load("open-body", "1k2")
+    pose = torch.randn(1, 40, 24, 3, generator=torch.Generator().manual_seed(0)) * 0.25
+    vertices = body.vertices(torch.zeros(1, 10), axis_angle_to_matrix(pose), torch.zeros(1, 40, 3))[
+        0
+    ].numpy()
+    query = MeshQuery(body.faces.numpy(), body.vertex_count)
+    rng = np.random.default_rng(0)
+    for mesh in vertices:
+        points = rng.uniform(mesh.min(axis=0), mesh.max(axis=0), (500, 3)).astype(np.float32)
+        query.move(mesh)
+        inside = query.closest(points, max_distance=2.0).inside.numpy()
+        kept = body_parts(body).around(mesh, points)
+        assert np.isin(np.flatnonzero(inside), kept).all()
+        assert len(kept) < 0.6 * len(points)
 
 
 def test_only_bodies_whose_boxes_meet_are_looked_at():
