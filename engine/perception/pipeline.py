@@ -85,6 +85,15 @@ def _checked(video: VideoInfo, request: PerceptionRequest) -> FrameRange:
                 f"{frames.start}..{frames.stop}",
                 received=f"person {person}, frame {frame}",
             )
+    for edit in request.keypoint_edits:
+        known = 0 <= edit.person < request.person_count and 0 <= edit.keypoint < len(HALPE26)
+        if not (known and 0 <= edit.frame < video.frame_count):
+            raise InputError(
+                "An edited joint is not one of the clip's",
+                expected=f"a person below {request.person_count}, a frame below "
+                f"{video.frame_count} and a joint below {len(HALPE26)}",
+                received=f"person {edit.person}, frame {edit.frame}, joint {edit.keypoint}",
+            )
     return frames
 
 

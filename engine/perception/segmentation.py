@@ -134,19 +134,16 @@ def encode_window(
     """
     width, height = size
     h, w = mask.shape
-    padded = np.zeros((h + 2, w), np.int8)
-    padded[1:-1] = mask
-    change = np.diff(padded, axis=0)
-    starts, ends = ((np.argwhere(s == change.T) @ [height, 1]) for s in (1, -1))
-    base = origin[0] * height + origin[1]
-    starts, ends = starts + base, ends + base
+    columns = np.zeros((w, h + 2), bool)
+    columns[:, 1:-1] = mask.T
+    flat = columns.ravel()
+    # Every column begins and ends empty, so changes alternate between starts and ends of runs.
+    column, row = np.divmod(np.flatnonzero(flat[1:] != flat[:-1]), h + 2)
+    edges = (column + origin[0]) * height + row + origin[1]
     # A run that reaches the bottom goes on at the top of the next column.
-    joined = np.isin(starts, ends)
-    ends = ends[~np.isin(ends, starts)]
-    starts = starts[~joined]
-    edges = np.column_stack([starts, ends]).ravel()
-    bounds = np.concatenate([[0], edges, [width * height]])
-    counts = np.diff(bounds)
+    joined = np.flatnonzero(edges[1:-1:2] == edges[2::2])
+    edges = np.delete(edges, np.concatenate([2 * joined + 1, 2 * joined + 2]))
+    counts = np.diff(np.concatenate([[0], edges, [width * height]]))
     if len(edges) and edges[-1] == width * height:
         counts = counts[:-1]
-    return RunLengthMask((height, width), tuple(int(c) for c in counts))
+    return RunLengthMask((height, width), tuple(counts.tolist()))

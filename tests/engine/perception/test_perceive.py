@@ -156,6 +156,8 @@ def test_one_person_in_view_names_the_missing_one(tmp_path, sample_frames):
         {"frames": FrameRange(5, 5)},
         {"boxes": {(2, 0): (0.0, 0.0, 9.0, 9.0)}},
         {"frames": FrameRange(0, 5), "boxes": {(0, 7): (0.0, 0.0, 9.0, 9.0)}},
+        {"keypoint_edits": (KeypointEdit(0, 100, 3, 1.0, 2.0),)},
+        {"keypoint_edits": (KeypointEdit(0, 1, 26, 1.0, 2.0),)},
     ],
 )
 def test_what_is_not_in_the_video_is_refused(request_):
