@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import MappingProxyType
-
-SAMPLE = Path(__file__).resolve().parent.parent / "weights" / "sample" / "reach.mp4"
 
 
 def bench_body(quick: bool) -> None:
@@ -26,10 +23,11 @@ def bench_body(quick: bool) -> None:
 def bench_fit(quick: bool) -> None:
     """Detection and fit of the bundled sample, one thread."""
     from app import cli_progress, worker
+    from app.sample import VIDEO
     from engine.structures import FrameRange
     from engine.video import probe
 
-    video = probe(SAMPLE)
+    video = probe(VIDEO)
     span = FrameRange(0, 30) if quick else FrameRange(0, video.frame_count)
     request = {"frames": span} if quick else {}
     began = time.perf_counter()

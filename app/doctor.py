@@ -18,7 +18,6 @@ from app import system_libraries
 from engine.errors import EngineError
 
 ROOT = Path(__file__).resolve().parent.parent
-SAMPLE = ROOT / "weights" / "sample" / "reach.mp4"
 PROBE_SECONDS = 20
 """Longest that the probe of the window's OpenGL may take."""
 
@@ -154,9 +153,10 @@ def _window_opengl() -> Finding:
 def _decoding() -> Iterator[Finding]:
     import av
 
+    from app.sample import VIDEO
     from engine.video import VideoReader
 
-    with VideoReader(SAMPLE) as reader:
+    with VideoReader(VIDEO) as reader:
         count = reader.info.frame_count
         height, width = reader.frame(count - 1).shape[:2]
     yield Finding(

@@ -16,12 +16,12 @@ from annotations.records import ClipRecord, ClipState
 from annotations.store import Store
 from app import cli_progress, worker
 from app.fit_orders import fit_arguments
+from app.sample import VIDEO
 from engine.body.display import DisplayBody
 from engine.errors import CannotFitError, InputError
 from engine.structures import FitResult, FrameRange, Outcome
 from engine.video import probe
 
-SAMPLE = Path(__file__).resolve().parent.parent / "weights" / "sample" / "reach.mp4"
 EXPORT_FORMATS = ("smpl-npz", "coco-keypoints")
 SHEET_ROWS = 6
 TOUCHING_M = 0.01
@@ -102,7 +102,7 @@ def _clear(run: SampleRun) -> None:
 
 
 def _import(store: Store) -> int:
-    changes = store.add_clip(probe(SAMPLE))
+    changes = store.add_clip(probe(VIDEO))
     if changes.clip_id is None:
         raise AssertionError("an import names its clip")
     return changes.clip_id

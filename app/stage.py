@@ -19,6 +19,7 @@ from app.drawing import (
     Picture,
     blend,
     draw_segments,
+    resized,
     write,
 )
 from app.offscreen import Renderer, Surface, View, make_renderer
@@ -27,6 +28,8 @@ from engine.structures import BodyMotion, Camera, Layout
 
 OPACITY = 0.82
 """Of a body over its video: enough to see what lies behind."""
+SUPERSAMPLING = 2
+"""Views on paper are drawn this much larger and averaged, for smooth edges."""
 BODY_RADIUS = 0.35
 """Metres around the joints that a view leaves for flesh, hands and feet."""
 
@@ -177,16 +180,17 @@ class Stage:
         transform[:3, :3] = rotation
         transform[:3, 3] = -rotation @ bounds.centre
         transform[2, 3] += 20.0  # far enough for everything to lie before the view
-        view = View(transform, size, metres_per_pixel=bounds.extent / min(size))
-        image = np.empty((size[1], size[0], 3), np.uint8)
+        fine = size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING
+        view = View(transform, fine, metres_per_pixel=bounds.extent / min(fine))
+        image = np.empty((fine[1], fine[0], 3), np.uint8)
         image[:] = PAPER
         return image, view
 
     def _on_paper(self, frame: int, image: Picture, view: View) -> Picture:
         drawn, mask = self.renderer.draw(self.surfaces(frame), view)
-        image = blend(image, drawn, mask, 1.0)
-        metre = 1 / view.metres_per_pixel
-        width, height = view.size
+        width, height = (length // SUPERSAMPLING for length in view.size)
+        image = resized(blend(image, drawn, mask, 1.0), (width, height))
+        metre = 1 / (view.metres_per_pixel * SUPERSAMPLING)
         ruler = np.array([[width - 14 - metre, height - 12], [width - 14, height - 12]])
         draw_segments(image, [ruler], INK, 2)
         write(image, "1 m", (int(width - 14 - metre / 2) - 10, height - 32), size=13)
@@ -204,7 +208,9 @@ class Bounds:
 def _draw_floor_line(image: Picture, view: View) -> None:
     level = float(view.pixels(np.zeros(3))[1])
     if 0 <= level < view.size[1]:
-        draw_segments(image, [np.array([[0, level], [view.size[0], level]])], FLOOR, 2)
+        draw_segments(
+            image, [np.array([[0, level], [view.size[0], level]])], FLOOR, 2 * SUPERSAMPLING
+        )
 
 
 def _draw_grid(image: Picture, view: View) -> None:
@@ -214,4 +220,4 @@ def _draw_grid(image: Picture, view: View) -> None:
     x0, y0 = view.pixels(np.zeros(3))[:2] % step
     upright = [np.array([[x, 0], [x, height]]) for x in np.arange(x0, width, step)]
     level = [np.array([[0, y], [width, y]]) for y in np.arange(y0, height, step)]
-    draw_segments(image, upright + level, GRID)
+    draw_segments(image, upright + level, GRID, SUPERSAMPLING)

@@ -25,7 +25,7 @@ from tests.app.people import APART, camera, seen, standing_pair
 
 @pytest.fixture(scope="module")
 def video():
-    return probe(headless.SAMPLE)
+    return probe(headless.VIDEO)
 
 
 @pytest.fixture(scope="module")
