@@ -118,6 +118,7 @@ def test_one_pass_and_steps_backward_give_the_same_frames(variable_rate):
     ("name", "codec", "options"),
     [
         ("open-gop.mp4", "libx264", {"g": "12", "x264-params": "open-gop=1"}),
+        ("broadcast.mkv", "mpeg2video", {"g": "12", "bf": "2", "b": "2000000"}),
         ("stream.ts", "libx264", {"g": "20"}),
         ("film.mkv", "libx264", {}),
         ("old.avi", "mpeg4", {"bf": "0", "g": "12"}),

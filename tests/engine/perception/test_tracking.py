@@ -50,6 +50,17 @@ def test_people_who_cross_keep_their_identity():
     np.testing.assert_array_equal(assign(detections, 30.0, 2, {}).detections, truth)
 
 
+def test_people_dressed_alike_are_told_apart_by_how_they_move():
+    rng = np.random.default_rng(5)
+    detections, truth = [], np.zeros((2, 40), int)
+    for f in range(40):
+        order = rng.permutation(2)
+        pair = [person(100 + 4 * f, RED, seed=f), person(700 - 4 * f, RED, seed=f + 50)]
+        detections.append(seen(*[pair[i] for i in order]))
+        truth[:, f] = np.argsort(order)
+    np.testing.assert_array_equal(assign(detections, 30.0, 2, {}).detections, truth)
+
+
 def test_people_are_numbered_from_left_to_right_where_they_are_seen_best():
     detections, _ = crossing(10)
     tracks = assign(detections, 30.0, 2, {})
