@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import (
@@ -17,18 +16,12 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QWidget
 
-from annotations.records import Changes
+from annotations.records import Changes, ClipState
 from app import frame_evidence as evidence
 from app.frame_body_overlay import FrameBodyOverlay
-from app.overlay_items import (
-    Skeleton,
-    paint_box,
-    paint_grip,
-    paint_hint,
-    paint_name,
-    paint_skeleton,
-    paint_trail,
-)
+from app.frame_overlay import FrameOverlay
+from app.overlay_items import Skeleton
+from app.picture_scaling import picture_in_sight
 from app.picture_transform import PictureTransform
 from app.theme import theme
 from app.view_state import Region, ViewState
@@ -39,8 +32,6 @@ GRIP = 11.0
 """View pixels around a joint in which the mouse takes it."""
 DRAG_SLOP = 3
 BODY_OPACITY = 0.66
-DIMMED = 0.4
-"""Strength of a person's overlay while the other one is selected."""
 
 
 class FrameView(QWidget):
@@ -78,6 +69,7 @@ class FrameView(QWidget):
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(160, 120)
+        self.setAccessibleName("Video frame")
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self._connect()
 
@@ -189,9 +181,29 @@ class FrameView(QWidget):
             self._paint_message(painter, "No clip is open.\nDrop a video here or press Ctrl+I.")
             return
         self._paint_picture(painter)
-        if self._view_state.overlays_visible:
-            self._paint_overlays(painter)
+        if self._view_state.overlays_visible and self._view_state.state is not None:
+            self._paint_overlays(painter, self._view_state.state)
         painter.end()
+
+    def _paint_overlays(self, painter: QPainter, state: ClipState) -> None:
+        frame, bounds = self.shown_frame, QRectF(self.rect())
+        overlay = FrameOverlay(
+            painter, self._view_state, self._transform, bounds, frame, self._layers
+        )
+        if "bodies" in self._layers:
+            painter.setOpacity(BODY_OPACITY)
+            self._body_overlay.paint(painter, self, frame, self._transform)
+            painter.setOpacity(1.0)
+        skeletons = self.skeletons()
+        overlay.paint_people(state, skeletons)
+        person, keypoint = self._grabbed or self._hovered or (-1, -1)
+        skeleton = skeletons[person] if 0 <= person < len(skeletons) else None
+        if skeleton is not None:
+            is_held = self._grabbed is not None
+            overlay.paint_joint_hint(state, person, keypoint, skeleton, is_held=is_held)
+        elif self.underMouse():
+            overlay.paint_region_hint(self._last_at)
+        overlay.paint_version()
 
     def _paint_message(self, painter: QPainter, text: str) -> None:
         painter.setPen(QColor(theme().tokens.text_muted))
@@ -206,94 +218,11 @@ class FrameView(QWidget):
             return
         key = (self._picture_index, id(self._picture), self._transform, self.size())
         if self._scaled is None or self._scaled[0] != key:
-            self._scaled = (key, *self._scale_picture(self._picture))
+            view = (self.width(), self.height())
+            ratio = self.devicePixelRatioF()
+            self._scaled = (key, *picture_in_sight(self._picture, self._transform, view, ratio))
         if not self._scaled[1].isNull():
             painter.drawImage(self._scaled[2], self._scaled[1])
-
-    def _scale_picture(self, picture: np.ndarray) -> tuple[QImage, QPointF]:
-        """What is in sight, resampled to device pixels, and its corner in the widget."""
-        ratio = self.devicePixelRatioF()
-        limit = np.array([picture.shape[1], picture.shape[0]])
-        view = np.array([[0.0, 0.0], [self.width(), self.height()]])
-        seen = self._transform.to_picture(view)
-        x0, y0 = np.clip(np.floor(seen[0]), 0, limit).astype(int)
-        x1, y1 = np.clip(np.ceil(seen[1]), 0, limit).astype(int)
-        if x1 <= x0 or y1 <= y0:
-            return QImage(), QPointF()
-        scale = self._transform.scale * ratio
-        crop = picture[y0:y1, x0:x1]
-        while scale < 0.5:  # halving by means first: no flicker from skipped pixels
-            crop = cv2.resize(crop, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-            scale *= 2
-        size = np.maximum(1, np.round((x1 - x0, y1 - y0) * np.array(self._transform.scale * ratio)))
-        sharp = cv2.INTER_NEAREST if scale >= 4 else cv2.INTER_LINEAR
-        pixels = cv2.resize(crop, size.astype(int).tolist(), interpolation=sharp)
-        pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGRA)
-        height, width = pixels.shape[:2]
-        image = QImage(pixels.data, width, height, width * 4, QImage.Format.Format_RGB32)
-        image.pixels = pixels  # the image borrows the array's memory
-        image.setDevicePixelRatio(ratio)
-        return image, QPointF(*self._transform.to_view(np.array([x0, y0])))
-
-    def _paint_overlays(self, painter: QPainter) -> None:
-        state = self._view_state.state
-        if state is None:
-            return
-        frame, chosen = self.shown_frame, self._view_state.selected_person
-        if "bodies" in self._layers:
-            painter.setOpacity(BODY_OPACITY)
-            self._body_overlay.paint(painter, self, frame, self._transform)
-            painter.setOpacity(1.0)
-        skeletons = self.skeletons()
-        for person, skeleton in enumerate(skeletons):
-            someone = evidence.identity(state, person)
-            if "trails" in self._layers:
-                points = self._transform.to_view(evidence.trail(state, person, frame))
-                paint_trail(painter, points, someone.color)
-            if "skeletons" in self._layers and skeleton is not None:
-                strength = DIMMED if chosen not in (None, person) else 1.0
-                bones = evidence.bones(state)
-                paint_skeleton(painter, skeleton, bones, someone.color, strength)
-        for person in range(len(skeletons)):
-            self._paint_box(painter, person, frame)
-        self._paint_hover(painter, skeletons)
-
-    def _paint_box(self, painter: QPainter, person: int, frame: int) -> None:
-        state = self._view_state.state
-        assert state is not None
-        box = evidence.box(state, person, frame)
-        if box is None:
-            return
-        someone = evidence.identity(state, person)
-        is_selected = self._view_state.selected_person == person
-        seen = self._transform.to_view(box.reshape(2, 2)).ravel()
-        if "boxes" in self._layers:
-            paint_box(painter, seen, someone.color, is_selected)
-        if "names" in self._layers:
-            corner = QPointF(max(2.0, seen[0]), max(20.0, seen[1] - 3))
-            paint_name(painter, corner, someone.name, someone.color, theme().tokens, is_selected)
-
-    def _paint_hover(self, painter: QPainter, skeletons: list[Skeleton | None]) -> None:
-        held, state = self._grabbed or self._hovered, self._view_state.state
-        if held is None or state is None or held[0] >= len(skeletons):
-            return
-        person, keypoint = held
-        skeleton = skeletons[person]
-        if skeleton is None or not np.isfinite(skeleton.points[keypoint]).all():
-            return
-        someone = evidence.identity(state, person)
-        paint_grip(painter, skeleton.points[keypoint], someone.color)
-        if skeleton.hidden[keypoint]:
-            how = "marked hidden"
-        elif skeleton.edited[keypoint]:
-            how = "placed by hand"
-        else:
-            how = f"confidence {skeleton.confidence[keypoint]:.2f}"
-        name = evidence.keypoint_name(state, keypoint)
-        lines = [f"{someone.name}: {name}", how]
-        lines.append("Esc to cancel" if self._grabbed else "drag to move, right-click to hide")
-        at = QPointF(*skeleton.points[keypoint])
-        paint_hint(painter, at, lines, theme().tokens, QRectF(self.rect()))
 
     # -- pointing -------------------------------------------------------------------------------
 
@@ -412,7 +341,9 @@ class FrameView(QWidget):
 
     def _hover(self, position: QPointF) -> None:
         if self._view_state.tool == "contact":
+            self._last_at = position
             self._view_state.hovered_region = self.region_under(position)
+            self.update()
             return
         joint = self.joint_under(position) if self._can_edit_joints else None
         if joint != self._hovered:

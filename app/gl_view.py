@@ -181,6 +181,7 @@ class GLView(GLViewMixin, QWidget):
             return
         moved = event.position() - self._last_at
         self._last_at = event.position()
+        self._moved_by_hand()
         if event.buttons() == Qt.MouseButton.LeftButton:
             turn = np.deg2rad(DEGREES_PER_PIXEL)
             self.camera = self._camera.orbited(moved.x() * turn, moved.y() * turn)
@@ -194,6 +195,7 @@ class GLView(GLViewMixin, QWidget):
             self._clicked(event.position())
 
     def wheelEvent(self, event: QWheelEvent) -> None:
+        self._moved_by_hand()
         self.camera = self._camera.zoomed(0.999 ** event.angleDelta().y())
 
     def keyPressEvent(self, event: object) -> None:
@@ -201,6 +203,9 @@ class GLView(GLViewMixin, QWidget):
         event.ignore()  # type: ignore[attr-defined]
 
     keyReleaseEvent = keyPressEvent
+
+    def _moved_by_hand(self) -> None:
+        """The eye is about to be moved with the mouse."""
 
     def _clicked(self, position: QPointF) -> None:
         """A left click without a drag."""

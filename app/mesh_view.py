@@ -8,24 +8,27 @@ import numpy as np
 from OpenGL import GL
 from pyqtgraph.opengl import GLLinePlotItem
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QHideEvent, QPainter, QPen
+from PySide6.QtGui import QHideEvent, QPainter, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QWidget
 
 from annotations.records import Changes
 from app.body_drawing import Look, rgb
+from app.frame_evidence import identity
 from app.gl_view import GLView
 from app.mesh_items import FLAT, BodiesItem, FloorItem, FrustumItem, ShadowItem
+from app.mesh_labels import MeshLabels
 from app.mesh_picking import pick_ray
 from app.orbit_camera import OrbitCamera, through
-from app.posed_bodies import PosedBody, display_body, posed_bodies
+from app.posed_bodies import PosedBody, display_body, path_of_pair, posed_bodies
 from app.region_marks import CONTACT_TINT, NO_CONTACT_TINT, contacts_at, marks, region_centre, tint
-from app.theme import theme, with_alpha
-from app.tokens import PERSON_COLORS
+from app.theme import theme
 from app.view_state import Candidate, Region, ViewState
 from engine.body.regions import region_names
 from engine.structures import BodyMotion
 
 Viewpoint = Literal["top", "camera", "side"]
+HEAD = "head_top"
+"""The region over which a person's name stands."""
 SEE_THROUGH = {"opacity": 0.9, "edge_only": 0.9}
 GHOST = {"opacity": 0.6, "edge_only": 1.0}
 
@@ -40,12 +43,16 @@ class MeshView(GLView):
 
     def __init__(self, view_state: ViewState, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setAccessibleName("Bodies in 3D")
         self._view_state = view_state
         self._bodies = posed_bodies(view_state)
         self._posed: tuple[PosedBody | None, ...] = ()
         self._motion: BodyMotion | None = None
         self._is_see_through = False
         self._needs_framing = True
+        self._is_through_video = False
+        self._path = np.zeros((1, 3))
+        self._followed = np.zeros(3)
         self._floor = FloorItem()
         self._shadow = ShadowItem()
         self._frustum = FrustumItem()
@@ -88,8 +95,9 @@ class MeshView(GLView):
             self._needs_framing = False
 
     def look_from(self, viewpoint: Viewpoint) -> None:
-        """From the top, the side, or through the video's camera."""
+        """From the top, the side, or through the video's camera (also where that moves)."""
         eye = self._eye_of_video()
+        self._is_through_video = viewpoint == "camera" and eye is not None
         if viewpoint == "camera":
             if eye is not None:
                 self.camera = eye
@@ -128,7 +136,9 @@ class MeshView(GLView):
         self._refresh_scene()
 
     def _on_frame_changed(self, _: int) -> None:
-        self._show_bodies()
+        if self.isVisible():
+            self._show_bodies()
+            self._follow()
 
     def _on_selected_person_changed(self, _: int | None) -> None:
         self.update()
@@ -151,6 +161,9 @@ class MeshView(GLView):
         tokens = theme().tokens
         self._motion = self._view_state.motion_shown()
         self._show_bodies()
+        if self._motion is not None:
+            self._path = path_of_pair(self._motion)
+            self._followed = self._where_pair_is()
         points = [body.vertices.mean(0) for body in self._posed if body is not None]
         centre = np.mean(points, 0) if points else np.zeros(3)
         self._floor.set_floor(centre, rgb(tokens.grid))
@@ -195,13 +208,9 @@ class MeshView(GLView):
             self._frustum.set_camera(camera, frame, (*rgb(theme().tokens.text_muted), 0.9))
 
     def _looks(self, motion: BodyMotion, **style: float) -> list[Look]:
-        return [Look(rgb(self._color(p)), **style) for p in range(motion.person_count)]
-
-    def _color(self, person: int) -> str:
         state = self._view_state.state
-        if state is not None and person < len(state.identities):
-            return state.identities[person].color
-        return PERSON_COLORS[person % len(PERSON_COLORS)]
+        colors = [identity(state, person).color for person in range(motion.person_count)]
+        return [Look(rgb(color), **style) for color in colors]
 
     def _show_marks(self) -> None:
         if self._motion is None:
@@ -241,6 +250,26 @@ class MeshView(GLView):
             depth = float((eye.eye - np.mean(points, 0)) @ eye.rotation[2])
             eye = through(camera, self._view_state.frame, max(depth, 0.5), self.aspect)
         return eye
+
+    def _where_pair_is(self) -> np.ndarray:
+        return self._path[min(self._view_state.frame, len(self._path) - 1)]
+
+    def _follow(self) -> None:
+        """Keep people who walk in the picture: the eye walks with them."""
+        if self._is_through_video:
+            self.camera = self._eye_of_video() or self.camera
+        step = self._where_pair_is() - self._followed
+        self._followed = self._followed + step
+        if not self._is_through_video and self._motion is not None:
+            self.camera = self.camera.moved(step)
+
+    def _moved_by_hand(self) -> None:
+        self._is_through_video = False
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self._is_through_video:
+            self.camera = self._eye_of_video() or self.camera
 
     def _first_look(self) -> None:
         """A little to the side of the video's camera and above it: what depth there is shows."""
@@ -282,64 +311,31 @@ class MeshView(GLView):
     # -- labels ---------------------------------------------------------------------------------
 
     def _paint_over(self, painter: QPainter) -> None:
-        tokens = theme().tokens
-        font = QFont(painter.font())
-        font.setPixelSize(tokens.text_small)
-        painter.setFont(font)
-        if self.failure or self._motion is None:
-            self._paint_message(painter)
-            return
-        self._paint_scale(painter)
-        for index, label in contacts_at(self._view_state, self._view_state.frame):
-            a = self._region_at((label.person_a, label.region_a))
-            b = self._region_at((label.person_b, label.region_b))
-            if a is None or b is None:
-                continue
-            names = f"{label.region_a} · {label.region_b}".replace("_", " ")
-            middle = self.view_pixels(np.array([(a + b) / 2]))[0]
-            self._paint_chip(painter, middle, names, index == self._view_state.selected_contact)
-        hovered = self._view_state.hovered_region
-        centre = self._region_at(hovered) if hovered is not None else None
-        if hovered is not None and centre is not None:
-            self._paint_chip(painter, self.view_pixels(centre[None])[0], _spoken(hovered[1]), True)
+        labels = MeshLabels(painter, self._view_state, self.view_pixels, QRectF(self.rect()))
+        if self.failure:
+            labels.paint_message(self.failure)
+        elif self._motion is None:
+            has_clip = self._view_state.clip is not None
+            labels.paint_message("No bodies yet.\nPress Shift+E to fit them." if has_clip else "")
+        else:
+            labels.paint_scale(self._floor.centre)
+            for person in range(len(self._posed)):
+                labels.paint_name(person, self._region_at((person, HEAD)))
+            for index, label in contacts_at(self._view_state, self._view_state.frame):
+                a = self._region_at((label.person_a, label.region_a))
+                b = self._region_at((label.person_b, label.region_b))
+                labels.paint_contact(index, label, a, b)
+            hovered = self._view_state.hovered_region
+            if hovered is not None:
+                labels.paint_region(hovered, self._region_at(hovered))
+            labels.paint_version()
 
-    def _paint_message(self, painter: QPainter) -> None:
-        painter.setPen(QColor(theme().tokens.text_muted))
-        message = self.failure or (
-            "No bodies yet.\nPress Shift+E to fit them." if self._view_state.clip else ""
-        )
-        area = QRectF(self.rect()).adjusted(24, 24, -24, -24)
-        painter.drawText(area, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, message)
-
-    def _paint_scale(self, painter: QPainter) -> None:
-        """One edge of the grid, drawn bold and labelled: this long is a metre."""
-        start = self._floor.centre + np.array([-1.0, 0.0, 1.0])
-        ends = self.view_pixels(np.array([start, start + np.array([1.0, 0.0, 0.0])]))
-        if not np.isfinite(ends).all():
-            return
-        a, b = (QPointF(*end[:2]) for end in ends)
-        painter.setPen(QPen(with_alpha(theme().tokens.text_muted, 0.9), 2))
-        painter.drawLine(a, b)
-        painter.drawText((a + b) / 2 + QPointF(-8, 16), "1 m")
-
-    def _paint_chip(self, painter: QPainter, at: np.ndarray, text: str, is_strong: bool) -> None:
-        if not np.isfinite(at).all():
-            return
-        tokens = theme().tokens
-        width = painter.fontMetrics().horizontalAdvance(text) + 2 * tokens.space_2
-        box = QRectF(at[0] - width / 2, at[1] - 34, width, 20)
-        painter.setPen(QPen(QColor(CONTACT_TINT[0]) if is_strong else QColor(tokens.border), 1))
-        painter.setBrush(with_alpha(tokens.raised, 0.94))
-        painter.drawRoundedRect(box, tokens.radius, tokens.radius)
-        painter.setPen(QColor(tokens.text))
-        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._refresh_scene()
 
     def hideEvent(self, event: QHideEvent) -> None:
         if self._renderer is not None:
             self._renderer.forget(id(self))
         super().hideEvent(event)
         self._is_stale = True
-
-
-def _spoken(region: str) -> str:
-    return region.replace("_", " ")

@@ -89,6 +89,11 @@ class OrbitCamera:
         )
         return replace(self, target=tuple(moved.tolist()))
 
+    def moved(self, step: Float[np.ndarray, "3"]) -> OrbitCamera:
+        """Eye and target moved along by metres in the world."""
+        target = np.asarray(self.target) + step
+        return replace(self, target=tuple(target.tolist()))
+
     def framing(self, points: Float[np.ndarray, "N 3"], aspect: float) -> OrbitCamera:
         """The same direction, with all points in the picture and a margin around them."""
         centre = (points.min(0) + points.max(0)) / 2

@@ -1,24 +1,27 @@
 """What is painted over the video besides bodies: skeletons, boxes, trails, names.
 
-Pure functions of a painter and numbers in view pixels; nothing here knows the project.
+Functions of a painter and numbers in view pixels; nothing here looks anything up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from jaxtyping import Bool, Float
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QPainter, QPen
+from PySide6.QtGui import QColor, QFont, QPainter, QPen, QPixmap
 
 from app.theme import with_alpha
 from app.tokens import Tokens
+from app.view_state import ViewState
 
 UNSURE = 0.3
 """Confidence below which a joint is drawn hollow."""
 JOINT_RADIUS = 3.6
+TRAIL_SHADES = 6
 SHADE = QColor(0, 0, 0, 130)
 """Under lines, so that they stand out on any picture."""
 
@@ -63,25 +66,45 @@ def paint_skeleton(
     painter.drawLines(lines[False])
     painter.setPen(QPen(QColor(color), 2.4, Qt.PenStyle.SolidLine, cap))
     painter.drawLines(lines[True])
-    for index in np.flatnonzero(known):
-        _paint_joint(painter, skeleton, int(index), color)
+    for index in np.flatnonzero(known).tolist():
+        centre = QPointF(*skeleton.points[index].tolist())
+        painter.drawPixmap(centre - _MIDDLE, _joint_picture(color, bool(sure[index])))
+        if skeleton.edited[index] or skeleton.hidden[index]:
+            _paint_hand_mark(painter, centre, bool(skeleton.hidden[index]))
     painter.setOpacity(1.0)
 
 
-def _paint_joint(painter: QPainter, skeleton: Skeleton, index: int, color: str) -> None:
-    centre = QPointF(*skeleton.points[index])
-    if skeleton.is_sure[index]:
+_CELL = 12
+"""Pixels of a joint's picture; drawn once a colour, for there are 52 joints in every frame."""
+_MIDDLE = QPointF(_CELL / 2, _CELL / 2)
+_DENSITY = 2
+
+
+@cache
+def _joint_picture(color: str, is_sure: bool) -> QPixmap:
+    """Filled where sure, hollow where not."""
+    pixmap = QPixmap(_CELL * _DENSITY, _CELL * _DENSITY)
+    pixmap.setDevicePixelRatio(_DENSITY)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    if is_sure:
         painter.setPen(QPen(QColor(255, 255, 255, 220), 1.0))
         painter.setBrush(QColor(color))
     else:
         painter.setPen(QPen(QColor(color), 1.6))
         painter.setBrush(with_alpha("#000000", 0.35))
-    painter.drawEllipse(centre, JOINT_RADIUS, JOINT_RADIUS)
-    if skeleton.edited[index] or skeleton.hidden[index]:
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.setPen(QPen(QColor(255, 255, 255, 235), 1.4))
-        painter.drawEllipse(centre, JOINT_RADIUS + 3.4, JOINT_RADIUS + 3.4)
-    if skeleton.hidden[index]:
+    painter.drawEllipse(_MIDDLE, JOINT_RADIUS, JOINT_RADIUS)
+    painter.end()
+    return pixmap
+
+
+def _paint_hand_mark(painter: QPainter, centre: QPointF, is_hidden: bool) -> None:
+    """A ring round what a person placed; a ring and a stroke through what they said is hidden."""
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.setPen(QPen(QColor(255, 255, 255, 235), 1.4))
+    painter.drawEllipse(centre, JOINT_RADIUS + 3.4, JOINT_RADIUS + 3.4)
+    if is_hidden:
         reach = JOINT_RADIUS + 2.2
         painter.drawLine(centre + QPointF(-reach, reach), centre + QPointF(reach, -reach))
 
@@ -112,17 +135,21 @@ def paint_box(
 
 def paint_trail(painter: QPainter, points: Float[np.ndarray, "N 2"], color: str) -> None:
     """Where a person has been, the oldest palest."""
-    for index in range(len(points) - 1):
-        if np.isfinite(points[index : index + 2]).all():
-            alpha = 0.75 * (index + 1) / len(points)
-            painter.setPen(QPen(with_alpha(color, alpha), 2.0))
-            painter.drawLine(QPointF(*points[index]), QPointF(*points[index + 1]))
+    known = np.isfinite(points).all(1)
+    both = known[1:] & known[:-1]
+    for shade in range(TRAIL_SHADES):
+        part = slice(shade * len(both) // TRAIL_SHADES, (shade + 1) * len(both) // TRAIL_SHADES)
+        starts, ends = points[:-1][part][both[part]], points[1:][part][both[part]]
+        steps = np.concatenate([starts, ends], 1).tolist()
+        painter.setPen(QPen(with_alpha(color, 0.75 * (shade + 1) / TRAIL_SHADES), 2.0))
+        painter.drawLines([QLineF(*step) for step in steps])
 
 
 def paint_name(
     painter: QPainter, at: QPointF, text: str, color: str, tokens: Tokens, is_selected: bool
 ) -> None:
     """A person's name on their colour, its lower left corner at a point."""
+    painter.save()
     font = QFont(painter.font())
     font.setPixelSize(tokens.text_small)
     font.setBold(True)
@@ -134,6 +161,7 @@ def paint_name(
     painter.drawRoundedRect(box, tokens.radius_small, tokens.radius_small)
     painter.setPen(QColor("#ffffff"))
     painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+    painter.restore()
 
 
 def paint_hint(
@@ -161,3 +189,31 @@ def paint_hint(
             ),
             line,
         )
+
+
+def paint_badge(painter: QPainter, at: QPointF, text: str, color: str, tokens: Tokens) -> None:
+    """A pill with a coloured dot, its upper left corner at a point: which version is on show."""
+    font = QFont(painter.font())
+    font.setPixelSize(tokens.text_small)
+    font.setBold(False)
+    painter.setFont(font)
+    width = painter.fontMetrics().horizontalAdvance(text) + 30
+    box = QRectF(at.x(), at.y(), width, 22)
+    painter.setPen(QPen(QColor(tokens.border), 1))
+    painter.setBrush(with_alpha(tokens.raised, 0.94))
+    painter.drawRoundedRect(box, 11, 11)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(color))
+    painter.drawEllipse(QPointF(box.left() + 12, box.center().y()), 4, 4)
+    painter.setPen(QColor(tokens.text))
+    painter.drawText(box.adjusted(22, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, text)
+
+
+def version_words(view_state: ViewState) -> str:
+    """Which bodies are on show while there are two versions of them; empty otherwise."""
+    candidate = view_state.candidate
+    if candidate is None:
+        return ""
+    if view_state.show_before:
+        return "Before the re-fit"
+    return "Re-fitted, not kept yet" if candidate.is_complete else "Fitting…"

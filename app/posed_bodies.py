@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from jaxtyping import Float
 from PySide6.QtCore import QObject
+from scipy.ndimage import uniform_filter1d
 
 from engine.body.display import DisplayBody
 from engine.structures import BodyMotion
@@ -58,6 +59,25 @@ class PosedBodies:
             motion.transl[person, frame],
         )
         return PosedBody(vertices, body.normals(vertices))
+
+
+def path_of_pair(motion: BodyMotion) -> Float[np.ndarray, "F 3"]:
+    """Where the people are on the floor, together and smoothed over a second: what an eye follows.
+
+    y is 0. Frames in which nobody has a pose are filled from the frames around them.
+    """
+    valid = np.asarray(motion.valid, bool)
+    weight = valid.sum(0)
+    known = np.flatnonzero(weight)
+    if not len(known):
+        return np.zeros((motion.frame_count, 3))
+    placed = np.where(valid[..., None], motion.transl, 0.0).sum(0)[known] / weight[known, None]
+    frames = np.arange(motion.frame_count)
+    path = np.stack([np.interp(frames, known, placed[:, axis]) for axis in range(3)], 1)
+    path[:, 1] = 0.0
+    step = float(np.median(np.diff(motion.time))) if motion.frame_count > 1 else 1.0
+    half = round(0.5 / max(step, 1e-3))
+    return uniform_filter1d(path, 2 * half + 1, axis=0, mode="nearest")
 
 
 @lru_cache(maxsize=8)

@@ -68,6 +68,7 @@ class Timeline(QWidget):
         self._gesture: Gesture | None = None
         self._moved_contact: tuple[int, ContactLabel] | None = None
         self.setMouseTracking(True)
+        self.setAccessibleName("Timeline")
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)

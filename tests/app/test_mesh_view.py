@@ -17,7 +17,7 @@ from app.gl_renderer import GraphicsError
 from app.mesh_picking import pick_projected, pick_ray
 from app.mesh_view import MeshView
 from app.orbit_camera import OrbitCamera, through
-from app.posed_bodies import display_body, posed_bodies
+from app.posed_bodies import display_body, path_of_pair, posed_bodies
 from app.view_state import Candidate
 from engine.body.regions import region_names
 from engine.structures import Constraints, ContactLabel, FrameRange
@@ -171,6 +171,54 @@ def test_through_the_camera_the_bodies_are_where_the_video_has_them(view):
     points = posed_bodies(view._view_state).frame(view._view_state.motion_shown(), 0)[1].vertices
     expected = project(make_camera(), 0, points)[:, :2]
     np.testing.assert_allclose(view.view_pixels(points)[:, :2], expected, atol=1e-3)
+
+
+def walking(metres_per_frame: float):
+    motion = make_motion()
+    transl = motion.transl.copy()
+    transl[..., 0] += metres_per_frame * np.arange(FRAMES)
+    slowly = np.arange(FRAMES) / 2  # seconds: a walk, no flight
+    return make_view_state(make_state(replace(motion, transl=transl, time=slowly)))
+
+
+def test_the_eye_walks_with_people_who_walk(qtbot):
+    state = walking(0.4)
+    view = shown(qtbot, lambda: MeshView(state))
+    for frame in (FRAMES // 2, FRAMES - 1, 0):
+        state.frame = frame
+        posed = posed_bodies(state).frame(state.motion_shown(), frame)
+        seen = view.view_pixels(np.concatenate([body.vertices for body in posed]))
+        assert (seen[:, :2] > 0).all()
+        assert (seen[:, :2] < [view.width(), view.height()]).all()
+
+
+def test_through_a_camera_that_moves_the_eye_moves_with_the_camera(qtbot):
+    state = make_view_state()
+    camera = make_camera()
+    T = camera.T_camera_world.copy()
+    T[:, 0, 3] += 0.1 * np.arange(FRAMES)
+    state.set_state(replace(state.state, camera=replace(camera, T_camera_world=T)))
+    view = shown(qtbot, lambda: MeshView(state))
+    view.look_from("camera")
+    points = np.array([[0.2, 1.3, 0.1], [-0.4, 0.9, 0.3]])
+    for frame in (0, 7):
+        state.frame = frame
+        expected = project(state.state.camera, frame, points)[:, :2]
+        np.testing.assert_allclose(view.view_pixels(points)[:, :2], expected, atol=1e-3)
+    drag(view, (300, 200), (330, 200), (360, 200))
+    turned = view.camera
+    state.frame = 3
+    assert view.camera.azimuth == turned.azimuth
+
+
+def test_a_pair_that_nobody_has_fitted_has_a_place_all_the_same():
+    motion = make_motion()
+    nowhere = replace(motion, valid=np.zeros_like(motion.valid))
+    np.testing.assert_array_equal(path_of_pair(nowhere), np.zeros((FRAMES, 3)))
+    half = motion.valid.copy()
+    half[:, 3:] = False
+    gone = replace(motion, valid=half)
+    np.testing.assert_allclose(path_of_pair(gone), path_of_pair(motion), atol=1e-12)
 
 
 # -- picking ------------------------------------------------------------------------------------

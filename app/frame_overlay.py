@@ -1,0 +1,107 @@
+"""Paints everything over the video frame, in order: bodies, trails, skeletons, boxes, hints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PySide6.QtCore import QPointF, QRectF
+from PySide6.QtGui import QPainter
+
+from annotations.records import ClipState
+from app import frame_evidence as evidence
+from app.overlay_items import (
+    Skeleton,
+    paint_badge,
+    paint_box,
+    paint_grip,
+    paint_hint,
+    paint_name,
+    paint_skeleton,
+    paint_trail,
+    version_words,
+)
+from app.picture_transform import PictureTransform
+from app.theme import theme
+from app.view_state import ViewState
+
+DIMMED = 0.4
+"""Strength of a person's overlay while the other one is selected."""
+
+
+@dataclass(frozen=True)
+class FrameOverlay:
+    """One painting of one frame's overlay."""
+
+    painter: QPainter
+    view_state: ViewState
+    transform: PictureTransform
+    bounds: QRectF
+    """The view's rectangle."""
+    frame: int
+    layers: set[str]
+
+    def paint_people(self, state: ClipState, skeletons: Sequence[Skeleton | None]) -> None:
+        """Trails, skeletons, boxes and names."""
+        chosen = self.view_state.selected_person
+        for person, skeleton in enumerate(skeletons):
+            someone = evidence.identity(state, person)
+            if "trails" in self.layers:
+                points = self.transform.to_view(evidence.trail(state, person, self.frame))
+                paint_trail(self.painter, points, someone.color)
+            if "skeletons" in self.layers and skeleton is not None:
+                strength = DIMMED if chosen not in (None, person) else 1.0
+                bones = evidence.bones(state)
+                paint_skeleton(self.painter, skeleton, bones, someone.color, strength)
+        for person in range(len(skeletons)):
+            self._paint_box(state, person)
+
+    def _paint_box(self, state: ClipState, person: int) -> None:
+        box = evidence.box(state, person, self.frame)
+        if box is None:
+            return
+        someone = evidence.identity(state, person)
+        is_selected = self.view_state.selected_person == person
+        x0, y0, x1, y1 = self.transform.to_view(box.reshape(2, 2)).ravel().tolist()
+        if "boxes" in self.layers:
+            paint_box(self.painter, np.array([x0, y0, x1, y1]), someone.color, is_selected)
+        if "names" in self.layers:
+            corner = QPointF(max(2.0, x0), max(20.0, y0 - 3))
+            name, color = someone.name, someone.color
+            paint_name(self.painter, corner, name, color, theme().tokens, is_selected)
+
+    def paint_joint_hint(
+        self, state: ClipState, person: int, keypoint: int, skeleton: Skeleton, *, is_held: bool
+    ) -> None:
+        """Which joint the mouse has or would take, and what can be done with it."""
+        at = skeleton.points[keypoint]
+        if not np.isfinite(at).all():
+            return
+        someone = evidence.identity(state, person)
+        paint_grip(self.painter, at, someone.color)
+        if skeleton.hidden[keypoint]:
+            how = "marked hidden"
+        elif skeleton.edited[keypoint]:
+            how = "placed by hand"
+        else:
+            how = f"confidence {skeleton.confidence[keypoint]:.2f}"
+        name = evidence.keypoint_name(state, keypoint)
+        what_next = "Esc to cancel" if is_held else "drag to move, right-click to hide"
+        lines = (f"{someone.name}: {name}", how, what_next)
+        paint_hint(self.painter, QPointF(*at.tolist()), lines, theme().tokens, self.bounds)
+
+    def paint_region_hint(self, at: QPointF) -> None:
+        """The body region under the mouse, by name."""
+        region = self.view_state.hovered_region
+        if region is not None:
+            someone = evidence.identity(self.view_state.state, region[0])
+            words = f"{someone.name}: {region[1].replace('_', ' ')}"
+            paint_hint(self.painter, at, (words,), theme().tokens, self.bounds)
+
+    def paint_version(self) -> None:
+        """While there is a candidate: which bodies are on show."""
+        words, tokens = version_words(self.view_state), theme().tokens
+        if words:
+            color = tokens.text_muted if self.view_state.show_before else tokens.accent
+            paint_badge(self.painter, QPointF(12, 12), words, color, tokens)
