@@ -76,8 +76,10 @@ def path_of_pair(motion: BodyMotion) -> Float[np.ndarray, "F 3"]:
     path = np.stack([np.interp(frames, known, placed[:, axis]) for axis in range(3)], 1)
     path[:, 1] = 0.0
     step = float(np.median(np.diff(motion.time))) if motion.frame_count > 1 else 1.0
-    half = round(0.5 / max(step, 1e-3))
-    return uniform_filter1d(path, 2 * half + 1, axis=0, mode="nearest")
+    half = min(round(0.5 / max(step, 1e-3)), motion.frame_count - 1)
+    # Reflected through its ends, so that a steady walk is followed to the last frame.
+    longer = np.pad(path, ((half, half), (0, 0)), mode="reflect", reflect_type="odd")
+    return uniform_filter1d(longer, 2 * half + 1, axis=0)[half : half + motion.frame_count]
 
 
 @lru_cache(maxsize=8)
