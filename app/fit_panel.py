@@ -5,16 +5,15 @@ from __future__ import annotations
 import numpy as np
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QDoubleSpinBox, QGridLayout, QProgressBar
+from PySide6.QtWidgets import QDoubleSpinBox, QGridLayout
 
 from annotations import ranges
 from annotations.records import Changes, ClipState
 from app.jobs import Job, Jobs
-from app.panel import ActionButton, Panel, card, label, row, section, small_button
+from app.panel import ActionButton, Panel, ProgressLine, card, label, row, section, small_button
 from app.view_state import Candidate, ViewState
 from engine.structures import FitProgress
 
-_STEPS = 1000
 _SOURCES = {"file": "from the file", "user": "stated", "assumed": "assumed"}
 
 
@@ -61,9 +60,7 @@ class FitPanel(Panel):
         self._job_card, column = card()
         self._job_label = label()
         self._stage = label("", "muted")
-        self._bar = QProgressBar()
-        self._bar.setRange(0, _STEPS)
-        self._bar.setTextVisible(False)
+        self._bar = ProgressLine()
         self._costs = label("", "muted")
         self._queue = label("", "muted")
         cancel = ActionButton(actions["cancel_job"], text="Cancel")
@@ -118,17 +115,14 @@ class FitPanel(Panel):
             self._job_label.setText(job.label)
             self._stage.setText("Starting…")
             self._costs.clear()
-            self._bar.setRange(0, 0)
+            self._bar.set_fraction(None)
         waiting = len(self._jobs.waiting)
         self._queue.setText(f"{waiting} more waiting" if waiting else "")
         self._queue.setVisible(bool(waiting))
 
     def _on_progressed(self, _: Job, progress: object) -> None:
         self._stage.setText(progress_text(progress))
-        fraction = getattr(progress, "fraction", None)
-        if fraction is not None:
-            self._bar.setRange(0, _STEPS)
-            self._bar.setValue(round(_STEPS * fraction))
+        self._bar.set_fraction(getattr(progress, "fraction", None))
         if isinstance(progress, FitProgress) and progress.costs:
             largest = sorted(progress.costs.items(), key=lambda item: -item[1])[:4]
             self._costs.setText("   ".join(f"{name} {cost:.3g}" for name, cost in largest))

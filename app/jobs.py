@@ -42,9 +42,9 @@ class Job:
     label: str
     """Shown while it runs, e.g. "Fitting reach, frames 120–180"."""
     task: worker.Task
-    arguments: Mapping[str, Any]
+    arguments: Mapping[str, Any] = field(repr=False)
     clip_id: int | None = None
-    context: Any = None
+    context: Any = field(default=None, repr=False)
     """What the one who asked needs to know when it ends; stays in the window."""
     id: int = field(default_factory=lambda: next(_ids))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QAction, QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import (
     QFrame,
@@ -167,6 +167,34 @@ class ColorChip(QWidget):
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(QColor(self._color), 1.5))
             painter.drawEllipse(self.rect().adjusted(1, 1, -1, -1))
+
+
+class ProgressLine(QWidget):
+    """A thin bar. QProgressBar would repaint at every value, and the 3D view along with it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._fraction: float | None = None
+        self.setFixedHeight(6)
+
+    def set_fraction(self, fraction: float | None) -> None:
+        """0..1; None while nothing is known yet."""
+        if fraction != self._fraction:
+            self._fraction = fraction
+            self.update()
+
+    def paintEvent(self, _: QPaintEvent) -> None:
+        tokens = theme().tokens
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        line = QRectF(self.rect())
+        painter.setBrush(QColor(tokens.pressed))
+        painter.drawRoundedRect(line, 3, 3)
+        if self._fraction is not None:
+            done = max(line.height(), line.width() * min(1.0, self._fraction))
+            painter.setBrush(QColor(tokens.accent))
+            painter.drawRoundedRect(QRectF(0, 0, done, line.height()), 3, 3)
 
 
 def clear(layout: QLayout) -> None:

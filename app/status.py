@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QProgressBar, QSizePolicy, QStatusBar, QToolButton
+from PySide6.QtWidgets import QSizePolicy, QStatusBar, QToolButton
 
 from annotations import ranges
 from app import icons
 from app.fit_panel import progress_text
 from app.jobs import Job, Jobs
-from app.panel import label
+from app.panel import ProgressLine, label
 from app.view_state import ViewState
 
 HINT_MILLISECONDS = 8000
@@ -29,9 +29,7 @@ class StatusLine(QStatusBar):
             shown.setContentsMargins(8, 2, 8, 2)
         self.passing.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._job = label("", "muted", wrap=False)
-        self._bar = QProgressBar()
-        self._bar.setRange(0, 1000)
-        self._bar.setTextVisible(False)
+        self._bar = ProgressLine()
         self._bar.setFixedWidth(120)
         self._cancel = QToolButton()
         self._cancel.setIcon(icons.icon("cancel"))
@@ -101,14 +99,11 @@ class StatusLine(QStatusBar):
             widget.setVisible(job is not None)
         if job is not None:
             self._job.setText(job.label)
-            self._bar.setRange(0, 0)
+            self._bar.set_fraction(None)
 
     def _on_progressed(self, job: Job, progress: object) -> None:
         self._job.setText(f"{job.label} · {progress_text(progress)}")
-        fraction = getattr(progress, "fraction", None)
-        if fraction is not None:
-            self._bar.setRange(0, 1000)
-            self._bar.setValue(round(1000 * fraction))
+        self._bar.set_fraction(getattr(progress, "fraction", None))
 
     def _on_cancel_clicked(self) -> None:
         if self._jobs.running is not None:
