@@ -38,7 +38,7 @@ class TermWeights:
     """An estimated focal length near the usual one, in units of 25 %."""
     gravity: float = 1.0
     """The direction of gravity near what the upright people say, in units of 0.1 rad."""
-    penetration: float = 5.0
+    penetration: float = 20.0
     """Depth of one body inside the other beyond the slack, in units of 1 cm, per 100 vertices."""
     contact: float = 10.0
     """Distance between regions that a person said touch, in units of 1 cm."""
@@ -62,7 +62,7 @@ class FitConfig:
     """L-BFGS iterations on everything but penetration."""
     refit_steps: int = 60
     """The same for a part of a clip that starts from bodies it had."""
-    contact_rounds: int = 8
+    contact_rounds: int = 10
     """How often the correspondences of penetration and contact are refreshed."""
     contact_steps: int = 8
     """L-BFGS iterations between two refreshes."""
@@ -71,7 +71,7 @@ class FitConfig:
     robust_widths: tuple[float, float, float, float] = (40.0, 12.0, 6.0, 4.0)
     """Standard deviations beyond which a keypoint stops pulling: while placing, comparing facings,
     fitting, and resolving contact (graduated non-convexity, Blake and Zisserman 1987)."""
-    penetration_slack: float = 0.010
+    penetration_slack: float = 0.007
     """Metres of penetration that captured people show as well, because skin is soft."""
     clearance: float = 0.03
     """Metres that regions labelled "no contact" keep."""

@@ -110,8 +110,8 @@ class Parts:
         in_order = mesh[self._order]
         low = np.minimum.reduceat(in_order, self._starts) - self.MARGIN
         high = np.maximum.reduceat(in_order, self._starts) + self.MARGIN
-        within = ((points[:, None] >= low) & (points[:, None] <= high)).all(axis=2).any(axis=1)
-        return np.flatnonzero(within)
+        within = (points[:, None] >= low) & (points[:, None] <= high)
+        return np.flatnonzero(np.any(np.all(within, axis=2), axis=1))
 
 
 def penetration_depth(
