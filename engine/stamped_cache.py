@@ -12,6 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+def cache_folder() -> Path:
+    """Dyad's folder among the user's caches (which may not exist yet)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dyad"
+
+
 @dataclass(frozen=True)
 class StampedCache:
     """One kind of finding: strings by file."""
@@ -37,8 +42,7 @@ class StampedCache:
             return
 
     def _path(self) -> Path:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        return Path(base) / "dyad" / f"{self.name}.json"
+        return cache_folder() / f"{self.name}.json"
 
     def _read(self) -> dict[str, str]:
         try:

@@ -94,20 +94,20 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
 
 @lru_cache(maxsize=8)
 def load_body_data(name: str = OPEN_BODY, density: str = "7k") -> BodyData:
-    """Read a body by name: the open body at a density, or a user's file (its own density only).
+    """Read a body by name: the open body, or a user's file, at a density.
 
     Raises `WeightError` when there is no such body, or its file is not what it should be.
     """
-    if name != OPEN_BODY:
-        from engine.body.user_body import load_user_body  # it builds on this module
-
-        return load_user_body(name)
     if density not in DENSITIES:
         raise WeightError(
-            "The open body has no such density",
+            "No body has such a density",
             expected="one of " + ", ".join(DENSITIES),
             received=repr(density),
         )
+    if name != OPEN_BODY:
+        from engine.body.user_body import load_user_body  # it builds on this module
+
+        return load_user_body(name, density)
     arrays = read_npz(weights.find(f"{OPEN_BODY}-{density}").path)
     ids = {str(key): int(value) for key, value in arrays["vertex_ids"]}
     return make_body_data(OPEN_BODY, arrays, ids)

@@ -28,6 +28,7 @@ from engine.body.building.files import (
 )
 from engine.body.building.joint_regressor import joint_regressor
 from engine.body.building.landmarks import left_landmarks, with_right_side
+from engine.body.building.mesh import vertex_areas
 from engine.body.building.phenotypes import mix_targets, sample_adults
 from engine.body.building.shape_space import (
     ShapeSpace,
@@ -35,7 +36,6 @@ from engine.body.building.shape_space import (
     principal_shapes,
     smooth_patch,
     symmetric_joints,
-    vertex_areas,
 )
 from engine.body.building.simplify import HalfMesh, collapse_attributes, levels_of_detail
 from engine.body.building.skinning_weights import smpl_weights

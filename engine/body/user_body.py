@@ -23,6 +23,7 @@ from engine.body.data import OPEN_BODY, SHAPE_COUNT, BodyData, make_body_data
 from engine.body.joints import SMPL_JOINTS, SMPL_PARENTS
 from engine.body.landmark_search import find_landmarks
 from engine.body.model_pickle import LARGEST_FILE, read_model_pickle
+from engine.body.user_density import at_density
 from engine.errors import EngineError, InputError, WeightError
 from engine.stamped_cache import StampedCache
 
@@ -116,12 +117,13 @@ def body_choice(name: str, root: Path = weights.WEIGHTS_DIR) -> BodyChoice:
     return choices[name]
 
 
-def load_user_body(name: str, root: Path = weights.WEIGHTS_DIR) -> BodyData:
-    """A user's body, reduced to 24 joints, at the density of its file.
+def load_user_body(name: str, density: str = "7k", root: Path = weights.WEIGHTS_DIR) -> BodyData:
+    """A user's body, reduced to 24 joints; "7k" and "full" are the mesh of its file.
 
     Raises `WeightError` when there is none of that name, `InputError` when its file is damaged.
     """
-    return read_body(body_choice(name, root).path, name)
+    choice = body_choice(name, root)
+    return at_density(read_body(choice.path, name), density, choice.sha256)
 
 
 def read_body(path: Path, name: str) -> BodyData:

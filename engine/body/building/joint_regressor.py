@@ -45,7 +45,7 @@ def joint_regressor(
         distance = np.linalg.norm(mean[chosen] - position, axis=1)
         prior = np.exp(-distance / _PRIOR_RADIUS) * areas[chosen]
         row = np.zeros(len(mirror))
-        row[chosen] = _weights_near(prior / prior.sum(), fields[:, chosen], joint_fields[:, joint])
+        row[chosen] = weights_near(prior / prior.sum(), fields[:, chosen], joint_fields[:, joint])
         if name.startswith("left_"):
             regressor[joint], regressor[joint + 1] = row, row[mirror]
         else:
@@ -72,10 +72,12 @@ def _choose(
     return support[chosen]
 
 
-def _weights_near(
+def weights_near(
     prior: np.ndarray, fields: np.ndarray, targets: np.ndarray
 ) -> Float[np.ndarray, "S"]:
-    """Least squares over the shape directions and the distance to the prior, in the null space of
+    """Weights of vertices that give a joint in every field (the mean, then the directions).
+
+    Least squares over the shape directions and the distance to the prior, in the null space of
     the equations that hold exactly: the sum is one and the mean joint is met.
     """
     scale = np.sqrt(prior / prior.mean() + 1e-2)

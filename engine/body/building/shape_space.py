@@ -10,6 +10,7 @@ import scipy.sparse as sp
 import scipy.sparse.linalg
 from jaxtyping import Bool, Float, Int
 
+from engine.body.building.mesh import vertex_areas
 from engine.body.building.skinning_weights import MIRRORED_JOINTS
 from engine.body.building.surface import Skin, symmetrized
 from engine.body.data import SHAPE_COUNT
@@ -72,15 +73,6 @@ def _blocks(columns: np.ndarray) -> Iterator[np.ndarray]:
 
 def symmetric_joints(joints: Float[np.ndarray, "*n 24 3"]) -> Float[np.ndarray, "*n 24 3"]:
     return symmetrized(joints, np.array(MIRRORED_JOINTS))
-
-
-def vertex_areas(
-    vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "T 3"]
-) -> Float[np.ndarray, "V"]:
-    """A third of the area of the faces around each vertex."""
-    a, b, c = vertices[faces.T]
-    area = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
-    return np.bincount(faces.ravel(), np.repeat(area / 3, 3), len(vertices))
 
 
 def _signs(

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from engine.body.building.shape_space import vertex_areas
-from engine.body.building.surface import border_edges
+from engine.body.building.mesh import border_edges, vertex_areas
 
 _SPACING = 5e-3
 _ATTRIBUTES = 1e-4
@@ -74,8 +73,9 @@ class _Collapse:
             self._offer(vertex)
 
     def down_to(self, target: int) -> np.ndarray:
-        """Collapse the cheapest edges until the whole mesh has at most so many vertices."""
-        while self._count > target:
+        """Collapse the cheapest edges until the whole mesh has at most so many vertices (or none
+        may go any more)."""
+        while self._heap and self._count > target:
             _, gone, stays, version = heapq.heappop(self._heap)
             current = version == self._version[gone] and gone in self._alive
             if current and stays in self._alive and self._may_collapse(gone, stays):
@@ -171,7 +171,7 @@ def _quadrics(mesh: HalfMesh) -> Float[np.ndarray, "V 4 4"]:
     for corner in mesh.triangles.T:
         np.add.at(quadrics, corner, terms)
 
-    edges = np.array(border_edges(mesh.triangles))
+    edges = np.array(border_edges(mesh.triangles), int).reshape(-1, 2)
     start, along = mesh.vertices[edges[:, 0]], np.diff(mesh.vertices[edges], axis=1)[:, 0]
     planes = _planes(np.cross(along, [1.0, 0, 0]), start)
     terms = planes[:, :, None] * planes[:, None] * (along**2).sum(1)[:, None, None]

@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Bool, Float, Int
 
+from engine.body.building.mesh import border_edges, directed_edges
 from engine.body.building.ray_kernel import rays_hit
 
 HEAD_HEIGHT = 0.24
@@ -82,7 +83,7 @@ def close_pockets(
         if chain[0] == chain[-1]:
             patches += [(a, b, skin.left_eye) for a, b in pairwise(chain)]
         else:
-            patches += _least_area_triangles(chain, shape, _directed_edges(kept))
+            patches += _least_area_triangles(chain, shape, directed_edges(kept))
     return np.concatenate([kept, np.array(patches, int)])
 
 
@@ -139,16 +140,6 @@ def _patch_sizes(chosen: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     graph = sp.coo_matrix((np.ones(len(inside)), inside.T), shape=(len(chosen),) * 2)
     _, label = sp.csgraph.connected_components(graph, directed=False)
     return np.asarray(np.bincount(label[chosen], minlength=label.max() + 1)[label] * chosen)
-
-
-def _directed_edges(faces: np.ndarray) -> set[tuple[int, int]]:
-    return set(map(tuple, faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).tolist()))
-
-
-def border_edges(faces: Int[np.ndarray, "T 3"]) -> list[tuple[int, int]]:
-    """Edges with a face on one side only, directed as the missing face would have them."""
-    edges = _directed_edges(faces)
-    return sorted((b, a) for a, b in edges if (b, a) not in edges)
 
 
 def _hole_chains(faces: np.ndarray, seam: np.ndarray) -> list[list[int]]:

