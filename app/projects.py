@@ -22,6 +22,7 @@ from app.view_state import ViewState
 from engine.structures import VideoInfo
 
 if TYPE_CHECKING:
+    from annotations.exporters import ExportReport
     from annotations.store import Store
 
 SUFFIX = ".dyad"
@@ -253,13 +254,13 @@ class Projects(QObject):
     # -- the way out ----------------------------------------------------------------------------
 
     def export(self, format: str, folder: Path) -> None:
-        def work(store: Store) -> Any:
+        def work(store: Store) -> ExportReport:
             from annotations.exporters import export
 
             return export(store, format, folder)
 
-        def written(report: Any) -> None:
-            self.exported.emit(f"Exported to {folder}.", folder)
+        def written(report: ExportReport) -> None:
+            self.exported.emit(_spoken_report(report), folder)
 
         self._operations.ask(work, written, self.problem.emit)
 
@@ -287,6 +288,13 @@ def _export_formats() -> tuple[str, ...]:
     from annotations.exporters import EXPORTERS
 
     return tuple(EXPORTERS)
+
+
+def _spoken_report(report: ExportReport) -> str:
+    clips = len(report.clips)
+    text = f"Exported {report.frame_count} frames of {clips} clip{'s' if clips != 1 else ''}"
+    left_out = "; ".join(f"{name}: {reason}" for name, reason in report.skipped.items())
+    return f"{text} to {report.folder}." + (f" Left out: {left_out}." if left_out else "")
 
 
 def default_folder() -> Path:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from annotations.records import Changes
 from engine.body.data import load_body_data
 from engine.files import FitFile, read_fit, read_observations
 from engine.geometry.frames import motion_to_world
-from engine.structures import Diagnostics, FitResult, FrameRange, Observations
+from engine.structures import FitResult, FrameRange
 from engine.video import probe
 
 if TYPE_CHECKING:
@@ -21,8 +20,6 @@ FOLDER = Path(__file__).resolve().parent.parent / "weights" / "sample"
 VIDEO = FOLDER / "reach.mp4"
 OBSERVATIONS = FOLDER / "reach-observations.npz"
 FIT = FOLDER / "reach-fit.npz"
-TRUSTED = 0.3
-"""Confidence from which a keypoint counts as evidence for the shown error."""
 
 
 def fill(store: Store) -> Changes:
@@ -39,25 +36,17 @@ def fill(store: Store) -> Changes:
     if FIT.exists():
         content = read_fit(FIT)
         frames = FrameRange(0, video.frame_count)
-        result = _result(content, observations)
+        result = _result(content)
         store.apply_fit(clip_id, result, frames, store.head(clip_id).id)
     return changes
 
 
-def _result(content: FitFile, observations: Observations) -> FitResult:
-    """The shipped fit in the world frame, with its errors against the shipped observations."""
+def _result(content: FitFile) -> FitResult:
+    """The shipped fit, in the world frame as the store keeps it."""
     camera = content.camera
-    motion = motion_to_world(
-        content.motion, camera.T_camera_world, load_body_data(content.motion.body)
-    )
-    distance = np.linalg.norm(content.keypoints2d_reprojected - observations.keypoints2d, axis=-1)
-    weight = np.where(observations.confidence >= TRUSTED, observations.confidence, 0.0)
-    weight = np.where(np.isfinite(distance), weight, 0.0)
-    total = weight.sum(axis=-1)
-    error = (np.nan_to_num(distance) * weight).sum(axis=-1) / np.maximum(total, 1e-9)
-    error = np.where(total > 0, error, np.nan)
-    penetration = np.full(observations.frame_count, np.nan)
-    notes = ("This fit ships with the sample; fit the clip to measure penetration.",)
-    diagnostics = Diagnostics(error, penetration, notes)
+    body = load_body_data(content.motion.body)
+    motion = motion_to_world(content.motion, camera.T_camera_world, body)
+    notes = ("This fit ships with the sample; Shift+E fits the clip anew.",)
+    diagnostics = replace(content.diagnostics, notes=notes)
     provenance = {"source": "shipped with the sample"}
     return FitResult(motion, camera, diagnostics, content.outcome, provenance=provenance)

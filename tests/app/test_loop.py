@@ -12,7 +12,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from app import worker
+from app import projects, sample, window_start, worker
 from engine.structures import FrameRange
 from tests.app import steps
 
@@ -125,6 +125,12 @@ def test_the_whole_loop(qtbot, make_window, video_file: Path, tmp_path: Path):
     press(window, KEY.Key_A)
     wait_for(qtbot, window, "review")
     assert view_state.clip.status == "accepted"
+
+    # What is accepted can be exported.
+    window.projects.export("smpl-npz", tmp_path / "export")
+    qtbot.waitUntil(lambda: bool(window.notifications.texts), timeout=WAIT)
+    assert "40 frames of 1 clip" in window.notifications.texts[-1]
+    assert (tmp_path / "export" / "manifest.json").exists()
     window.close()
 
     # After a restart everything is there, and can be undone.
@@ -133,6 +139,29 @@ def test_the_whole_loop(qtbot, make_window, video_file: Path, tmp_path: Path):
     qtbot.waitUntil(lambda: kinds(again) == [*done, "review"], timeout=WAIT)
     press(again, KEY.Key_Z, Qt.KeyboardModifier.ControlModifier)
     qtbot.waitUntil(lambda: kinds(again) == done, timeout=WAIT)
+
+
+def test_nothing_accepted_is_nothing_to_export(qtbot, fitted_window, tmp_path):
+    fitted_window.projects.export("smpl-npz", tmp_path / "export")
+    qtbot.waitUntil(lambda: bool(fitted_window.notifications.texts), timeout=WAIT)
+    assert "nothing to export yet" in fitted_window.notifications.texts[0]
+    assert not (tmp_path / "export").exists()
+
+
+def test_the_first_start_opens_the_sample_in_a_project_of_its_own(
+    qtbot, window, video_file, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sample, "VIDEO", video_file)
+    monkeypatch.setattr(sample, "OBSERVATIONS", tmp_path / "none.npz")
+    monkeypatch.setattr(projects, "sample_project", lambda: tmp_path / "data" / "sample.dyad")
+    window_start.open_first(window, None, None)
+    wait_for(qtbot, window, "import", "observations", "fit")
+    assert window.projects.path == tmp_path / "data" / "sample.dyad"
+
+
+def test_splits_are_assigned_and_said(qtbot, fitted_window):
+    fitted_window.projects.assign_splits(3)
+    qtbot.waitUntil(lambda: "1 train" in fitted_window.status.passing.text(), timeout=WAIT)
 
 
 def refit_running(qtbot, window, monkeypatch):

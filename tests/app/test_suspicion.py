@@ -1,0 +1,92 @@
+"""What looks wrong is found, and said in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from annotations.edits import default_identities
+from annotations.records import ClipState, ReviewMark
+from app.suspicion import suspicions, unreviewed
+from engine.structures import Diagnostics, FrameRange
+from tests.annotations.builders import make_observations, make_video
+
+FRAMES = 60
+
+
+@pytest.fixture
+def state() -> ClipState:
+    """Nothing is wrong with it."""
+    observations = make_observations(make_video(FRAMES), masks=False)
+    boxes = np.empty((2, FRAMES, 4))
+    boxes[0], boxes[1] = (10, 5, 30, 50), (60, 5, 80, 50)
+    observations = replace(observations, boxes=boxes, confidence=np.full((2, FRAMES, 26), 0.9))
+    diagnostics = Diagnostics(np.full((2, FRAMES), 0.5), np.zeros(FRAMES))
+    return ClipState(default_identities(2), observations, diagnostics=diagnostics)
+
+
+def found(state: ClipState) -> list[tuple[str, int | None, FrameRange]]:
+    return [(s.issue, s.person, s.frames) for s in suspicions(state)]
+
+
+def test_a_good_clip_raises_no_suspicion(state):
+    assert found(state) == []
+
+
+def test_a_body_off_its_joints_is_found_with_its_worst_frame(state):
+    error = state.diagnostics.reprojection_px.copy()
+    error[1, 20:24] = (5, 9, 7, 5)
+    state = replace(state, diagnostics=replace(state.diagnostics, reprojection_px=error))
+    (one,) = suspicions(state)
+    assert (one.issue, one.person, one.frames, one.worst) == (
+        "Off the joints", 1, FrameRange(20, 24), 21,
+    )  # fmt: skip
+    assert one.reason == "The body of Person 2 misses the joints by 9 px."
+    assert one.score > 1
+
+
+def test_penetration_is_said_in_centimetres(state):
+    depth = np.zeros(FRAMES)
+    depth[40] = 0.06
+    state = replace(state, diagnostics=replace(state.diagnostics, penetration_m=depth))
+    assert suspicions(state)[0].reason == "The bodies are 6 cm inside each other."
+
+
+def test_a_gap_is_found_and_neighbouring_gaps_are_one(state):
+    boxes = state.observations.boxes.copy()
+    boxes[0, 10:12] = boxes[0, 14:16] = np.nan
+    state = replace(state, observations=replace(state.observations, boxes=boxes))
+    assert found(state) == [("Not seen", 0, FrameRange(10, 16))]
+
+
+def test_an_exchange_of_the_two_shows_as_a_jump_of_both(state):
+    boxes = state.observations.boxes.copy()
+    boxes[:, 30:] = boxes[::-1, 30:]
+    state = replace(state, observations=replace(state.observations, boxes=boxes))
+    assert found(state) == [("Jump", p, FrameRange(30, 31)) for p in (0, 1)]
+
+
+def test_uncertain_joints_are_found(state):
+    confidence = state.observations.confidence.copy()
+    confidence[0, 5:9] = 0.1
+    state = replace(state, observations=replace(state.observations, confidence=confidence))
+    assert found(state) == [("Uncertain joints", 0, FrameRange(5, 9))]
+
+
+def test_what_has_a_verdict_needs_no_second_look(state):
+    boxes = state.observations.boxes.copy()
+    boxes[0, 10:12] = boxes[0, 30:32] = np.nan
+    state = replace(
+        state,
+        observations=replace(state.observations, boxes=boxes),
+        reviews=(ReviewMark(FrameRange(0, 20), "accepted"),),
+    )
+    assert [s.frames for s in unreviewed(state, suspicions(state))] == [FrameRange(30, 32)]
+
+
+def test_missing_evidence_is_no_evidence(state):
+    nothing = Diagnostics(np.full((2, FRAMES), np.nan), np.full(FRAMES, np.nan))
+    assert found(replace(state, diagnostics=nothing)) == []
+    assert suspicions(ClipState(default_identities(2))) == ()
