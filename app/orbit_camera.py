@@ -98,7 +98,7 @@ class OrbitCamera:
         """The same direction, with all points in the picture and a margin around them."""
         centre = (points.min(0) + points.max(0)) / 2
         seen = (points - centre) @ self.rotation.T
-        slope = np.tan(self.fov / 2) / 1.12
+        slope = np.tan(self.fov / 2) / 1.2
         reach = np.maximum(np.abs(seen[:, 0]) / (slope * aspect), np.abs(seen[:, 1]) / slope)
         distance = float(
             np.clip(np.max(np.maximum(reach, NEAREST) + seen[:, 2]), NEAREST, FARTHEST)

@@ -25,7 +25,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from annotations.records import Changes
 from app.theme import theme, with_alpha
-from app.timeline_content import contact_words, frame_words, packed_rows
+from app.timeline_content import TimelineContent, contact_words, frame_words
 from app.timeline_lanes import GUTTER, RULER, LaneLayout, LanePainter
 from app.timeline_scale import TimelineScale
 from app.view_state import ViewState
@@ -61,6 +61,7 @@ class Timeline(QWidget):
     def __init__(self, view_state: ViewState, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._view_state = view_state
+        self._content: TimelineContent | None = None
         self._layout = LaneLayout.of(None)
         self._scale = TimelineScale()
         self._is_fitted = True
@@ -73,6 +74,7 @@ class Timeline(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self._connect()
+        self._read_state()
         self._refresh()
 
     def _connect(self) -> None:
@@ -127,11 +129,13 @@ class Timeline(QWidget):
 
     def _on_clip_id_changed(self, _: int | None) -> None:
         self._gesture = self._moved_contact = None
+        self._read_state()
         self.fit()
         self._refresh()
 
     def _on_state_changed(self, _: Changes | None) -> None:
         self._moved_contact = None
+        self._read_state()
         self._refresh()
 
     def _on_frame_changed(self, frame: int) -> None:
@@ -145,9 +149,13 @@ class Timeline(QWidget):
     def _on_selected_contact_changed(self, _: int | None) -> None:
         self._refresh()
 
+    def _read_state(self) -> None:
+        state, count = self._view_state.state, self._view_state.frame_count
+        self._content = TimelineContent.of(state, count) if state is not None else None
+
     def _refresh(self) -> None:
         """Lay the lanes out and paint them anew."""
-        layout = LaneLayout.of(self._view_state.state)
+        layout = LaneLayout.of(self._content)
         if layout != self._layout:
             self._layout = layout
             self.updateGeometry()
@@ -183,7 +191,7 @@ class Timeline(QWidget):
             painter.setFont(self.font())
             lanes = LanePainter(painter, tokens, self._scale, self._layout, self._times)
             chosen = self._view_state.selected_contact
-            lanes.paint(self._view_state.state, self.contacts_shown(), chosen)
+            lanes.paint(self._content, self.contacts_shown(), chosen)
             painter.end()
         return pixmap
 
@@ -237,8 +245,7 @@ class Timeline(QWidget):
     def contact_under(self, at: QPointF) -> tuple[int, Literal["start", "end", "bar"]] | None:
         """Index of the contact under a point, and which part of it."""
         contacts = self.contacts_shown()
-        state = self._view_state.state
-        rows = packed_rows([c.frames for c in state.constraints.contacts]) if state else []
+        rows = self._content.contact_rows if self._content is not None else ()
         found: tuple[int, Literal["start", "end", "bar"]] | None = None
         for index, label in enumerate(contacts):
             top, height = self._layout.contact(rows[index])
@@ -274,8 +281,7 @@ class Timeline(QWidget):
             span = f"frames {label.frames.start}\u2013{label.frames.stop - 1}"
             return f"{contact_words(label)}\n{span}\nDrag an end to change it"
         frame = self._scale.frame_at(at.x())
-        seconds, count = float(self._times[frame]), self._view_state.frame_count
-        return frame_words(self._view_state.state, frame, seconds, count)
+        return frame_words(self._content, frame, float(self._times[frame]))
 
     def _show_tip(self, event: QHelpEvent) -> None:
         words = self.tip_at(QPointF(event.pos()))

@@ -14,6 +14,9 @@ from annotations.records import ClipState
 from app.frame_evidence import identity
 from engine.structures import ContactLabel, FrameRange, Provenance
 
+REPROJECTION_TOP_PX, PENETRATION_TOP_M = 12.0, 0.03
+"""A lane is at least so high: small errors shall look small."""
+
 
 class PersonStatus(IntEnum):
     """What is known of a person in a frame."""
@@ -110,14 +113,42 @@ class Curve:
         return frames[starts] + 0.5, largest
 
 
-def frame_words(state: ClipState | None, frame: int, seconds: float, frame_count: int) -> str:
+@dataclass(frozen=True)
+class TimelineContent:
+    """A state in the timeline's terms; worked out once, for it looks at every frame."""
+
+    state: ClipState
+    statuses: tuple[Int[np.ndarray, "F"], ...]
+    """`PersonStatus` per person."""
+    contact_rows: tuple[int, ...]
+    depth: Curve | None
+    """Penetration in metres."""
+    errors: tuple[Curve, ...]
+    """Reprojection in pixels per person, to one scale."""
+
+    @classmethod
+    def of(cls, state: ClipState, frame_count: int) -> TimelineContent:
+        people = range(len(state.identities))
+        rows = packed_rows([label.frames for label in state.constraints.contacts])
+        statuses = tuple(person_status(state, person, frame_count) for person in people)
+        diagnostics = state.diagnostics
+        if diagnostics is None:
+            return cls(state, statuses, tuple(rows), None, ())
+        errors = np.asarray(diagnostics.reprojection_px, float)
+        top = Curve.of(errors.ravel(), REPROJECTION_TOP_PX).top
+        curves = tuple(Curve(values, top) for values in errors)
+        depth = Curve.of(np.asarray(diagnostics.penetration_m, float), PENETRATION_TOP_M)
+        return cls(state, statuses, tuple(rows), depth, curves)
+
+
+def frame_words(content: TimelineContent | None, frame: int, seconds: float) -> str:
     """Everything the timeline knows of a frame, a line each."""
     lines = [f"Frame {frame} · {seconds:.3f} s"]
-    if state is None:
+    if content is None:
         return lines[0]
-    diagnostics = state.diagnostics
-    for person in range(len(state.identities)):
-        status = PersonStatus(int(person_status(state, person, frame_count)[frame]))
+    state, diagnostics = content.state, content.state.diagnostics
+    for person, statuses in enumerate(content.statuses):
+        status = PersonStatus(int(statuses[frame]))
         words = f"{identity(state, person).name}: {STATUS_WORDS[status]}"
         if diagnostics is not None and frame < diagnostics.reprojection_px.shape[1]:
             error = float(diagnostics.reprojection_px[person, frame])

@@ -16,9 +16,8 @@ from app.theme import with_alpha
 from app.timeline_content import (
     Curve,
     PersonStatus,
+    TimelineContent,
     contact_words,
-    packed_rows,
-    person_status,
     runs,
 )
 from app.timeline_scale import TimelineScale, second_marks
@@ -28,7 +27,6 @@ from engine.structures import ContactLabel, FrameRange
 GUTTER = 132
 RULER, CURVES, PERSON, CONTACT, REVIEW, GAP = 26, 46, 16, 16, 14, 3
 MOST_CONTACT_ROWS = 5
-REPROJECTION_TOP_PX, PENETRATION_TOP_M = 12.0, 0.03
 VERDICT_ICONS: dict[Verdict, str] = {
     "accepted": "accept", "sent back": "send-back", "unusable": "unusable",
 }  # fmt: skip
@@ -63,11 +61,10 @@ class LaneLayout:
         return int(top + height + GAP)
 
     @classmethod
-    def of(cls, state: ClipState | None) -> LaneLayout:
-        if state is None:
+    def of(cls, content: TimelineContent | None) -> LaneLayout:
+        if content is None:
             return cls(2, 1)
-        rows = packed_rows([label.frames for label in state.constraints.contacts])
-        return cls(len(state.identities), max(rows, default=0) + 1)
+        return cls(len(content.statuses), max(content.contact_rows, default=0) + 1)
 
 
 @dataclass(frozen=True)
@@ -81,20 +78,23 @@ class LanePainter:
     times: np.ndarray
 
     def paint(
-        self, state: ClipState | None, contacts: tuple[ContactLabel, ...], chosen: int | None
+        self,
+        content: TimelineContent | None,
+        contacts: tuple[ContactLabel, ...],
+        chosen: int | None,
     ) -> None:
         """`contacts` may differ from the state's while an interval is dragged."""
         self._text(self.tokens.text_small)
         self._ruler()
-        self._grounds(state)
+        self._grounds(content.state if content is not None else None)
         clip = QRectF(self.scale.left, 0, self.scale.width, self.layout.height)
         self.painter.setClipRect(clip)
-        if state is not None:
-            self._curves(state)
-            for person in range(len(state.identities)):
-                self._person(state, person)
-            self._contacts(state, contacts, chosen)
-            self._reviews(state)
+        if content is not None:
+            self._curves(content)
+            for person in range(len(content.statuses)):
+                self._person(content, person)
+            self._contacts(content, contacts, chosen)
+            self._reviews(content.state)
         self.painter.setClipping(False)
 
     # -- frame of reference ---------------------------------------------------------------------
@@ -134,12 +134,11 @@ class LanePainter:
             name, color = identity(state, index).name, identity(state, index).color
             self._ground(self.layout.person(index), name, color)
         self._ground(self.layout.curves, "", None)
-        top = self.layout.curves[0]
         for row, (words, color) in enumerate(
             (("reprojection", self.tokens.text_muted), ("penetration", self.tokens.danger))
         ):
             self.painter.setPen(QColor(color))
-            self.painter.drawText(QPointF(self.tokens.space_3, top + 18 + 16 * row), words)
+            self.painter.drawText(QPointF(self.tokens.space_3, self._curve_label(row)), words)
         first, _ = self.layout.contact(0)
         last = self.layout.review[0] - GAP
         self._ground((first, last - first - 1), "contacts", None)
@@ -170,30 +169,28 @@ class LanePainter:
 
     # -- lanes ----------------------------------------------------------------------------------
 
-    def _curves(self, state: ClipState) -> None:
-        diagnostics = state.diagnostics
-        if diagnostics is None:
+    def _curves(self, content: TimelineContent) -> None:
+        if content.depth is None:
             return
-        depth = Curve.of(diagnostics.penetration_m, PENETRATION_TOP_M)
-        polygon = self._polygon(depth)
-        if polygon is not None:
-            self.painter.setPen(QPen(with_alpha(self.tokens.danger, 0.8), 1))
-            self.painter.setBrush(with_alpha(self.tokens.danger, 0.22))
-            self.painter.drawPolygon(polygon)
-        errors = Curve.of(diagnostics.reprojection_px.ravel(), REPROJECTION_TOP_PX)
+        self._depths(content.depth)
         self.painter.setBrush(Qt.BrushStyle.NoBrush)
-        self.painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for person, values in enumerate(diagnostics.reprojection_px):
-            self.painter.setPen(QPen(QColor(identity(state, person).color), 1.5))
-            for line in self._lines(Curve(np.asarray(values, float), errors.top)):
+        # Smooth lines cost most where there are most peaks, and there they are not seen.
+        is_dense = self.scale.pixels_per_frame < 1
+        self.painter.setRenderHint(QPainter.RenderHint.Antialiasing, not is_dense)
+        for person, curve in enumerate(content.errors):
+            color = identity(content.state, person).color
+            self.painter.setPen(QPen(QColor(color), 1.0 if is_dense else 1.5))
+            for line in self._lines(curve):
                 self.painter.drawPolyline(line)
         self.painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        tops = (f"{errors.top:.0f} px", f"{1000 * depth.top:.0f} mm")
+        tops = (f"{1000 * content.depth.top:.0f} mm",)
+        if content.errors:
+            tops = (f"{content.errors[0].top:.0f} px", *tops)
         self.painter.setClipping(False)
         self.painter.setPen(QColor(self.tokens.text_muted))
         for row, words in enumerate(tops):
-            area = QRectF(0, self.layout.curves[0] + 6 + 16 * row, GUTTER - 6, 16)
-            self.painter.drawText(area, Qt.AlignmentFlag.AlignRight, words)
+            width = self.painter.fontMetrics().horizontalAdvance(words)
+            self.painter.drawText(QPointF(GUTTER - 8 - width, self._curve_label(row)), words)
         self.painter.setClipRect(QRectF(self.scale.left, 0, self.scale.width, self.layout.height))
 
     def _samples(self, curve: Curve) -> np.ndarray:
@@ -214,22 +211,33 @@ class LanePainter:
             if is_known
         ]
 
-    def _polygon(self, curve: Curve) -> QPolygonF | None:
-        samples = np.nan_to_num(self._samples(curve))
-        if len(samples) < 2:
-            return None
-        base = sum(self.layout.curves) - 1
-        points = [QPointF(x, y) for x, y in samples.tolist()]
-        return QPolygonF([QPointF(samples[0, 0], base), *points, QPointF(samples[-1, 0], base)])
+    def _depths(self, curve: Curve) -> None:
+        """Penetration as hills; nothing at all where the bodies are apart."""
+        samples = self._samples(curve)
+        base = float(sum(self.layout.curves) - 1)
+        self.painter.setPen(QPen(with_alpha(self.tokens.danger, 0.8), 1))
+        self.painter.setBrush(with_alpha(self.tokens.danger, 0.22))
+        inside = samples[:, 1] < base - 1e-6  # not where it is NaN either
+        for part, is_inside in runs(inside.astype(int)):
+            if is_inside:
+                hill = samples[max(0, part.start - 1) : part.stop + 1].tolist()
+                points = [QPointF(x, y) for x, y in hill if y == y]
+                ends = QPointF(points[0].x(), base), QPointF(points[-1].x(), base)
+                self.painter.drawPolygon(QPolygonF([ends[0], *points, ends[1]]))
 
-    def _person(self, state: ClipState, person: int) -> None:
+    def _curve_label(self, row: int) -> float:
+        """Base line of a curve's words in the gutter."""
+        return self.layout.curves[0] + 18 + 16 * row
+
+    def _person(self, content: TimelineContent, person: int) -> None:
+        state = content.state
         lane, color = self.layout.person(person), identity(state, person).color
         brushes = {
             PersonStatus.DETECTED: QBrush(with_alpha(color, 0.38)),
             PersonStatus.FITTED: QBrush(with_alpha(color, 0.95)),
             PersonStatus.INFILLED: QBrush(with_alpha(color, 0.8), Qt.BrushStyle.BDiagPattern),
         }
-        for frames, status in runs(person_status(state, person, len(self.times))):
+        for frames, status in runs(content.statuses[person]):
             if status in brushes:
                 self.painter.fillRect(self._bar(frames, lane), brushes[PersonStatus(status)])
         top, height = lane
@@ -255,10 +263,9 @@ class LanePainter:
             paint_icon(self.painter, glyph, "freeze", QColor("#ffffff"))
 
     def _contacts(
-        self, state: ClipState, contacts: tuple[ContactLabel, ...], chosen: int | None
+        self, content: TimelineContent, contacts: tuple[ContactLabel, ...], chosen: int | None
     ) -> None:
-        rows = packed_rows([label.frames for label in state.constraints.contacts])
-        painter = self.painter
+        state, rows, painter = content.state, content.contact_rows, self.painter
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for index, label in enumerate(contacts):
             bar = self._bar(label.frames, self.layout.contact(rows[index]), least=4)

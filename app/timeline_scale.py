@@ -102,4 +102,9 @@ def second_marks(
     step = next((s for s in SECOND_STEPS[1:] if s * per_second >= room), SECOND_STEPS[-1])
     seconds = np.arange(np.ceil(begin / step - 1e-6), np.floor(end / step + 1e-6) + 1) * step
     positions = np.interp(seconds, times, np.arange(len(times)))
-    return list(zip(seconds.tolist(), positions.tolist(), strict=True))
+    marks: list[tuple[float, float]] = []
+    for second, position in zip(seconds.tolist(), positions.tolist(), strict=True):
+        # Where frames are far apart in time, round seconds crowd together.
+        if not marks or (position - marks[-1][1]) * scale.pixels_per_frame >= 0.6 * room:
+            marks.append((second, position))
+    return marks

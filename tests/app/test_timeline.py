@@ -134,6 +134,14 @@ def test_seconds_follow_presentation_times_also_where_the_rate_varies():
     assert marks[2.0] == 90
 
 
+def test_seconds_never_crowd_where_frames_are_far_apart_in_time():
+    times = np.concatenate([np.arange(60) / 30, 60 + np.arange(60) / 30])
+    marks = second_marks(times, TimelineScale.fitted(len(times), 0, 900), room=64)
+    gaps = [(b - a) * 900 / len(times) for (_, a), (_, b) in pairwise(marks)]
+    assert gaps
+    assert min(gaps) > 35
+
+
 # -- what the lanes say -------------------------------------------------------------------------
 
 
