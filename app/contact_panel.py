@@ -9,7 +9,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem
 
 from annotations.records import Changes, ClipState
-from app.panel import ActionButton, Panel, label, row, small_button
+from app.panel import ActionButton, Panel, label, plain_button, row
 from app.view_state import ViewState
 from engine.structures import ContactLabel
 
@@ -40,9 +40,9 @@ class ContactPanel(Panel):
         self._list.currentItemChanged.connect(self._on_row_chosen)
         self._list.itemDoubleClicked.connect(self._go_to_start)
         self.column.addWidget(self._list, 1)
-        self._kind = small_button("", "Change between “touch” and “do not touch”")
+        self._kind = plain_button("", "Change between “touch” and “do not touch”")
         self._kind.clicked.connect(self._flip_kind)
-        self._remove = small_button("Remove", "Remove this contact")
+        self._remove = plain_button("Remove", "Remove this contact")
         self._remove.clicked.connect(self._remove_selected)
         self.column.addLayout(row(self._kind, None, self._remove))
         view_state.state_changed.connect(self._on_state_changed)

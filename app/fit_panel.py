@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QDoubleSpinBox, QGridLayout
 from annotations import ranges
 from annotations.records import Changes, ClipState
 from app.jobs import Job, Jobs
-from app.panel import ActionButton, Panel, ProgressLine, card, label, row, section, small_button
+from app.panel import ActionButton, Panel, ProgressLine, card, label, plain_button, row, section
 from app.view_state import Candidate, ViewState
 from engine.structures import FitProgress
 
@@ -96,7 +96,7 @@ class FitPanel(Panel):
         self._focal.valueChanged.connect(
             lambda pixels: self.focal_set.emit(float(pixels) if pixels > 0 else None)
         )
-        clear = small_button("Forget", "Let the fit assume the focal length")
+        clear = plain_button("Forget", "Let the fit assume the focal length")
         clear.clicked.connect(lambda: self._focal.setValue(0.0))
         self.column.addLayout(
             row(label("Focal length", "muted", wrap=False), self._focal, clear, None)

@@ -62,7 +62,6 @@ class Jobs(QObject):
     failed = Signal(object, str)
     cancelled = Signal(object)
     queue_changed = Signal()
-    worker_restarted = Signal(str)
     _arrived = Signal()
 
     def __init__(
@@ -178,15 +177,16 @@ class Jobs(QObject):
     def _bury(self, exit_code: int | None) -> None:
         job, self._running, self._occupied_by = self._running, None, None
         reason = _cause_of_death(exit_code)
-        if job is not None:
-            message = (
-                f"{job.label} stopped: its process ended {reason}. "
-                "A new one is ready; nothing saved is lost."
-            )
-            log.error(message)
-            self.failed.emit(job, message)
-            self.queue_changed.emit()
-        self.worker_restarted.emit(reason)
+        if job is None:
+            log.warning("the idle worker process ended %s", reason)
+            return
+        message = (
+            f"{job.label} stopped: its process ended {reason}. "
+            "A new one is ready; nothing saved is lost."
+        )
+        log.error(message)
+        self.failed.emit(job, message)
+        self.queue_changed.emit()
 
 
 def _say(job: Job, failure: worker.Failure) -> str:

@@ -156,7 +156,7 @@ class MainWindow(QMainWindow):
         for corner in (Qt.Corner.BottomRightCorner, Qt.Corner.TopRightCorner):
             self.setCorner(corner, right)
         both = [self.docks["Clips"], self.docks["Annotate"]]
-        self.resizeDocks(both, [210, 310], Qt.Orientation.Horizontal)
+        self.resizeDocks(both, [230, 310], Qt.Orientation.Horizontal)
 
     def _dock(self, title: str, widget: QWidget) -> QDockWidget:
         dock = QDockWidget(title, self)
@@ -286,8 +286,9 @@ class MainWindow(QMainWindow):
     def escape(self) -> None:
         """Leave what is nearest: the reason field, a picked region, the tool, the selection."""
         view_state = self.view_state
-        if self.review.escape():
-            self.setFocus()
+        focused = self.focusWidget()
+        if self.review.escape() or actions.is_text_field(focused):
+            self.frame_view.setFocus()
         elif view_state.picked_region is not None:
             view_state.picked_region = None
         elif view_state.tool != "select":

@@ -1,4 +1,4 @@
-"""Messages to the user: cards above the views that never block, and the only message box.
+"""Messages to the user: cards above the views that never block.
 
 Errors stay until they are closed; the same error is shown once. What is merely said in passing
 goes to the status line instead.
@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
-    QMessageBox,
     QPushButton,
     QSizePolicy,
     QToolButton,
@@ -64,10 +63,6 @@ class Notifications(QWidget):
 
     def info(self, text: str, action: tuple[str, Callable[[], object]] | None = None) -> None:
         self._show("info", text, action)
-
-    def clear(self) -> None:
-        for shown in tuple(self._cards):
-            self._remove(shown)
 
     def _show(
         self, level: Level, text: str, action: tuple[str, Callable[[], object]] | None
@@ -127,9 +122,3 @@ class _Card(QFrame):
         dismiss.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         dismiss.clicked.connect(lambda: close(self))
         line.addWidget(dismiss, 0, Qt.AlignmentFlag.AlignTop)
-
-
-def fatal(text: str) -> None:
-    """Before there is a window to show it in: the one message box."""
-    box = QMessageBox(QMessageBox.Icon.Critical, "Dyad", text)
-    box.exec()

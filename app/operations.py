@@ -52,7 +52,7 @@ class Operations(QObject):
     """Asks the store on its own thread. Signals and callbacks arrive in the GUI thread."""
 
     opened = Signal(object)
-    """ProjectInfo of the project that is open now, None after `close`."""
+    """ProjectInfo of the project that is open now."""
     changed = Signal(object)
     """Update, once per committed edit and once per `show`."""
     failed = Signal(str)
@@ -87,23 +87,22 @@ class Operations(QObject):
         path: Path,
         *,
         body: str = "open-body",
+        body_sha256: str = "",
         author: str = "",
         then: Callable[[ProjectInfo], None] | None = None,
         otherwise: Told | None = None,
     ) -> None:
-        """Make a new project file and open it."""
+        """Make a new project file and open it. No checksum: that of the body as it ships."""
 
         def work() -> ProjectInfo:
             from annotations.store import Store
 
             path.parent.mkdir(parents=True, exist_ok=True)
-            return self._adopt(Store.create(path, body=body, author=author))
+            return self._adopt(
+                Store.create(path, body=body, body_sha256=body_sha256, author=author)
+            )
 
         self._thread.run(work, self._announcer(then), otherwise or self.failed.emit)
-
-    def close(self) -> None:
-        """Close the project after everything asked so far."""
-        self._thread.run(self._drop_store, lambda _: self.opened.emit(None), self.failed.emit)
 
     def shutdown(self) -> None:
         """Finish what was asked, close the project and end the thread."""

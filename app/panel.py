@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSizePolicy,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -61,14 +60,6 @@ def label(text: str = "", role: str = "", *, wrap: bool = True) -> QLabel:
         made.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         made.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
     return made
-
-
-def set_role(widget: QWidget, role: str) -> None:
-    """Change a widget's role; the style sheet looks at it again."""
-    if widget.property("role") != role:
-        widget.setProperty("role", role)
-        widget.style().unpolish(widget)
-        widget.style().polish(widget)
 
 
 def section(text: str) -> QLabel:
@@ -131,11 +122,10 @@ class ActionButton(QPushButton):
             self.setIcon(self._action.icon())
 
 
-def small_button(text: str, tip: str) -> QToolButton:
-    made = QToolButton()
-    made.setText(text)
+def plain_button(text: str, tip: str) -> QPushButton:
+    """A button that is no action of the table."""
+    made = QPushButton(text)
     made.setToolTip(tip)
-    made.setAutoRaise(True)
     made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     return made
 

@@ -24,6 +24,7 @@ from engine.structures import VideoInfo
 if TYPE_CHECKING:
     from annotations.exporters import ExportReport
     from annotations.store import Store
+    from engine.body.user_body import BodyChoice, RefusedBody
 
 SUFFIX = ".dyad"
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".mts")
@@ -86,7 +87,26 @@ class Projects(QObject):
         if name:
             path = Path(name) if name.endswith(SUFFIX) else Path(name + SUFFIX)
             self._preferences.keep_folder("projects", path)
-            self.create(path)
+            self._files.run(
+                _bodies, lambda bodies: self._ask_for_body(path, *bodies), self.problem.emit
+            )
+
+    def _ask_for_body(
+        self, path: Path, bodies: list[BodyChoice], refused: list[RefusedBody]
+    ) -> None:
+        """A project keeps its body for good, so it is asked where there is a choice."""
+        for file in refused:
+            self.problem.emit(f"{file.path.name} cannot be used as a body. {file.reason}")
+        chosen = bodies[0]
+        if len(bodies) > 1:
+            words = [f"{body.name}: {body.note}" for body in bodies]
+            answer, ok = QInputDialog.getItem(
+                self._window, "New project", "The body of all its fits", words, 0, False
+            )
+            if not ok:
+                return
+            chosen = bodies[words.index(answer)]
+        self.create(path, body=chosen.name, body_sha256=chosen.sha256)
 
     def ask_for_project(self) -> None:
         name, _ = QFileDialog.getOpenFileName(
@@ -137,9 +157,18 @@ class Projects(QObject):
             otherwise=self.problem.emit,
         )
 
-    def create(self, path: Path, then: Callable[[], object] | None = None) -> None:
+    def create(
+        self,
+        path: Path,
+        then: Callable[[], object] | None = None,
+        *,
+        body: str = "open-body",
+        body_sha256: str = "",
+    ) -> None:
         self._operations.create(
             path,
+            body=body,
+            body_sha256=body_sha256,
             author=self._preferences.author,
             then=lambda _: then() if then is not None else None,
             otherwise=self.problem.emit,
@@ -282,6 +311,12 @@ def _probe(path: Path) -> VideoInfo:
     from engine.video import probe
 
     return probe(path)
+
+
+def _bodies() -> tuple[list[BodyChoice], list[RefusedBody]]:
+    from engine.body.user_body import scan_bodies
+
+    return scan_bodies()
 
 
 def _export_formats() -> tuple[str, ...]:

@@ -78,6 +78,13 @@ def test_a_text_field_keeps_its_keys(qtbot, fitted_window):
     assert fitted_window.view_state.state.identities[0].name == "Sam, has e"
 
 
+def test_escape_leaves_a_text_field(fitted_window):
+    name = fitted_window.people.findChild(QLineEdit)
+    name.setFocus()
+    press(name, KEY.Key_Escape)
+    assert not name.hasFocus()
+
+
 def test_a_held_key_works_while_it_is_down(fitted_window):
     view_state, view = fitted_window.view_state, fitted_window.frame_view
     QTest.keyPress(view, KEY.Key_H)
