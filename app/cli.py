@@ -15,10 +15,12 @@ from typing import Annotated
 
 import typer
 
+from app import cli_edits
 from app.cli_arguments import Clip, Frames
-from app.cli_project import commands, fit_project
+from app.cli_project import fit_project
 from engine.errors import CannotFitError, EngineError, InputError
 
+commands = cli_edits.commands
 PROGRAM = "python3 main.py"
 DONE, UNFORESEEN, BAD_INPUT, COULD_NOT_FIT, INTERRUPTED = 0, 1, 2, 3, 130
 SAMPLE_FOLDER = Path(__file__).resolve().parent.parent / "output"

@@ -12,7 +12,7 @@ import numpy as np
 
 from annotations import ranges
 from annotations.records import ClipState
-from engine.structures import FrameRange, VideoInfo
+from engine.structures import FrameRange, Observations, VideoInfo
 
 
 def protected_ranges(state: ClipState) -> tuple[FrameRange, ...]:
@@ -40,6 +40,35 @@ def fit_arguments(
         "warm_start": None if anew else state.motion,
         "frames": None if state.motion is None else frames,
     }
+
+
+def detected_again(
+    before: Observations | None, found: Observations, frames: FrameRange
+) -> Observations:
+    """Detections of a part of a clip, within what was there before."""
+    if before is None or before.layout != found.layout:
+        return found
+    if before.person_count != found.person_count:
+        return found
+    part = frames.as_slice()
+
+    def merged(old: np.ndarray, new: np.ndarray) -> np.ndarray:
+        result = old.copy()
+        result[:, part] = new[:, part]
+        return result
+
+    nothing = ((None,) * found.frame_count,) * found.person_count
+    masks = tuple(
+        (*old[: frames.start], *new[part], *old[frames.stop :])
+        for old, new in zip(before.masks or nothing, found.masks or nothing, strict=True)
+    )
+    return replace(
+        before,
+        keypoints2d=merged(before.keypoints2d, found.keypoints2d),
+        confidence=merged(before.confidence, found.confidence),
+        boxes=merged(before.boxes, found.boxes),
+        masks=masks if before.masks or found.masks else None,
+    )
 
 
 def _intrinsics(video: VideoInfo) -> np.ndarray | None:

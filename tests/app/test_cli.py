@@ -16,6 +16,7 @@ import pytest
 from annotations.store import Store
 from app import cli, cli_progress
 from engine.files import ObservationsFile, read_fit, write_observations
+from engine.structures import Constraints
 from tests.app.people import FPS, camera, seen, standing_pair, write_video
 
 FRAMES = 8
@@ -109,6 +110,21 @@ class TestTheLoop:
         with Store.open(fitted) as store:
             after = store.state(1).motion
         np.testing.assert_array_equal(after.transl[:, :4], before.transl[:, :4])
+
+    def test_joints_and_depth_order_are_stated_and_taken_back(self, project, run):
+        on = ("--project", project)
+        place = ("joint", "left_wrist", *on, "--person", 2, "--frame", 3)
+        assert run(*place, "--x", 40.5, "--y", 60).code == 0
+        assert run("depth", *on, "--front", 2, "--back", 1, "--frames", "2:5").code == 0
+        with Store.open(project) as store:
+            said = store.state(1).constraints
+        edit = said.keypoint_edits[0]
+        assert (edit.person, edit.frame, edit.keypoint, edit.x, edit.y) == (1, 3, 9, 40.5, 60)
+        assert (said.depth_orders[0].front, said.depth_orders[0].back) == (1, 0)
+        assert run(*place).code == 0
+        assert run("depth", *on, "--front", 2, "--back", 1, "--frames", ":", "--off").code == 0
+        with Store.open(project) as store:
+            assert store.state(1).constraints == Constraints()
 
     def test_show_says_how_far_each_clip_is(self, fitted, run):
         assert "fitted" in run("show", "--project", fitted).out
@@ -221,6 +237,8 @@ class TestOnAProject:
             ("render --out {0}/sheet.png", "no bodies to draw"),
             ("export --format fbx --out {0}/out", "expected smpl-npz"),
             ("export --format smpl-npz --out {0}/out", "Accept frames first"),
+            ("joint elbow --person 1 --frame 2", "There is no such joint"),
+            ("joint nose --person 1 --frame 2 --x 4", "expected --x and --y"),
             ("redo", "nothing to redo"),
         ],
     )
