@@ -27,7 +27,9 @@ class FitProblem:
 
     observations: Observations
     camera: Camera | None = None
-    """A whole camera, its world gravity-aligned (y up). None: static, gravity estimated."""
+    """A whole camera, in any world. None: a static camera, gravity to be estimated."""
+    gravity_known: bool = True
+    """Whether the camera's world is known to have y up. `solve` finds out where it is given."""
     K: np.ndarray | None = None
     """(3, 3) intrinsics where no whole camera is known. None: the focal length is assumed."""
     focal_source: FocalSource = "user"

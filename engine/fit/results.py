@@ -19,7 +19,6 @@ from engine.structures import (
     BodyMotion,
     Camera,
     FitResult,
-    GravitySource,
     Outcome,
     Provenance,
 )
@@ -34,17 +33,14 @@ ADVICE = {
 
 def _world(begin: Start, state: FitState, posed: Posed) -> Float[np.ndarray, "F 4 4"]:
     """T_camera_world of the window: as given, or from the estimated gravity and floor."""
-    frames = len(begin.movable)
-    if begin.T_camera_world is not None and not begin.scene_free:
-        return begin.T_camera_world
-    if begin.anchor.rotation is not None and begin.T_camera_world is not None:
-        lifted = begin.T_camera_world.copy()  # the given world, its floor brought to y = 0
-        lifted[:, :3, 3] -= lifted[:, :3, 1] * float(state.floor)
-        return lifted
+    scene = begin.scene
+    if scene.T_camera_world is not None:
+        return scene.T_camera_world
     up = posed.up.numpy().astype(np.float64)
-    middle = posed.body.joints[:, :, 0].mean((0, 1)).numpy().astype(np.float64)
+    pelvises = scene.anchor(posed.body.joints[:, :, :1])
+    middle = pelvises.mean((0, 1, 2)).numpy().astype(np.float64)
     on_floor = middle - up * (middle @ up + float(state.floor))
-    return np.broadcast_to(world_from_up(up, on_floor), (frames, 4, 4)).copy()
+    return np.asarray(scene.T_camera_anchor @ world_from_up(up, on_floor))
 
 
 @torch.no_grad()
@@ -74,7 +70,7 @@ def motion_and_camera(
         getattr(motion, name)[:, part][:, inside] = value[:, inside]
     camera = problem.camera
     whole = np.broadcast_to(T[:1], (motion.frame_count, 4, 4)).copy()
-    if camera is not None and not begin.scene_free:
+    if camera is not None and begin.scene.T_camera_world is not None:
         whole = camera.T_camera_world.copy()
     else:
         whole[part] = T
@@ -92,7 +88,7 @@ def _blank(begin: Start, problem: FitProblem, state: FitState, body: BodyModel) 
     """A copy of the warm start to write into, or an empty motion of the clip's length."""
     warm, observations = problem.warm_start, problem.observations
     people, frames = observations.person_count, observations.frame_count
-    gravity: GravitySource = "known" if begin.gravity_known else "estimated"
+    gravity = begin.scene.gravity
     betas = state.betas.numpy().astype(np.float64)
     if warm is not None:
         arrays = ("global_orient", "body_pose", "transl", "valid", "provenance")

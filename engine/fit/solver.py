@@ -63,6 +63,7 @@ def solve(problem: FitProblem, config: FitConfig | None = None) -> Fit:
     check(problem)
     began = time.monotonic()
     body = BodyModel.load(problem.body, SURFACE_DENSITY)
+    problem = start.oriented(problem, body)
     result = None
     for frames in _windows(problem, config):
         result = yield from _solve_window(replace(problem, frames=frames), body, config)
@@ -90,7 +91,8 @@ class Setting:
     movable: Tensor
     config: FitConfig
     shape_free: bool
-    scene_free: bool
+    up_free: bool
+    floor_free: bool
     focal_free: bool
 
 
@@ -99,11 +101,12 @@ def _solve_window(problem: FitProblem, body: BodyModel, config: FitConfig) -> Fi
     setting = Setting(
         body=body,
         evidence=begin.evidence,
-        anchor=begin.anchor,
+        anchor=begin.scene.anchor,
         movable=begin.movable,
         config=config,
         shape_free=begin.shape_free,
-        scene_free=begin.scene_free,
+        up_free=begin.scene.up_free,
+        floor_free=begin.scene.floor_free,
         focal_free=begin.focal_free,
     )
     clock = Clock(total=_work(begin, config), started=time.monotonic())
@@ -119,7 +122,7 @@ def _solve_window(problem: FitProblem, body: BodyModel, config: FitConfig) -> Fi
         state = yield from _choose(setting, begin.hypotheses, state, report)
     setting = _with_width(setting, config.robust_widths[2])
     state = yield from _descend(setting, state, report, "Fitting", _steps(begin, config), None)
-    evidence = start.standing_evidence(setting.evidence, state, body, begin.anchor)
+    evidence = start.standing_evidence(setting.evidence, state, body, begin.scene.anchor)
     setting = _with_width(replace(setting, evidence=evidence), config.robust_widths[3])
     surfaces = Surfaces(body, begin.labels)
     outcome = Outcome.STEP_LIMIT
@@ -226,7 +229,8 @@ def _minimiser(
         state,
         setting.movable,
         shape=setting.shape_free,
-        scene=setting.scene_free,
+        up=setting.up_free,
+        floor=setting.floor_free,
         focal=setting.focal_free,
     )
     if only is not None:

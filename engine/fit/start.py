@@ -19,6 +19,7 @@ from engine.fit.objective import (
     keypoints_as_tensors,
 )
 from engine.fit.problem import FitProblem
+from engine.fit.scene import Scene, held, scene_of, upright
 from engine.fit.state import Anchor, FitState, Posed, pose
 from engine.geometry.camera import assumed_intrinsics, undistorted_pixels
 from engine.geometry.rotations import axis_angle_to_matrix, matrix_to_6d, sixd_to_matrix
@@ -70,17 +71,13 @@ class Start:
     """Frames of the clip that the window covers, held context included."""
     movable: Bool[Tensor, "F"]
     evidence: Evidence
-    anchor: Anchor
+    scene: Scene
     state: FitState
     hypotheses: Hypotheses | None
     labels: tuple[ContactLabel, ...]
     K: Float[np.ndarray, "3 3"]
     focal_source: FocalSource
-    T_camera_world: Float[np.ndarray, "F 4 4"] | None
-    """Of the window; None while gravity is still to be estimated."""
-    gravity_known: bool
     shape_free: bool
-    scene_free: bool
     focal_free: bool
     seen: Bool[np.ndarray, "P F"]
     notes: tuple[str, ...]
@@ -96,39 +93,41 @@ def prepare(problem: FitProblem, body: BodyModel, config: FitConfig) -> Start:
     if camera is not None:
         pixels = undistorted_pixels(observations.keypoints2d, replace(camera, K=K))
         observations = replace(observations, keypoints2d=pixels.astype(np.float64))
-    transforms = None if camera is None else camera.T_camera_world[frames.as_slice()]
-    anchor, up_given, floor_given = _anchor(transforms)
     first = _smoothed(initialize(observations, K, body), observations.times)
-    up = first.up if up_given is None else up_given
-    state = _first_state(first, observations, up, body, problem, frames, warm, K)
-    if floor_given is not None:
-        state = replace(state, floor=torch.tensor(floor_given))
-    evidence = _evidence(observations, constraints, first, state, body, K, up, config)
-    if floor_given is None:
-        state = replace(state, floor=_first_floor(state, body, anchor, evidence))
-    evidence = standing_evidence(evidence, state, body, anchor)
-    continued = warm is not None and bool((~movable).any())
-    known = camera is not None and (
-        problem.warm_start is None or problem.warm_start.gravity == "known"
-    )
+    continued = held(movable, warm)
+    scene = scene_of(problem, frames, first.up, continued)
+    state = _first_state(first, observations, scene.up, body, problem, frames, warm, K)
+    evidence = _evidence(observations, constraints, first, state, body, K, scene.up, config)
+    floor = scene.floor
+    if floor is None:
+        floor = float(_first_floor(state, body, scene.anchor, evidence))
+    state = replace(state, floor=torch.tensor(floor))
     return Start(
         frames=frames,
         movable=movable,
-        evidence=evidence,
-        anchor=anchor,
+        evidence=standing_evidence(evidence, state, body, scene.anchor),
+        scene=scene,
         state=state,
-        hypotheses=_hypotheses(first, state, up, warm, movable),
+        hypotheses=_hypotheses(first, state, warm, movable),
         labels=constraints.contacts,
         K=K,
         focal_source=focal_source,
-        T_camera_world=transforms,
-        gravity_known=known,
         shape_free=not continued and problem.betas is None,
-        scene_free=not continued and not (known and floor_given is not None),
-        focal_free=not continued and focal_source == "assumed" and not known,
+        focal_free=not continued and focal_source == "assumed" and scene.gravity == "estimated",
         seen=(evidence.weight.sum(-1) > 1).numpy(),
-        notes=_notes(problem, known, first),
+        notes=_notes(problem, scene, first),
     )
+
+
+def oriented(problem: FitProblem, body: BodyModel) -> FitProblem:
+    """The problem in a world with y up, where its camera's world has an axis that points up."""
+    if problem.camera is None or problem.warm_start is not None:
+        return problem
+    first = initialize(problem.observations, problem.camera.K, body)
+    camera = upright(problem.camera, first.up.numpy().astype(np.float64))
+    if camera is None:
+        return replace(problem, gravity_known=False)
+    return replace(problem, camera=camera)
 
 
 def _window(
@@ -208,24 +207,6 @@ def _intrinsics(problem: FitProblem) -> tuple[Float[np.ndarray, "3 3"], FocalSou
         K[0, 0] = K[1, 1] = stated
         source = "user"
     return K, source
-
-
-def _anchor(
-    transforms: np.ndarray | None,
-) -> tuple[Anchor, Tensor | None, float | None]:
-    """Anchor, up and floor that a given camera implies (see engine.fit.state)."""
-    if transforms is None:
-        return Anchor(), None, None
-    if np.ptp(transforms, axis=0).max() < 1e-9:
-        rotation, translation = transforms[0, :3, :3], transforms[0, :3, 3]
-        up = rotation @ np.array([0.0, 1.0, 0.0])
-        return Anchor(), torch.tensor(up, dtype=torch.float32), float(-up @ translation)
-    inverse = np.linalg.inv(transforms)
-    anchor = Anchor(
-        torch.tensor(inverse[:, :3, :3], dtype=torch.float32),
-        torch.tensor(inverse[:, :3, 3], dtype=torch.float32),
-    )
-    return anchor, torch.tensor([0.0, 1.0, 0.0]), 0.0
 
 
 def _first_state(
@@ -373,7 +354,6 @@ def _smoothed(first: Start3D, times: np.ndarray) -> Start3D:
 def _hypotheses(
     first: Start3D,
     state: FitState,
-    up: Tensor,
     warm: np.ndarray | None,
     movable: Tensor,
 ) -> Hypotheses | None:
@@ -383,7 +363,7 @@ def _hypotheses(
     if warm is not None:
         starts.append((state.rotation, first.rotmats, 0.0))
     for angle, handicap in first.facings:
-        turned = _turned(first.rotmats, up, angle)
+        turned = _turned(first.rotmats, first.up, angle)
         starts.append((matrix_to_6d(turned), turned, handicap))
     if warm is not None:
         held = ~movable[None, :, None, None]
@@ -415,8 +395,12 @@ def _turned(rotmats: Tensor, up: Tensor, angle: float) -> Tensor:
     return torch.cat([(turn @ rotmats[:, :, 0])[:, :, None], rotmats[:, :, 1:]], dim=2)
 
 
-def _notes(problem: FitProblem, known: bool, first: Start3D) -> tuple[str, ...]:
-    notes = ["Gravity and floor as given." if known else "Gravity and floor estimated."]
+def _notes(problem: FitProblem, scene: Scene, first: Start3D) -> tuple[str, ...]:
+    notes = [
+        "Gravity as the camera's world has it, floor estimated."
+        if scene.gravity == "known"
+        else "Gravity and floor estimated."
+    ]
     heights = problem.constraints.heights
     if not any(h is not None for h in heights):
         notes.append(

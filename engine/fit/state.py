@@ -97,6 +97,13 @@ class Anchor:
             return points
         return torch.einsum("fij,pfnj->pfni", self.rotation, points) + self.translation[:, None]
 
+    def directions(self, direction: Float[Tensor, "3"]) -> Float[Tensor, "3"]:
+        """A direction that is the same in every camera frame, as the anchor has it on average."""
+        if self.rotation is None:
+            return direction
+        turned: Tensor = (self.rotation @ direction).mean(0)
+        return turned / turned.norm()
+
 
 def scaled(state: FitState) -> dict[str, Tensor]:
     """The state as the leaf tensors that an optimiser moves (values divided by SCALE)."""
@@ -143,7 +150,7 @@ def people(state: FitState, index: Tensor) -> FitState:
 
 
 def free_masks(
-    state: FitState, movable: Bool[Tensor, "F"], *, shape: bool, scene: bool, focal: bool
+    state: FitState, movable: Bool[Tensor, "F"], *, shape: bool, up: bool, floor: bool, focal: bool
 ) -> dict[str, Tensor]:
     """1 where the optimiser may move a parameter, 0 where it is held."""
     frames = movable.to(state.placement.dtype)
@@ -152,6 +159,6 @@ def free_masks(
         "rotation": frames[:, None, None].expand_as(state.rotation),
         "placement": frames[:, None].expand_as(state.placement),
         "log_focal": torch.full_like(state.log_focal, float(focal)),
-        "up": torch.full_like(state.up, float(scene)),
-        "floor": torch.full_like(state.floor, float(scene)),
+        "up": torch.full_like(state.up, float(up)),
+        "floor": torch.full_like(state.floor, float(floor)),
     }
