@@ -75,7 +75,8 @@ def _bench_under_xvfb(quick: bool) -> list[Row]:
     done = subprocess.run(
         command, cwd=root, env=environment, check=True, capture_output=True, text=True
     )
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    rows: list[Row] = json.loads(done.stdout.strip().splitlines()[-1])
+    return rows
 
 
 # -- what is played -----------------------------------------------------------------------------
@@ -109,7 +110,7 @@ def _write_video(path: Path, count: int) -> Path:
         stream.options = {"preset": "veryfast", "crf": "23", "g": "60"}
         for index in range(count):
             left = (index * 4) % (wall.shape[1] - SIZE[0])
-            picture = np.ascontiguousarray(wall[: SIZE[1], left : left + SIZE[0]])
+            picture = np.ascontiguousarray(wall[: SIZE[1], left : left + SIZE[0]], np.uint8)
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts, frame.time_base = index, Fraction(1, RATE)
             container.mux(stream.encode(frame))

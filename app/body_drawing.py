@@ -54,6 +54,9 @@ void main() {
     gl_FragColor = vec4(lit * alpha, alpha);
 }
 """
+_UNIFORMS = (
+    "u_clip_from_model", "u_eye_from_model", "u_color", "u_opacity", "u_edge_only", "u_up",
+)  # fmt: skip
 _ATTRIBUTES = ("a_position", "a_normal", "a_tint")
 
 
@@ -96,9 +99,7 @@ class BodyShader:
         for location, name in enumerate(_ATTRIBUTES):
             GL.glBindAttribLocation(self.program, location, name)
         GL.glLinkProgram(self.program)
-        names = ("u_clip_from_model", "u_eye_from_model", "u_color", "u_opacity")
-        names += ("u_edge_only", "u_up")
-        self.uniforms = {name: GL.glGetUniformLocation(self.program, name) for name in names}
+        self.uniforms = {name: GL.glGetUniformLocation(self.program, name) for name in _UNIFORMS}
 
     def use(self, light: Light, look: Look) -> None:
         GL.glUseProgram(self.program)
@@ -173,8 +174,9 @@ class BodyMesh:
             self._write("faces", np.ascontiguousarray(self.faces, np.uint32))
         arrays = {"a_position": self.vertices, "a_normal": self._normals, "a_tint": self._tint}
         for name in self._stale:
-            if arrays[name] is not None:
-                self._write(name, arrays[name])
+            values = arrays[name]
+            if values is not None:
+                self._write(name, values)
         self._stale.clear()
 
     def _write(self, name: str, values: np.ndarray) -> None:

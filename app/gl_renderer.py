@@ -124,7 +124,7 @@ class GLRenderer:
         image = QImage(
             pixels.data, width, height, width * 4, QImage.Format.Format_ARGB32_Premultiplied
         )
-        image.pixels = pixels  # the image borrows the array's memory
+        image.pixels = pixels  # type: ignore[attr-defined]  # it borrows the array's memory
         return image
 
     def forget(self, owner: object) -> None:

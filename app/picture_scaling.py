@@ -34,7 +34,7 @@ def picture_in_sight(
     pixels = _resized(picture[y0:y1, x0:x1], np.maximum(1, size).tolist())
     height, width = pixels.shape[:2]
     image = QImage(pixels.data, width, height, width * 4, QImage.Format.Format_RGB32)
-    image.pixels = pixels  # the image borrows the array's memory
+    image.pixels = pixels  # type: ignore[attr-defined]  # it borrows the array's memory
     image.setDevicePixelRatio(ratio)
     return image, QPointF(*transform.to_view(np.array([x0, y0])))
 

@@ -6,7 +6,7 @@ import logging
 
 import cv2
 import numpy as np
-from PySide6.QtCore import QObject, QRunnable, Qt, QThreadPool, Signal, Slot
+from PySide6.QtCore import QObject, QRunnable, Qt, QThreadPool, Signal, SignalInstance, Slot
 from PySide6.QtGui import QImage
 
 from engine.errors import EngineError
@@ -53,7 +53,7 @@ class Thumbnails(QObject):
 
 
 class _Reading(QRunnable):
-    def __init__(self, video: VideoInfo, done: Signal) -> None:
+    def __init__(self, video: VideoInfo, done: SignalInstance) -> None:
         super().__init__()
         self._video = video
         self._done = done

@@ -14,6 +14,7 @@ from app.icons import paint_icon
 from app.region_marks import CONTACT_TINT, NO_CONTACT_TINT
 from app.theme import with_alpha
 from app.timeline_content import (
+    REPROJECTION_TOP_PX,
     Curve,
     PersonStatus,
     TimelineContent,
@@ -183,9 +184,8 @@ class LanePainter:
             for line in self._lines(curve):
                 self.painter.drawPolyline(line)
         self.painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        tops = (f"{1000 * content.depth.top:.0f} mm",)
-        if content.errors:
-            tops = (f"{content.errors[0].top:.0f} px", *tops)
+        highest = content.errors[0].top if content.errors else REPROJECTION_TOP_PX
+        tops = (f"{highest:.0f} px", f"{1000 * content.depth.top:.0f} mm")
         self.painter.setClipping(False)
         self.painter.setPen(QColor(self.tokens.text_muted))
         for row, words in enumerate(tops):

@@ -166,6 +166,6 @@ def shown(qtbot: Any, make: Callable[[], QWidget], width: int = 640, height: int
     widget = make()
     qtbot.addWidget(widget)
     widget.resize(width, height)
-    widget.show()
-    qtbot.waitExposed(widget)
+    with qtbot.waitExposed(widget):
+        widget.show()
     return widget
