@@ -102,7 +102,8 @@ class Anchor:
         if self.rotation is None:
             return direction
         turned: Tensor = (self.rotation @ direction).mean(0)
-        return turned / turned.norm()
+        unit: Tensor = turned / turned.norm()
+        return unit
 
 
 def scaled(state: FitState) -> dict[str, Tensor]:
