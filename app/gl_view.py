@@ -59,7 +59,7 @@ class GLView(GLViewMixin, QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(160, 120)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
-        theme().changed.connect(self.update)
+        theme().changed.connect(self._on_theme_changed)
 
     # -- what GLViewMixin expects of its widget -------------------------------------------------
 
@@ -103,6 +103,10 @@ class GLView(GLViewMixin, QWidget):
     def view_pixels(self, points: np.ndarray) -> np.ndarray:
         """Widget pixels and depth (N, 3) of world points (N, 3)."""
         return self._camera.pixels(np.asarray(points, float), self.width(), self.height())
+
+    def _on_theme_changed(self) -> None:
+        # Not `update` itself: Qt would call its Python override after the view is gone.
+        self.update()
 
     # -- painting -------------------------------------------------------------------------------
 
