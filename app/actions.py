@@ -158,8 +158,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
     _row("tool_depth", "Say who is in front", "People", "D", lambda w: w.set_tool("depth"),
          tip="Click the person who is nearer to the camera", icon="depth", needs="bodies"),
 
-    _row("detect", "Detect the people again", "Fit", "", lambda w: w.fitting.detect_shown(),
-         tip="Find the two people in the clip again", icon="detect"),
+    _row("detect", "Detect the people", "Fit", "", lambda w: w.fitting.detect_shown(),
+         tip="Find the two people in the clip", icon="detect"),
     _row("refit", "Re-fit", "Fit", "E", lambda w: w.fitting.refit(),
          tip="Fit the selection again, or what the last edits touched", icon="refit",
          starts_group=True, needs="people"),

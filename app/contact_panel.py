@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem
 
 from annotations.records import Changes, ClipState
 from app.panel import ActionButton, Panel, label, plain_button, row
 from app.view_state import ViewState
-from engine.structures import ContactLabel
+from engine.structures import ContactKind, ContactLabel
 
 _KINDS = {"contact": "touch", "no_contact": "do not touch"}
 
@@ -70,12 +70,15 @@ class ContactPanel(Panel):
         index = self._view_state.selected_contact
         contacts = self._contacts()
         chosen = index is not None and index < len(contacts)
-        self._list.blockSignals(True)
-        self._list.setCurrentItem(self._list.topLevelItem(index) if chosen else None)
-        self._list.blockSignals(False)
         self._kind.setVisible(chosen)
         self._remove.setVisible(chosen)
-        if chosen:
+        self._list.blockSignals(True)
+        self._list.clearSelection()
+        self._list.setCurrentIndex(QModelIndex())
+        if index is not None and chosen:
+            self._list.setCurrentItem(self._list.topLevelItem(index))
+        self._list.blockSignals(False)
+        if index is not None and chosen:
             touches = contacts[index].kind == "contact"
             self._kind.setText("Say they do not touch" if touches else "Say they touch")
 
@@ -90,7 +93,7 @@ class ContactPanel(Panel):
         index = self._view_state.selected_contact
         if index is not None:
             contact = self._contacts()[index]
-            kind = "no_contact" if contact.kind == "contact" else "contact"
+            kind: ContactKind = "no_contact" if contact.kind == "contact" else "contact"
             self.changed.emit(index, replace(contact, kind=kind))
 
     def _remove_selected(self) -> None:

@@ -86,7 +86,7 @@ class HistoryPanel(Panel):
 def line_of(history: tuple[RevisionRecord, ...], head: int) -> list[RevisionRecord]:
     """The steps from the root through the head on to the newest step after it."""
     by_id = {revision.id: revision for revision in history}
-    line = []
+    line: list[RevisionRecord] = []
     current: RevisionRecord | None = by_id.get(head)
     while current is not None:
         line.insert(0, current)

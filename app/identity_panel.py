@@ -32,6 +32,8 @@ class IdentityPanel(Panel):
         self._place = self.column.count()
         self._hint = label("The two people appear here as soon as they are detected.", "muted")
         self.column.addWidget(self._hint)
+        self._detect = ActionButton(actions["detect"], "primary")
+        self.column.addWidget(self._detect)
         self.column.addLayout(
             row(
                 ActionButton(actions["swap"], text="Swap"),
@@ -56,6 +58,7 @@ class IdentityPanel(Panel):
         if len(identities) != len(self._people):
             self._make_cards(identities)
         self._hint.setVisible(not identities)
+        self._detect.setVisible(state is not None and state.observations is None)
         if state is not None:
             for person in self._people:
                 person.show_state(state)

@@ -67,16 +67,16 @@ class MainWindow(QMainWindow):
         log_file: Path | None = None,
     ) -> None:
         super().__init__()
-        self.preferences = preferences or Preferences()
+        self.preferences: Preferences = preferences or Preferences()
         self.log_file = log_file
-        self.view_state = ViewState(self)
-        self.operations = operations or Operations(self)
-        self.jobs = jobs or Jobs(self)
-        self.decoder = Decoder(self)
-        self.playback = Playback(self.view_state, self)
-        self.editing = Editing(self.view_state, self.operations, self)
-        self.fitting = Fitting(self.view_state, self.operations, self.jobs, self)
-        self.projects = Projects(self.view_state, self.operations, self.preferences, self)
+        self.view_state: ViewState = ViewState(self)
+        self.operations: Operations = operations or Operations(self)
+        self.jobs: Jobs = jobs or Jobs(self)
+        self.decoder: Decoder = Decoder(self)
+        self.playback: Playback = Playback(self.view_state, self)
+        self.editing: Editing = Editing(self.view_state, self.operations, self)
+        self.fitting: Fitting = Fitting(self.view_state, self.operations, self.jobs, self)
+        self.projects: Projects = Projects(self.view_state, self.operations, self.preferences, self)
         self._snapshot: ClipSnapshot | None = None
         self._make_views()
         scopes: dict[actions.Scope, QWidget] = {
@@ -100,19 +100,19 @@ class MainWindow(QMainWindow):
     # -- construction ---------------------------------------------------------------------------
 
     def _make_views(self) -> None:
-        self.frame_view = FrameView(self.view_state)
-        self.mesh_view = MeshView(self.view_state)
-        self.timeline = Timeline(self.view_state)
-        self.clip_browser = ClipBrowser(self.view_state)
-        self.notifications = Notifications()
-        self.status = StatusLine(self.view_state, self.jobs)
+        self.frame_view: FrameView = FrameView(self.view_state)
+        self.mesh_view: MeshView = MeshView(self.view_state)
+        self.timeline: Timeline = Timeline(self.view_state)
+        self.clip_browser: ClipBrowser = ClipBrowser(self.view_state)
+        self.notifications: Notifications = Notifications()
+        self.status: StatusLine = StatusLine(self.view_state, self.jobs)
 
     def _make_panels(self) -> None:
-        self.people = IdentityPanel(self.view_state, self.actions_by_id)
-        self.contacts = ContactPanel(self.view_state, self.actions_by_id)
-        self.fit = FitPanel(self.view_state, self.jobs, self.actions_by_id)
-        self.review = ReviewPanel(self.view_state, self.actions_by_id)
-        self.history = HistoryPanel(self.actions_by_id)
+        self.people: IdentityPanel = IdentityPanel(self.view_state, self.actions_by_id)
+        self.contacts: ContactPanel = ContactPanel(self.view_state, self.actions_by_id)
+        self.fit: FitPanel = FitPanel(self.view_state, self.jobs, self.actions_by_id)
+        self.review: ReviewPanel = ReviewPanel(self.view_state, self.actions_by_id)
+        self.history: HistoryPanel = HistoryPanel(self.actions_by_id)
 
     def _arrange(self) -> None:
         views = QSplitter(Qt.Orientation.Horizontal)

@@ -113,7 +113,8 @@ class _Card(QFrame):
         if action is not None:
             button = QPushButton(action[0])
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-            button.clicked.connect(lambda: (close(self), action[1]()))
+            button.clicked.connect(lambda: close(self))
+            button.clicked.connect(lambda: action[1]())
             line.addWidget(button)
         dismiss = QToolButton()
         dismiss.setIcon(icons.icon("cancel"))

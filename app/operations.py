@@ -11,16 +11,16 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
-from annotations.records import Changes, ClipRecord, ClipState, RevisionRecord
+from annotations.records import Changes, ClipRecord, ClipState, ProjectInfo, RevisionRecord
 from app.background import Background
 from engine.errors import InputError
 
 if TYPE_CHECKING:
-    from annotations.store import ProjectInfo, Store
+    from annotations.store import Store
 
 T = TypeVar("T")
 Told = Callable[[str], None]
@@ -70,7 +70,7 @@ class Operations(QObject):
         path: Path,
         *,
         author: str = "",
-        then: Callable[[ProjectInfo], None] | None = None,
+        then: Callable[[ProjectInfo], object] | None = None,
         otherwise: Told | None = None,
     ) -> None:
         """Open a project file; the one that is open stays open where that fails."""
@@ -89,7 +89,7 @@ class Operations(QObject):
         body: str = "open-body",
         body_sha256: str = "",
         author: str = "",
-        then: Callable[[ProjectInfo], None] | None = None,
+        then: Callable[[ProjectInfo], object] | None = None,
         otherwise: Told | None = None,
     ) -> None:
         """Make a new project file and open it. No checksum: that of the body as it ships."""
@@ -118,7 +118,9 @@ class Operations(QObject):
         if store is not None:
             store.close()
 
-    def _announcer(self, then: Callable[[Any], None] | None) -> Callable[[ProjectInfo], None]:
+    def _announcer(
+        self, then: Callable[[ProjectInfo], object] | None
+    ) -> Callable[[ProjectInfo], None]:
         def announce(info: ProjectInfo) -> None:
             self.opened.emit(info)
             if then is not None:

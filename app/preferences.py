@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 from pathlib import Path
-from typing import cast
 
 from PySide6.QtCore import QByteArray, QSettings
 from PySide6.QtGui import QIcon
@@ -46,7 +45,7 @@ class Preferences:
     @property
     def scheme(self) -> Scheme:
         value = self._settings.value("scheme", "system")
-        return cast(Scheme, value) if value in {s for _, s in _SCHEMES} else "system"
+        return next((scheme for _, scheme in _SCHEMES if scheme == value), "system")
 
     @scheme.setter
     def scheme(self, scheme: Scheme) -> None:
@@ -81,7 +80,9 @@ class Preferences:
     def recent(self) -> tuple[Path, ...]:
         """Project files opened before, newest first, those that still exist."""
         stored = self._settings.value("recent", [])
-        names = [stored] if isinstance(stored, str) else list(stored or [])
+        names = [stored] if isinstance(stored, str) else stored
+        if not isinstance(names, list):
+            return ()
         return tuple(path for path in map(Path, names) if path.is_file())
 
     def remember(self, project: Path) -> None:

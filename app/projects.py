@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -197,7 +198,7 @@ class Projects(QObject):
         """Read each video and add it to the project; without one, to one beside the video."""
         for path in paths:
             self._files.run(
-                lambda path=path: _probe(path),
+                partial(_probe, path),
                 self._add_to_a_project,
                 self.problem.emit,
             )

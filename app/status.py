@@ -66,6 +66,7 @@ class StatusLine(QStatusBar):
         view_state.clip_id_changed.connect(self._refresh_clock)
         for signal in (jobs.started, jobs.finished, jobs.failed, jobs.cancelled):
             signal.connect(self._refresh_job)
+            signal.connect(self._refresh_mode)
         jobs.progressed.connect(self._on_progressed)
 
     def hint(self, text: str) -> None:
@@ -79,7 +80,9 @@ class StatusLine(QStatusBar):
         self.passing.setToolTip("")
 
     def _refresh_mode(self, *_: object) -> None:
-        self.mode.setText(mode_text(self._view_state))
+        running = self._jobs.running
+        is_detecting = running is not None and running.kind == "detect"
+        self.mode.setText(mode_text(self._view_state, is_detecting))
 
     def _refresh_clock(self, *_: object) -> None:
         clip = self._view_state.clip
@@ -110,7 +113,7 @@ class StatusLine(QStatusBar):
             self._jobs.cancel(self._jobs.running)
 
 
-def mode_text(view_state: ViewState) -> str:
+def mode_text(view_state: ViewState, is_detecting: bool = False) -> str:
     """One line: the mode, the click that is expected, the way out."""
     if view_state.clip_id is None:
         return "No clip. Import a video with Ctrl+I, or drop one here."
@@ -128,7 +131,9 @@ def mode_text(view_state: ViewState) -> str:
         return f"Fitting {ranges.spoken(candidate.frames)} · Backspace to cancel."
     state = view_state.state
     if state is None or state.observations is None:
-        return "Watch · The people appear as soon as they are detected."
+        if is_detecting:
+            return "Watch · The people appear as soon as they are detected."
+        return "Watch · The people have not been detected yet (Fit menu)."
     if view_state.selection is not None:
         return f"Selected {ranges.spoken(view_state.selection)} · Esc clears."
     return "Look · Drag a joint to correct it, right-click hides it."

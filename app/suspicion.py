@@ -75,7 +75,11 @@ def _of_observations(state: ClipState) -> list[Suspicion]:
             ("Uncertain joints", low, f"Many joints of {name} are uncertain."),
             ("Jump", jump, f"{name} jumps between two frames: the two may be swapped here."),
         ):
-            found += _spans(score, person, issue, lambda _, n=name, r=reason: (n, r))
+
+            def say(_: int, name: str = name, reason: str = reason) -> tuple[str, str]:
+                return name, reason
+
+            found += _spans(score, person, issue, say)
     return found
 
 
