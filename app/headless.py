@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,12 @@ import numpy as np
 from annotations.records import ClipRecord, ClipState
 from annotations.store import Store
 from app import cli_progress, worker
+from app.fit_command import fit_file
 from app.fit_orders import fit_arguments
 from app.sample import VIDEO
 from engine.body.display import DisplayBody
 from engine.errors import CannotFitError, InputError
+from engine.files import ObservationsFile, write_fit, write_observations
 from engine.structures import FitResult, FrameRange, Outcome
 from engine.video import probe
 
@@ -38,6 +40,8 @@ class SampleRun:
     numbers: Path
     numbers_text: Path
     export: Path
+    observations: Path
+    fit: Path
 
     @classmethod
     def within(cls, folder: Path) -> SampleRun:
@@ -48,6 +52,8 @@ class SampleRun:
             numbers=folder / "numbers.json",
             numbers_text=folder / "numbers.txt",
             export=folder / "export",
+            observations=folder / "observations.npz",
+            fit=folder / "fit.npz",
         )
 
 
@@ -67,9 +73,10 @@ def run_sample(folder: Path, frames: FrameRange | None = None) -> SampleRun:
         record = store.clip(clip_id)
         span = frames or FrameRange(0, record.video.frame_count)
         _detect(store, record, seconds)
-        _fit(store, record, seconds)
+        result = _fit(store, record, seconds)
         store.review(clip_id, span, "accepted", "bundled sample")
         state = store.state(clip_id)
+        _write_files(run, record, state, result)
         with _Stopwatch("draw", seconds):
             print("Drawing the sheet and the overlay video", flush=True)
             render_clip(record, state, run.sheet, span, SHEET_ROWS)
@@ -89,7 +96,8 @@ def _clear(run: SampleRun) -> None:
     folder = run.project.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in (run.overlay, run.sheet, run.numbers, run.numbers_text):
+        results = (run.overlay, run.sheet, run.numbers, run.numbers_text)
+        for name in (*results, run.observations, run.fit):
             name.unlink(missing_ok=True)
         for suffix in ("", "-wal", "-shm", ".lock"):
             run.project.with_name(run.project.name + suffix).unlink(missing_ok=True)
@@ -114,7 +122,7 @@ def _detect(store: Store, record: ClipRecord, seconds: dict[str, float]) -> None
     store.set_observations(record.id, observations, {"source": "perception"})
 
 
-def _fit(store: Store, record: ClipRecord, seconds: dict[str, float]) -> None:
+def _fit(store: Store, record: ClipRecord, seconds: dict[str, float]) -> FitResult:
     arguments = fit_arguments(store.state(record.id), record.video, None, store.info().body)
     base = store.head(record.id).id
     with _Stopwatch("fit", seconds):
@@ -122,6 +130,17 @@ def _fit(store: Store, record: ClipRecord, seconds: dict[str, float]) -> None:
     if result.outcome is Outcome.DIVERGED:
         raise CannotFitError("The fit of the sample did not settle", advice=result.advice)
     store.apply_fit(record.id, result, FrameRange(0, record.video.frame_count), base)
+    return result
+
+
+def _write_files(run: SampleRun, record: ClipRecord, state: ClipState, result: FitResult) -> None:
+    """What was detected and fitted, as files for scripts; masks would make them large."""
+    if state.observations is None:
+        raise AssertionError("the sample has been detected")
+    observations = replace(state.observations, masks=None)
+    K, fps = result.camera.K, record.video.fps
+    write_observations(run.observations, ObservationsFile(observations, K, fps))
+    write_fit(run.fit, fit_file(result, observations.layout))
 
 
 def _run(title: str, work: Generator[Any, None, Any]) -> Any:
@@ -224,6 +243,8 @@ def _where(run: SampleRun) -> str:
         ("picture sheet", run.sheet),
         ("numbers", run.numbers),
         ("numbers to read", run.numbers_text),
+        ("detections", run.observations),
+        ("fit", run.fit),
         ("export", run.export),
         ("project", run.project),
     )

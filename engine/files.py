@@ -7,6 +7,7 @@ pixels. Every array is checked before it is believed; nothing is unpickled.
 from __future__ import annotations
 
 import os
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
@@ -119,19 +120,13 @@ def write_observations(path: Path | str, content: ObservationsFile) -> None:
         "fps": np.array(content.fps),
         "times": observations.times,
     }
-    if observations.masks is not None:
-        width, height = observations.image_size
-        empty = np.zeros((height, width), bool)
-        arrays["masks"] = np.array(
-            [[empty if m is None else m.decode() for m in row] for row in observations.masks]
-        )
     if content.T_camera_world is not None:
         arrays["T_camera_world"] = content.T_camera_world
     if content.betas is not None:
         arrays["betas"] = content.betas
     if content.heights:
         arrays["heights"] = np.array([np.nan if h is None else h for h in content.heights])
-    _write(path, arrays)
+    _write(path, arrays, observations)
 
 
 def write_fit(path: Path | str, content: FitFile) -> None:
@@ -287,14 +282,35 @@ def _provenance(valid: Bool[np.ndarray, "P F"]) -> np.ndarray:
     return np.where(valid, Provenance.FITTED, Provenance.MISSING).astype(np.uint8)
 
 
-def _write(path: Path | str, arrays: dict[str, np.ndarray]) -> None:
+def _write(
+    path: Path | str, arrays: dict[str, np.ndarray], masks_of: Observations | None = None
+) -> None:
+    """An .npz under another name first, so that a file is complete or not there at all."""
     target = Path(path)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        with partial.open("wb") as stream:
-            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+            if masks_of is not None and masks_of.masks is not None:
+                _write_masks(archive, masks_of)
         os.replace(partial, target)
     except OSError as error:
         raise InputError(f"Cannot write {target}", received=error.strerror or str(error)) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _write_masks(archive: zipfile.ZipFile, observations: Observations) -> None:
+    """Masks one by one, as they are read."""
+    width, height = observations.image_size
+    shape = (observations.person_count, observations.frame_count, height, width)
+    header = {"descr": "|b1", "fortran_order": False, "shape": shape}
+    empty = np.zeros((height, width), bool)
+    with archive.open("masks.npy", "w", force_zip64=True) as member:
+        np.lib.format.write_array_header_1_0(member, header)
+        for row in observations.masks or ():
+            for mask in row:
+                pixels = empty if mask is None else mask.decode()
+                member.write(np.ascontiguousarray(pixels, bool).tobytes())

@@ -18,6 +18,7 @@ import pytest
 from annotations.store import Store
 from app import headless, worker
 from engine.errors import CannotFitError, InputError
+from engine.files import read_fit, read_observations
 from engine.structures import Camera, Diagnostics, FitResult, FrameRange, Outcome
 from engine.video import probe
 from tests.app.people import APART, camera, seen, standing_pair
@@ -68,6 +69,8 @@ class TestRun:
         run, out = ran
         for path in (run.overlay, run.sheet, run.numbers, run.numbers_text, run.project):
             assert path.stat().st_size > 0 and str(path) in out
+        assert read_observations(run.observations).observations.frame_count == 100
+        assert read_fit(run.fit).outcome is Outcome.CONVERGED
         with av.open(str(run.overlay)) as container:
             assert sum(1 for _ in container.decode(video=0)) == 3
 

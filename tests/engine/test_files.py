@@ -361,11 +361,11 @@ class TestWriting:
         write_fit(tmp_path / "fit.npz", fit())
         before = (tmp_path / "fit.npz").read_bytes()
 
-        def full(stream, **_):
+        def full(stream, *_, **__):
             stream.write(b"half")
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(np, "savez_compressed", full)
+        monkeypatch.setattr(np.lib.format, "write_array", full)
         with pytest.raises(InputError, match="No space left on device"):
             write_fit(tmp_path / "fit.npz", fit())
         assert (tmp_path / "fit.npz").read_bytes() == before
