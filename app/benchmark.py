@@ -237,7 +237,7 @@ class Watch(QObject):
         moments = np.array([moment for moment, _ in self._painted])
         return {
             "view": self._name,
-            "fps": round((len(moments) - 1) / (moments[-1] - moments[0]), 1),
+            "fps": round(float((len(moments) - 1) / (moments[-1] - moments[0])), 1),
             "p95_ms": round(float(np.percentile(np.diff(moments), 95)) * 1e3, 1),
             "distinct_frames": len({frame for _, frame in self._painted}),
         }

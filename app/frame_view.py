@@ -158,9 +158,9 @@ class FrameView(QWidget):
         self.update()
 
     def _on_frame_changed(self, _: int) -> None:
-        self._drop_gesture()
-        if self._picture is None:
-            self.update()
+        # What is shown changes when the picture comes; painting twice a frame would cost half.
+        if self._picture is None or self._grabbed or self._hovered or self._pending:
+            self._drop_gesture()
 
     def _on_tool_changed(self, tool: str) -> None:
         self._drop_gesture()
