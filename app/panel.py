@@ -115,10 +115,12 @@ class ActionButton(QPushButton):
             self.clicked.connect(action.trigger)
 
     def _follow(self) -> None:
-        self.setText(self._text or self._action.text().split("\t")[0].rstrip("…"))
+        words = self._text or self._action.text().split("\t")[0].rstrip("…")
+        has_icon = self.property("role") != "primary" and not self._action.icon().isNull()
+        self.setText(f" {words}" if has_icon else words)  # Qt leaves no room after an icon
         self.setToolTip(self._action.toolTip())
         self.setEnabled(self._action.isEnabled())
-        if self.property("role") != "primary":
+        if has_icon:
             self.setIcon(self._action.icon())
 
 

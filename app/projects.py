@@ -59,6 +59,7 @@ class Projects(QObject):
         self._files = Background("files", self)
         self.path: Path | None = None
         """The open project's file."""
+        self._waiting: list[VideoInfo] = []
         operations.opened.connect(self._on_opened)
 
     def shutdown(self) -> None:
@@ -207,20 +208,22 @@ class Projects(QObject):
         if self.path is not None:
             self._add(video)
             return
+        self._waiting.append(video)
+        if len(self._waiting) > 1:
+            return  # the project of the first video is being opened; this one joins it
+
+        def opened(_: object) -> None:
+            waiting, self._waiting = self._waiting, []
+            for each in waiting:
+                self._add(each)
 
         def refused(message: str) -> None:
-            self.path = None
+            self._waiting = []
             self.problem.emit(message)
 
         place = project_beside(Path(video.path))
         open_or_create = self._operations.open if place.exists() else self._operations.create
-        self.path = place  # videos that follow in the same drop join this project
-        open_or_create(
-            place,
-            author=self._preferences.author,
-            then=lambda _: self._add(video),
-            otherwise=refused,
-        )
+        open_or_create(place, author=self._preferences.author, then=opened, otherwise=refused)
 
     def _add(self, video: VideoInfo) -> None:
         """A video that the project has already is shown, not added again."""

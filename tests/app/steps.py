@@ -74,6 +74,14 @@ def perceive(video: VideoInfo, request: Mapping[str, Any]) -> Generator[Any, Non
     return found
 
 
+def perceive_nobody(
+    video: VideoInfo, request: Mapping[str, Any]
+) -> Generator[Any, None, Observations]:
+    """Looks, and finds only one person."""
+    yield PerceptionProgress("detecting", 0.5, 0.1)
+    raise CannotFitError("Only one person is in view", advice="Import a video of two people.")
+
+
 def fit(problem: Mapping[str, Any], config: Mapping[str, Any]) -> Generator[Any, None, FitResult]:
     """New bodies in the asked frames, the old ones elsewhere, with previews on the way."""
     observations, frames = problem["observations"], problem["frames"]

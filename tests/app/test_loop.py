@@ -15,6 +15,7 @@ from PySide6.QtTest import QTest
 from app import projects, sample, window_start, worker
 from engine.structures import FrameRange
 from tests.app import steps
+from tests.engine.test_video import write_video
 
 KEY = Qt.Key
 WAIT = 20_000
@@ -261,3 +262,58 @@ def test_sending_back_asks_for_a_reason_and_enter_alone_is_enough(qtbot, fitted_
     wait_for(qtbot, window, "review")
     mark = window.view_state.state.reviews[-1]
     assert (mark.verdict, mark.reason) == ("sent back", "left hand drifts")
+
+
+def test_only_one_person_in_view_is_said_and_the_clip_can_be_tried_again(
+    qtbot, window, video_file, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(worker, "perceive", steps.perceive_nobody)
+    mine = tmp_path / "alone.mp4"
+    shutil.copyfile(video_file, mine)
+    window.projects.open_dropped([mine])
+    qtbot.waitUntil(lambda: bool(window.notifications.texts), timeout=WAIT)
+    assert window.notifications.texts[0].startswith("Only one person is in view.")
+    assert kinds(window) == ["import"]
+    assert "not been detected yet" in window.status.mode.text()
+    monkeypatch.setattr(worker, "perceive", steps.perceive)
+    window.actions_by_id["detect"].trigger()
+    wait_for(qtbot, window, "import", "observations", "fit")
+
+
+def test_several_videos_dropped_together_join_one_project(qtbot, window, video_file, tmp_path):
+    files = [tmp_path / name for name in ("one.mp4", "two.mp4")]
+    shutil.copyfile(video_file, files[0])
+    write_video(files[1], list(range(0, 60, 2)))
+    window.projects.open_dropped(files)
+    qtbot.waitUntil(
+        lambda: [c.status for c in window.view_state.clips] == ["fitted", "fitted"], timeout=WAIT
+    )
+    assert window.projects.path == tmp_path / "one.dyad"
+    assert [clip.name for clip in window.view_state.clips] == ["one", "two"]
+    window.projects.open_dropped([files[0]])
+    qtbot.waitUntil(lambda: "already" in window.status.passing.text(), timeout=WAIT)
+    assert len(window.view_state.clips) == 2
+
+
+def test_heights_focal_length_and_names_are_edits_like_any_other(qtbot, fitted_window):
+    window = fitted_window
+    window.people.height_set.emit(1, 1.82)
+    wait_for(qtbot, window, "height")
+    window.fit.focal_set.emit(900.0)
+    wait_for(qtbot, window, "height", "focal")
+    constraints = window.view_state.state.constraints
+    assert constraints.heights[1] == 1.82
+    assert constraints.focal_px == 900.0
+
+
+def test_the_history_leads_back_and_forth(qtbot, fitted_window):
+    window = fitted_window
+    press(window, KEY.Key_S)
+    wait_for(qtbot, window, "swap")
+    done = kinds(window)
+    first, last = window.history._snapshot.history[0], window.history._snapshot.head
+    window.history.revision_chosen.emit(first.id)
+    wait_for(qtbot, window, "import")
+    assert window.view_state.state.observations is None
+    window.history.revision_chosen.emit(last.id)
+    qtbot.waitUntil(lambda: kinds(window) == done, timeout=WAIT)
