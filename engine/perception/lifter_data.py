@@ -4,7 +4,7 @@ Motion files are `.npz` with `poses` (F, 24, 3) or (F, P, 24, 3), SMPL axis-angl
 `trans` (F, 3) or (F, P, 3), the pelvis in metres, in a world with y up; optionally `valid` (F,),
 `seq_start` (hand-posed sequences without real timing) and `fps`. Folders: `pairs_train`, `single`,
 `pairs_val`, and `grapplemap.npz` beside them. Held out for validation are `pairs_val` and the
-single clips named in `HELD_OUT_SINGLES`, whose subjects are in no training clip.
+single clips whose names begin as in `HELD_OUT_SINGLES`, two whole subjects among them.
 """
 
 from __future__ import annotations
