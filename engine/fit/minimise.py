@@ -82,7 +82,7 @@ class Minimiser:
         """Yields the cost of each term after each stretch; stops early once it has converged."""
         previous = float("inf")
         for _ in range(-(-iterations // self.iterations_per_report)):
-            total = self._optimizer.step(self._closure).item()  # type: ignore[no-untyped-call]
+            total = self._optimizer.step(self._closure).item()
             yield self._last
             if previous - total < self._tolerance * abs(total):
                 self.converged = True
@@ -101,6 +101,6 @@ class Minimiser:
         self._optimizer.zero_grad()
         costs = self._cost(self._current())
         total = torch.stack(list(costs.values())).sum()
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         self._last = {name: float(c.detach()) for name, c in costs.items()}
         return total
