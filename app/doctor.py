@@ -180,6 +180,16 @@ def _weights() -> Iterator[Finding]:
             yield Finding("weights", "missing", f"{file.path.name} is {status.state}", advice)
 
 
+def _bodies() -> Iterator[Finding]:
+    """Files of the user's own, besides the open body."""
+    from engine.body.user_body import scan_bodies
+
+    usable, refused = scan_bodies()
+    yield Finding("bodies", "ok", ", ".join(body.name for body in usable))
+    for body in refused:
+        yield Finding("bodies", "note", f"{body.path.name}: {body.reason}", needed=False)
+
+
 def _database() -> Iterator[Finding]:
     import sqlite3
 
@@ -201,5 +211,6 @@ _EXAMINATIONS: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
     ("OpenGL", _opengl),
     ("decoding", _decoding),
     ("weights", _weights),
+    ("bodies", _bodies),
     ("database", _database),
 )
