@@ -31,11 +31,17 @@ class Decoder(QObject):
     """VideoInfo, frame index, uint8 (H, W, 3) RGB."""
     failed = Signal(object, str)
     """VideoInfo and one sentence; said once per video."""
+    _arrived = Signal(object, int, object, int)
+    """As `decoded`, from the decoder thread, with the number of the request."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._wake = threading.Condition()
-        self._request: tuple[VideoInfo, int] | None = None
+        self._request: tuple[VideoInfo, int, int] | None = None
+        self._asked = 0
+        """Number of the newest request."""
+        self._handed_over = 0
+        """Number of the newest request that was answered."""
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._reader: VideoReader | None = None
@@ -45,15 +51,36 @@ class Decoder(QObject):
         self._cached_bytes = 0
         self._last_served = 0
         self._direction = 1
+        self._arrived.connect(self._hand_over)
 
     def request(self, info: VideoInfo, index: int) -> None:
-        """Ask for a frame; replaces a request that is still waiting."""
+        """Ask for a frame; replaces a request that is still waiting.
+
+        A frame that is decoded already is handed over at once, so that the video keeps step with
+        what is drawn beside it.
+        """
+        self._asked += 1
+        number = self._asked
         with self._wake:
-            self._request = (info, index)
+            image = self._cache.get(index)
+            if not self._shows(info):  # asked afterwards: the thread may be changing videos
+                image = None
+            self._request = (info, index, number)
             self._wake.notify()
+        if image is not None:
+            self._hand_over(info, index, image, number)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="decoder", daemon=True)
             self._thread.start()
+
+    def _shows(self, info: VideoInfo) -> bool:
+        return self._info is not None and identity(info) == identity(self._info)
+
+    def _hand_over(self, info: VideoInfo, index: int, image: np.ndarray, number: int) -> None:
+        """Say what arrived, unless something newer was said before it."""
+        if number > self._handed_over:
+            self._handed_over = number
+            self.decoded.emit(info, index, image)
 
     def shutdown(self) -> None:
         with self._wake:
@@ -80,11 +107,11 @@ class Decoder(QObject):
                 self._look_ahead(ahead)
         self._close()
 
-    def _serve(self, info: VideoInfo, index: int) -> None:
+    def _serve(self, info: VideoInfo, index: int, number: int) -> None:
         if identity(info) == self._broken:
             return
         try:
-            if self._info is None or identity(info) != identity(self._info):
+            if not self._shows(info):
                 self._open(info)
             image = self._frame(index)
         except (EngineError, IndexError, OSError) as error:
@@ -95,7 +122,7 @@ class Decoder(QObject):
         else:
             self._direction = -1 if index < self._last_served else 1
             self._last_served = index
-            self.decoded.emit(info, index, image)
+            self._arrived.emit(info, index, image, number)
 
     def _open(self, info: VideoInfo) -> None:
         from engine.video import VideoReader
