@@ -124,6 +124,8 @@ def _solve_window(problem: FitProblem, body: BodyModel, config: FitConfig) -> Fi
     state = yield from _descend(setting, state, report, "Fitting", _steps(begin, config), None)
     evidence = start.standing_evidence(setting.evidence, state, body, begin.scene.anchor)
     setting = _with_width(replace(setting, evidence=evidence), config.robust_widths[3])
+    # People do not grow thin, nor the room tilt, so that bodies fit into each other.
+    setting = replace(setting, shape_free=False, focal_free=False, up_free=False, floor_free=False)
     surfaces = Surfaces(body, begin.labels)
     outcome = Outcome.STEP_LIMIT
     for _ in range(config.contact_rounds):
