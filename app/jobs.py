@@ -225,6 +225,7 @@ class _Relay:
         self._current: int | None = None
         self._kill_at: float | None = None
         self._thread: threading.Thread | None = None
+        self._is_over = False
 
     @property
     def pid(self) -> int | None:
@@ -232,7 +233,9 @@ class _Relay:
         return process.pid if process is not None else None
 
     def tell(self, order: tuple[Any, ...]) -> None:
-        """From the GUI thread: never waits."""
+        """From the GUI thread: never waits. Nothing is done any more after `shutdown`."""
+        if self._is_over:
+            return
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="jobs-relay", daemon=True)
             self._thread.start()
@@ -240,9 +243,11 @@ class _Relay:
         self._wake_writer.send_bytes(b".")
 
     def shutdown(self) -> None:
+        if self._thread is not None:
+            self.tell(("stop",))
+        self._is_over = True
         if self._thread is None:
             return
-        self.tell(("stop",))
         self._thread.join(self._grace_seconds)
         if self._thread.is_alive() and (process := self._process):
             process.kill()  # the relay is held up by a worker that does not read

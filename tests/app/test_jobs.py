@@ -136,6 +136,13 @@ def test_an_argument_that_cannot_travel_is_a_failure_not_a_hang(qtbot, jobs):
     assert run(qtbot, jobs, job(steps.count, stop=3)) == 3
 
 
+def test_after_shutdown_no_process_is_started(qtbot, jobs):
+    jobs.shutdown()
+    jobs.warm_up()
+    qtbot.wait(100)
+    assert jobs.worker_pid is None
+
+
 def test_shutdown_ends_the_process_even_in_the_middle_of_a_job(qtbot, jobs):
     with qtbot.waitSignal(jobs.progressed, timeout=20_000):
         jobs.submit(job(steps.stuck))
