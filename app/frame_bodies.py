@@ -11,6 +11,7 @@ from jaxtyping import Float
 from OpenGL import GL
 from PySide6.QtCore import QPointF
 from PySide6.QtGui import QImage
+from PySide6.QtOpenGL import QOpenGLFramebufferObject
 
 from app.body_drawing import BodyMesh, Light, Look, body_shader
 from app.gl_renderer import shared_renderer
@@ -72,6 +73,7 @@ class BodyLayer:
 
     def __init__(self) -> None:
         self._meshes: list[BodyMesh] = []
+        self._begun: tuple[QOpenGLFramebufferObject, tuple[int, int, int, int]] | None = None
 
     def set_bodies(self, bodies: Sequence[ProjectedBody | None], faces: np.ndarray) -> None:
         if len(self._meshes) != len(bodies) or (
@@ -125,14 +127,15 @@ class BodyLayer:
         *,
         up: tuple[float, float, float],
         samples: int,
-    ) -> tuple[QImage, QPointF] | None:
-        """The picture and where its corner lies in a view of (width, height) device pixels.
+    ) -> None:
+        """Begin a picture in a view of (width, height) device pixels; `read` waits for it.
 
-        `transform` leads from the video's pixels to device pixels. None where no body is in view.
+        `transform` leads from the video's pixels to device pixels.
         """
         area = self.covered(transform, size)
+        self._begun = None
         if area is None:
-            return None
+            return
         renderer = shared_renderer()
         light = Light(_clip_from_pixels(transform, size), np.eye(3), up)
         with renderer.target(id(self), size, samples) as buffer:
@@ -151,8 +154,17 @@ class BodyLayer:
                 mesh.draw(shader, light, look)
             GL.glDepthMask(True)
             GL.glDisable(GL.GL_SCISSOR_TEST)
-            image = renderer.read(id(self), buffer, area)
-        return image, QPointF(area[0], area[1])
+            GL.glFlush()
+            self._begun = (buffer, area)
+
+    def read(self) -> tuple[QImage, QPointF] | None:
+        """The picture begun last and where its corner lies; None where no body is in view."""
+        if self._begun is None:
+            return None
+        (buffer, area), self._begun = self._begun, None
+        renderer = shared_renderer()
+        renderer.make_current()
+        return renderer.read(id(self), buffer, area), QPointF(area[0], area[1])
 
 
 def _clip_from_pixels(transform: PictureTransform, size: tuple[int, int]) -> np.ndarray:

@@ -37,28 +37,39 @@ class FrameBodyOverlay:
         self._layer = BodyLayer()
         self._projected: tuple[ProjectedBody | None, ...] = ()
         self._projected_key: tuple[object, ...] = ()
-        self._drawn: tuple[tuple[object, ...], tuple[QImage, QPointF] | None] = ((), None)
+        self._key: tuple[object, ...] = ()
+        self._drawn: tuple[QImage, QPointF] | None = None
+        self._is_begun = False
         self._has_failed = False
 
-    def paint(
-        self, painter: QPainter, widget: QWidget, frame: int, transform: PictureTransform
-    ) -> None:
-        """Paint the bodies where `transform` puts the video's pixels in the widget."""
+    def begin(self, widget: QWidget, frame: int, transform: PictureTransform) -> None:
+        """Start drawing the bodies where `transform` puts the video's pixels in the widget.
+
+        OpenGL then works beside the caller, who has the video frame to paint before `paint`.
+        """
         if self._has_failed or not self._project(frame):
+            self._key, self._drawn = (), None
             return
         ratio = widget.devicePixelRatioF()
         size = (round(widget.width() * ratio), round(widget.height() * ratio))
         made = marks(self._view_state, frame)
-        key = (*self._projected_key, transform, size, tuple(made.items()))
-        if self._drawn[0] != key:
-            try:
-                self._drawn = (key, self._draw(frame, transform, size, ratio))
-            except GraphicsError as error:
-                log.warning("No bodies over the video: %s", error)
-                self._has_failed = True
-                return
-        if self._drawn[1] is not None:
-            image, corner = self._drawn[1]
+        try:
+            samples = 0 if self._view_state.playing and shared_renderer().is_software else SAMPLES
+            key = (*self._projected_key, transform, size, samples, tuple(made.items()))
+            if self._key != key:
+                self._draw(frame, transform, size, ratio, samples)
+                self._key, self._drawn, self._is_begun = key, None, True
+        except GraphicsError as error:
+            log.warning("No bodies over the video: %s", error)
+            self._has_failed = True
+
+    def paint(self, painter: QPainter, widget: QWidget) -> None:
+        """Paint what `begin` started."""
+        if self._is_begun:
+            self._drawn, self._is_begun = self._layer.read(), False
+        if self._drawn is not None:
+            ratio = widget.devicePixelRatioF()
+            image, corner = self._drawn
             image.setDevicePixelRatio(ratio)
             painter.drawImage(corner / ratio, image)
 
@@ -89,7 +100,7 @@ class FrameBodyOverlay:
             self._projected += self._projections(other, camera, frame)
         self._kept_alive = (motion, camera, other)  # their ids are in the key
         self._projected_key = key
-        self._drawn = ((), None)
+        self._key = ()
         return True
 
     def _projections(
@@ -99,8 +110,13 @@ class FrameBodyOverlay:
         return tuple(None if b is None else project_body(camera, frame, b) for b in posed)
 
     def _draw(
-        self, frame: int, transform: PictureTransform, size: tuple[int, int], ratio: float
-    ) -> tuple[QImage, QPointF] | None:
+        self,
+        frame: int,
+        transform: PictureTransform,
+        size: tuple[int, int],
+        ratio: float,
+        samples: int,
+    ) -> None:
         motion, camera = self._view_state.motion_shown(), self._view_state.camera_shown()
         assert motion is not None and camera is not None
         self._layer.set_bodies(self._projected, display_body(motion.body).faces)
@@ -117,7 +133,5 @@ class FrameBodyOverlay:
         in_device = PictureTransform(
             transform.scale * ratio, (transform.offset[0] * ratio, transform.offset[1] * ratio)
         )
-        is_moving = self._view_state.playing and shared_renderer().is_software
-        return self._layer.draw(
-            in_device, size, looks, up=up_in_eye(camera, frame), samples=0 if is_moving else SAMPLES
-        )
+        up = up_in_eye(camera, frame)
+        self._layer.draw(in_device, size, looks, up=up, samples=samples)

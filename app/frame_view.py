@@ -85,6 +85,7 @@ class FrameView(QWidget):
             view_state.selected_person_changed,
             view_state.selected_contact_changed,
             view_state.overlays_visible_changed,
+            view_state.playing_changed,
             view_state.hovered_region_changed,
             view_state.picked_region_changed,
         ):
@@ -180,9 +181,12 @@ class FrameView(QWidget):
         if self._view_state.clip is None:
             self._paint_message(painter, "No clip is open.\nDrop a video here or press Ctrl+I.")
             return
+        state = self._view_state.state if self._view_state.overlays_visible else None
+        if state is not None and "bodies" in self._layers:
+            self._body_overlay.begin(self, self.shown_frame, self._transform)
         self._paint_picture(painter)
-        if self._view_state.overlays_visible and self._view_state.state is not None:
-            self._paint_overlays(painter, self._view_state.state)
+        if state is not None:
+            self._paint_overlays(painter, state)
         painter.end()
 
     def _paint_overlays(self, painter: QPainter, state: ClipState) -> None:
@@ -192,7 +196,7 @@ class FrameView(QWidget):
         )
         if "bodies" in self._layers:
             painter.setOpacity(BODY_OPACITY)
-            self._body_overlay.paint(painter, self, frame, self._transform)
+            self._body_overlay.paint(painter, self)
             painter.setOpacity(1.0)
         skeletons = self.skeletons()
         overlay.paint_people(state, skeletons)

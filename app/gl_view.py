@@ -19,6 +19,7 @@ from PySide6.QtGui import (
     QResizeEvent,
     QWheelEvent,
 )
+from PySide6.QtOpenGL import QOpenGLFramebufferObject
 from PySide6.QtWidgets import QWidget
 
 from app.gl_renderer import UPSIDE_DOWN, GLRenderer, GraphicsError, shared_renderer
@@ -46,6 +47,7 @@ class GLView(GLViewMixin, QWidget):
         self._renderer: GLRenderer | None = None
         self._camera = OrbitCamera()
         self._image: QImage | None = None
+        self._begun: QOpenGLFramebufferObject | None = None
         self._is_stale = True
         self._is_smooth = False
         super().__init__(parent)
@@ -112,7 +114,8 @@ class GLView(GLViewMixin, QWidget):
 
     def paintEvent(self, _: QPaintEvent) -> None:
         if self._is_stale:
-            self._render(smooth=False)
+            self._draw(smooth=False)
+        self._fetch()
         painter = QPainter(self)
         tokens = theme().tokens
         ground = QLinearGradient(0, 0, 0, self.height())
@@ -128,12 +131,17 @@ class GLView(GLViewMixin, QWidget):
     def _paint_over(self, painter: QPainter) -> None:
         """Labels and messages on top of the scene."""
 
-    def _render(self, *, smooth: bool) -> None:
+    def draw_ahead(self) -> None:
+        """Begin the picture now, to be painted when Qt asks: OpenGL works beside the caller."""
+        if self.isVisible():
+            self._draw(smooth=False)
+
+    def _draw(self, *, smooth: bool) -> None:
+        self._is_stale = False
         try:
             renderer = self._ready_renderer()
         except GraphicsError as error:
             self.failure = str(error)
-            self._is_stale = False
             return
         ratio = self.devicePixelRatioF()
         size = (max(1, round(self.width() * ratio)), max(1, round(self.height() * ratio)))
@@ -145,12 +153,19 @@ class GLView(GLViewMixin, QWidget):
             self.setProjection(None, None)
             self.setModelview()
             self.drawItemTree()
-            self._image = renderer.read(id(self), buffer)
-        self._image.setDevicePixelRatio(ratio)
-        self._is_stale = False
+            GL.glFlush()
+        self._begun = buffer
         self._is_smooth = samples > 0
         if not self._is_smooth:
             self._smoothing.start()
+
+    def _fetch(self) -> None:
+        """Wait for the picture that was begun."""
+        if self._begun is not None and self._renderer is not None:
+            self._renderer.make_current()
+            self._image = self._renderer.read(id(self), self._begun)
+            self._image.setDevicePixelRatio(self.devicePixelRatioF())
+        self._begun = None
 
     def _ready_renderer(self) -> GLRenderer:
         if self._renderer is None:
@@ -163,7 +178,7 @@ class GLView(GLViewMixin, QWidget):
 
     def _smooth(self) -> None:
         if self.isVisible() and not self._is_stale and not self._is_smooth:
-            self._render(smooth=True)
+            self._draw(smooth=True)
             super().update()
 
     def resizeEvent(self, event: QResizeEvent) -> None:

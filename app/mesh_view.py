@@ -139,6 +139,7 @@ class MeshView(GLView):
         if self.isVisible():
             self._show_bodies()
             self._follow()
+            self.draw_ahead()
 
     def _on_selected_person_changed(self, _: int | None) -> None:
         self.update()
@@ -336,6 +337,7 @@ class MeshView(GLView):
 
     def hideEvent(self, event: QHideEvent) -> None:
         if self._renderer is not None:
+            self._begun = None
             self._renderer.forget(id(self))
         super().hideEvent(event)
         self._is_stale = True

@@ -126,11 +126,13 @@ def paint_box(
     for x, dx in ((x0, reach), (x1, -reach)):
         for y, dy in ((y0, reach), (y1, -reach)):
             lines += [QLineF(x, y, x + dx, y), QLineF(x, y, x, y + dy)]
-    width = 2.4 if is_selected else 1.6
-    painter.setPen(QPen(SHADE, width + 1.6))
+    width = 3 if is_selected else 2
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)  # level lines are sharp as is
+    painter.setPen(QPen(SHADE, width + 2))
     painter.drawLines(lines)
     painter.setPen(QPen(QColor(color), width))
     painter.drawLines(lines)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
 
 
 def paint_trail(painter: QPainter, points: Float[np.ndarray, "N 2"], color: str) -> None:
