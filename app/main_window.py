@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import Qt, QUrl
+from PySide6.QtCore import QSize, Qt, QUrl
 from PySide6.QtGui import QCloseEvent, QDesktopServices, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QDockWidget,
@@ -54,6 +54,9 @@ from engine.structures import VideoInfo
 
 STATE_VERSION = 1
 """Raised when the docks change, so that an old arrangement is not forced on new ones."""
+FIRST_SIZE = QSize(1440, 900)
+FRAME = QSize(8, 48)
+"""Pixels that a window manager draws around a window, roughly; Qt knows only once it is shown."""
 
 
 class MainWindow(QMainWindow):
@@ -393,7 +396,8 @@ class MainWindow(QMainWindow):
         self.projects.open_dropped(paths)
 
     def _restore(self) -> None:
-        self.resize(1440, 900)
+        room = self.screen().availableSize() - FRAME
+        self.resize(FIRST_SIZE.boundedTo(room))
         self.restoreGeometry(self.preferences.state("geometry"))
         self.restoreState(self.preferences.state("docks"), STATE_VERSION)
         for name, splitter in self.splitters.items():
