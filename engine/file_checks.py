@@ -54,7 +54,8 @@ class Checks:
             for got, want in zip(header.shape, shape, strict=True)
         )
         if not fits:
-            wanted = "(" + ", ".join(str(axis) for axis in shape) + ")"
+            wanted = ", ".join(str(axis) for axis in shape)
+            wanted = f"({wanted},)" if len(shape) == 1 else f"({wanted})"
             raise self.refusal(f"the shape of {name}", wanted, str(header.shape))
         if header.dtype.kind not in kinds:
             wanted = " or ".join(dict.fromkeys(words[kind] for kind in kinds if kind in words))
@@ -82,10 +83,10 @@ class Checks:
         self.shape(name, shape, kinds="biu")
         return np.asarray(self.archive.array(name) != 0, bool)
 
-    def positive(self, name: str) -> float:
+    def number(self, name: str, low: float, high: float) -> float:
         value = float(self.floats(name, ()))
-        if value <= 0:
-            raise self.refusal(name, "more than 0", f"{value:g}")
+        if not low <= value <= high:
+            raise self.refusal(name, f"{low:g} to {high:g}", f"{value:g}")
         return value
 
     def at_most(self, what: str, count: int, limit: int) -> None:

@@ -33,6 +33,12 @@ from engine.structures import (
 
 PERSON_LIMIT, FRAME_LIMIT, PIXEL_LIMIT = 16, 200_000, 16_384
 """Larger files are refused: they are mistakes, or worse."""
+FPS_RANGE, DURATION_LIMIT = (0.1, 10_000.0), 24 * 3600.0
+"""Frames per second, and seconds from the first frame to the last."""
+FOCAL_RANGE = 0.1, 100.0
+"""Focal lengths in longer sides of the image: fields of view from 157 to 0.6 degrees."""
+BETA_LIMIT = 20.0
+"""Standard deviations of the population; no human body comes near."""
 OBSERVATIONS_KIND = "an observations file"
 FIT_KIND = "a fit file"
 SHAPE_COUNT = 10
@@ -86,7 +92,7 @@ def read_observations(path: Path | str) -> ObservationsFile:
         checks.at_most("frames", frames, FRAME_LIMIT)
         keypoints = checks.floats("keypoints2d", (people, frames, count, 3), nan=True)
         size = _image_size(checks)
-        fps = checks.positive("fps")
+        fps = checks.number("fps", *FPS_RANGE)
         points, confidence = _split_keypoints(checks, keypoints)
         return ObservationsFile(
             observations=Observations(
@@ -98,10 +104,10 @@ def read_observations(path: Path | str) -> ObservationsFile:
                 image_size=size,
                 masks=_masks(checks, (people, frames, size[1], size[0])),
             ),
-            K=checks.intrinsics("K"),
+            K=_intrinsics(checks, size),
             fps=fps,
             T_camera_world=checks.rigid("T_camera_world", frames),
-            betas=checks.floats("betas", (people, SHAPE_COUNT)) if "betas" in archive else None,
+            betas=_betas(checks, people),
             heights=_heights(checks, people),
         )
 
@@ -248,9 +254,34 @@ def _image_size(checks: Checks) -> tuple[int, int]:
 
 
 def _times(checks: Checks, frames: int, fps: float) -> Float[np.ndarray, "F"]:
-    if "times" in checks.archive:
-        return checks.increasing("times", frames)
-    return np.arange(frames) / fps
+    given = "times" in checks.archive
+    times = checks.increasing("times", frames) if given else np.arange(frames) / fps
+    if (duration := float(times[-1] - times[0])) > DURATION_LIMIT:
+        raise checks.refusal(
+            "the length", f"at most {DURATION_LIMIT / 3600:g} hours", f"{duration / 3600:g} hours"
+        )
+    return times
+
+
+def _intrinsics(checks: Checks, image_size: tuple[int, int]) -> Float[np.ndarray, "3 3"]:
+    """Of a camera that could have taken the image: a focal length may not be pixels at all."""
+    K = checks.intrinsics("K")
+    low, high = (share * max(image_size) for share in FOCAL_RANGE)
+    focal = np.array([K[0, 0], K[1, 1]])
+    if focal.min() < low or focal.max() > high:
+        received = " and ".join(f"{length:g}" for length in focal)
+        raise checks.refusal("a focal length in K", f"{low:g} to {high:g} pixels", received)
+    return K
+
+
+def _betas(checks: Checks, people: int) -> Float[np.ndarray, "P 10"] | None:
+    if "betas" not in checks.archive:
+        return None
+    betas = checks.floats("betas", (people, SHAPE_COUNT))
+    if (largest := float(abs(betas).max())) > BETA_LIMIT:
+        limits = f"-{BETA_LIMIT:g} to {BETA_LIMIT:g}"
+        raise checks.refusal("a value of betas", limits, f"{largest:g} in size")
+    return betas
 
 
 def _heights(checks: Checks, people: int) -> tuple[float | None, ...]:

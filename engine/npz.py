@@ -7,7 +7,9 @@ header is read and checked first, so that a file that promises terabytes, hides 
 
 from __future__ import annotations
 
+import stat
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +55,9 @@ class NpzArchive:
         self.path = Path(path)
         self._kind = kind
         try:
+            mode = self.path.stat().st_mode
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                raise self._refusal("it is no regular file")  # a device has no end, a pipe waits
             self._zip = zipfile.ZipFile(self.path)
         except OSError as error:
             raise InputError(
@@ -161,7 +166,7 @@ class NpzArchive:
     def _read(self, stream: zipfile.ZipExtFile, size: int, key: str) -> bytes:
         try:
             data = stream.read(size)
-        except (zipfile.BadZipFile, OSError, EOFError, ValueError) as error:
+        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError) as error:
             raise self._refusal(f"{key!r} is damaged") from error
         if len(data) != size:
             raise self._refusal(f"{key!r} ends early")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import re
 import resource
@@ -148,15 +149,19 @@ MIRRORED[:, 0, 0] = -1.0
         ({"image_size": np.array([64, 0])}, r"image_size .* received 64 x 0"),
         ({"image_size": np.array([64.5, 48])}, r"image_size .* whole numbers"),
         ({"image_size": np.array([10**6, 48])}, r"image_size .* 1 to 16384"),
-        ({"fps": np.array(0.0)}, r"fps .* more than 0"),
+        ({"K": np.eye(3)}, r"a focal length in K .* 6\.4 to 6400 pixels, received 1 and 1"),
+        ({"fps": np.array(0.0)}, r"fps .* expected 0\.1 to 10000, received 0"),
+        ({"fps": np.array(1e-300)}, r"fps .* expected 0\.1 to 10000, received 1e-300"),
+        ({"times": np.arange(FRAMES) * 1e5}, r"the length is wrong; expected at most 24 hours"),
         ({"fps": np.array([30.0])}, r"shape of fps"),
         ({"times": np.zeros(FRAMES)}, r"times .* increase"),
-        ({"times": np.arange(3.0)}, r"shape of times .* \(5\), received \(3,\)"),
+        ({"times": np.arange(3.0)}, r"shape of times .* \(5,\), received \(3,\)"),
         ({"masks": np.zeros((2, 5, 64, 48), bool)}, r"shape of masks .* \(2, 5, 48, 64\)"),
         ({"T_camera_world": BAD_ROTATION}, r"rotation in T_camera_world"),
         ({"T_camera_world": MIRRORED}, r"rotation in T_camera_world"),
         ({"T_camera_world": np.eye(4)}, r"shape of T_camera_world"),
         ({"betas": np.zeros((2, 16))}, r"shape of betas .* \(2, 10\)"),
+        ({"betas": np.full((2, 10), -1e6)}, r"betas .* -20 to 20, received 1e\+06 in size"),
         ({"heights": np.array([180.0, 170.0])}, r"heights .* 0.4 to 2.8 metres, received 180, 170"),
         ({"hieghts": np.array([1.8, 1.7])}, r"'hieghts' is wrong; expected 'heights'"),
     ],
@@ -246,6 +251,25 @@ class TestHostileFiles:
         path.write_bytes(content)
         with pytest.raises(InputError, match="not an observations file"):
             read_observations(path)
+
+    def test_a_damaged_stream_is_refused(self, tmp_path):
+        generator = np.random.default_rng(2)
+        path = tmp_path / "obs.npz"
+        np.savez_compressed(path, **arrays(keypoints2d=generator.uniform(0, 1, (2, 500, 17, 3))))
+        with zipfile.ZipFile(path) as archive:
+            member = archive.getinfo("keypoints2d.npy")
+        data = bytearray(path.read_bytes())
+        end = member.header_offset + member.compress_size
+        data[end - 100_000 : end - 1000] = b"\xff" * 99_000
+        path.write_bytes(data)
+        with pytest.raises(InputError, match="'keypoints2d' is damaged"):
+            read_observations(path)
+
+    def test_a_device_is_not_read_to_its_end_and_a_pipe_not_waited_for(self, tmp_path):
+        os.mkfifo(tmp_path / "pipe.npz")
+        for path in ("/dev/zero", tmp_path / "pipe.npz"):
+            with pytest.raises(InputError, match="no regular file"):
+                read_observations(path)
 
     def test_a_missing_file_and_a_folder_are_refused(self, tmp_path):
         for path in (tmp_path / "absent.npz", tmp_path):
