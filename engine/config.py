@@ -62,10 +62,12 @@ class FitConfig:
     """L-BFGS iterations on everything but penetration."""
     refit_steps: int = 60
     """The same for a part of a clip that starts from bodies it had."""
-    contact_rounds: int = 10
+    contact_rounds: int = 12
     """How often the correspondences of penetration and contact are refreshed."""
-    contact_steps: int = 8
+    contact_steps: int = 15
     """L-BFGS iterations between two refreshes."""
+    settled: float = 0.005
+    """Metres: a fit has converged once 95 % of all joints move less between two refreshes."""
     keypoint_noise: float = 0.018
     """Standard deviation of a keypoint as a share of the person's size in the image."""
     robust_widths: tuple[float, float, float, float] = (40.0, 12.0, 6.0, 4.0)

@@ -90,6 +90,9 @@ def _blank(begin: Start, problem: FitProblem, state: FitState, body: BodyModel) 
     people, frames = observations.person_count, observations.frame_count
     gravity = begin.scene.gravity
     betas = state.betas.numpy().astype(np.float64)
+    if problem.betas is not None:
+        known = problem.betas[:, : betas.shape[1]]
+        betas[:, : known.shape[1]] = known  # to the last digit: the solver computes in float32
     if warm is not None:
         arrays = ("global_orient", "body_pose", "transl", "valid", "provenance")
         copies = {name: getattr(warm, name).copy() for name in arrays}

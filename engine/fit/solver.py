@@ -20,7 +20,7 @@ from engine.body.smpl import BodyModel
 from engine.config import FitConfig
 from engine.fit import results, start
 from engine.fit.interaction import Surfaces
-from engine.fit.minimise import Minimiser, time_basis
+from engine.fit.minimise import Cost, Minimiser, time_basis
 from engine.fit.objective import Evidence, objective
 from engine.fit.problem import FitProblem, check
 from engine.fit.state import Anchor, FitState, free_masks, people, pose
@@ -33,6 +33,7 @@ PLACEMENT = ("betas", "placement", "log_focal", "up", "floor")
 """The parameters that place people without posing them."""
 
 Fit = Generator[FitProgress, None, FitResult]
+Report = Callable[[str, dict[str, float], FitState, float], FitProgress]
 
 
 @dataclass
@@ -119,22 +120,46 @@ def _solve_window(problem: FitProblem, body: BodyModel, config: FitConfig) -> Fi
 
     yield report("Starting", {}, state, 0.0)
     if begin.hypotheses is not None:
-        state = yield from _choose(setting, begin.hypotheses, state, report)
+        state, setting = yield from _choose(setting, begin.hypotheses, state, report)
     setting = _with_width(setting, config.robust_widths[2])
-    state = yield from _descend(setting, state, report, "Fitting", _steps(begin, config), None)
+    minimiser = _minimiser(setting, state)
+    for costs in minimiser.run(_steps(begin, config)):
+        yield report("Fitting", costs, minimiser.state, float(minimiser.iterations_per_report))
+    state = minimiser.state
     evidence = start.standing_evidence(setting.evidence, state, body, begin.scene.anchor)
     setting = _with_width(replace(setting, evidence=evidence), config.robust_widths[3])
     # People do not grow thin, nor the room tilt, so that bodies fit into each other.
     setting = replace(setting, shape_free=False, focal_free=False, up_free=False, floor_free=False)
-    surfaces = Surfaces(body, begin.labels)
-    outcome = Outcome.STEP_LIMIT
-    for _ in range(config.contact_rounds):
-        state = yield from _descend(
-            setting, state, report, "Resolving contact", config.contact_steps, surfaces
-        )
-    if not bool(torch.isfinite(state.placement).all()):
-        outcome = Outcome.DIVERGED
+    state, outcome = yield from _resolve(setting, state, Surfaces(body, begin.labels), report)
     return results.result(problem, begin, state, body, outcome)
+
+
+def _resolve(
+    setting: Setting, state: FitState, surfaces: Surfaces, report: Report
+) -> Generator[FitProgress, None, tuple[FitState, Outcome]]:
+    """Rounds of fixed correspondences until the bodies stay where they are."""
+    config = setting.config
+    for _ in range(config.contact_rounds):
+        # Begun anew each time: curvature remembered across a refresh leads astray.
+        minimiser = _minimiser(setting, state, cost=_cost(setting, state, surfaces))
+        units = 1.5 * minimiser.iterations_per_report
+        for costs in minimiser.run(config.contact_steps):
+            yield report("Resolving contact", costs, minimiser.state, units)
+        before, state = state, minimiser.state
+        moved = _movement(setting, before, state)
+        if not np.isfinite(moved):
+            return before, Outcome.DIVERGED
+        if moved < config.settled:
+            return state, Outcome.CONVERGED
+    return state, Outcome.STEP_LIMIT
+
+
+@torch.no_grad()
+def _movement(setting: Setting, before: FitState, after: FitState) -> float:
+    """How far joints moved, metres: the 95th percentile over people, frames and joints."""
+    old, new = (pose(state, setting.body, setting.anchor).joints for state in (before, after))
+    distance = (new - old).norm(dim=-1)[:, setting.movable]
+    return float(np.percentile(distance.numpy(), 95))
 
 
 def _with_width(setting: Setting, width: float) -> Setting:
@@ -156,12 +181,9 @@ def _work(begin: start.Start, config: FitConfig) -> float:
     )
 
 
-Report = Callable[[str, dict[str, float], FitState, float], FitProgress]
-
-
 def _choose(
     setting: Setting, hypotheses: start.Hypotheses, state: FitState, report: Report
-) -> Generator[FitProgress, None, FitState]:
+) -> Generator[FitProgress, None, tuple[FitState, Setting]]:
     """Bring every hypothesis down for a while; each person keeps the cheapest over all frames."""
     config, load = setting.config, hypotheses.count / len(state.betas)
     owner = hypotheses.owner
@@ -175,7 +197,7 @@ def _choose(
         ("Comparing facings", config.hypothesis_steps, None, config.robust_widths[1]),
     ):
         tried = _with_width(tried, width)
-        minimiser = _minimiser(tried, trial, None, only)
+        minimiser = _minimiser(tried, trial, only=only)
         for costs in minimiser.run(steps):
             shown = people(minimiser.state, hypotheses.first)
             yield report(name, costs, shown, load * minimiser.iterations_per_report)
@@ -186,38 +208,17 @@ def _choose(
     best = torch.stack(
         [torch.where(owner == p, total, torch.inf).argmin() for p in range(len(state.betas))]
     )
-    return people(trial, best)
+    evidence = replace(setting.evidence, pose_target=hypotheses.pose_target[best])
+    return people(trial, best), replace(setting, evidence=evidence)
 
 
-def _descend(
-    setting: Setting,
-    state: FitState,
-    report: Report,
-    stage: str,
-    steps: int,
-    surfaces: Surfaces | None,
-) -> Generator[FitProgress, None, FitState]:
-    minimiser = _minimiser(setting, state, surfaces, None)
-    for costs in minimiser.run(steps):
-        yield report(
-            stage,
-            costs,
-            minimiser.state,
-            minimiser.iterations_per_report * (1.5 if surfaces else 1.0),
-        )
-    return minimiser.state
-
-
-def _minimiser(
-    setting: Setting, state: FitState, surfaces: Surfaces | None, only: tuple[str, ...] | None
-) -> Minimiser:
+def _cost(setting: Setting, state: FitState, surfaces: Surfaces | None) -> Cost:
+    """The objective; with the correspondences that the bodies of `state` have, if any."""
     found = None
     if surfaces is not None:
         with torch.no_grad():
             posed = pose(state, setting.body, setting.anchor)
         found = surfaces.correspondences(posed, setting.movable)
-        if not found.inside and not found.held:
-            found = None
 
     def cost(now: FitState) -> dict[str, Tensor]:
         posed = pose(now, setting.body, setting.anchor)
@@ -227,6 +228,17 @@ def _minimiser(
             costs |= surfaces.costs(posed, found, time_weight, setting.config)
         return costs
 
+    return cost
+
+
+def _minimiser(
+    setting: Setting,
+    state: FitState,
+    *,
+    only: tuple[str, ...] | None = None,
+    cost: Cost | None = None,
+) -> Minimiser:
+    """Moves what the setting leaves free (`only`: of these parameters)."""
     masks = free_masks(
         state,
         setting.movable,
@@ -239,4 +251,10 @@ def _minimiser(
         masks = {k: v if k in only else torch.zeros_like(v) for k, v in masks.items()}
     step = setting.evidence.step
     basis = time_basis(len(setting.movable), float(step.median()) if len(step) else 1 / 30)
-    return Minimiser(state, masks, cost, basis=basis, tolerance=setting.config.tolerance)
+    return Minimiser(
+        state,
+        masks,
+        cost or _cost(setting, state, None),
+        basis=basis,
+        tolerance=setting.config.tolerance,
+    )
