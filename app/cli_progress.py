@@ -1,4 +1,8 @@
-"""Runs long work on the command line: the generator's progress on one line of stderr."""
+"""Runs long work on the command line and shows the generator's progress.
+
+On a terminal that is one line of stderr, gone afterwards. Elsewhere it goes to stdout, so that
+stderr holds nothing but the sentence of a failure.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ def run(work: Generator[Any, None, Result], stream: TextIO | None = None) -> Res
 
     On a terminal one line is kept up to date; elsewhere each stage is said once.
     """
-    shown = _Line(stream or sys.stderr)
+    shown = _Line(stream or (sys.stderr if sys.stderr.isatty() else sys.stdout))
     try:
         while True:
             shown.update(next(work))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,13 +28,27 @@ def fit_files(observations: Path, out: Path, video: Path | None, body: str) -> F
     given = read_observations(observations)
     if video is not None:
         given = _timed_by(given, video)
-    if not out.absolute().parent.is_dir():
-        raise InputError(f"There is no folder {out.absolute().parent} to write into")
+    if given.observations.person_count < 2:
+        raise InputError(
+            f"There is one person in {observations.name}; expected two or more who interact"
+        )
+    _check_place(out)
     result = cli_progress.run(worker.fit(_problem(given, body), {}))
     if result.outcome is Outcome.DIVERGED:
         raise CannotFitError("The fit did not settle", advice=result.advice)
     write_fit(out, fit_file(result, given.observations.layout))
     return result
+
+
+def _check_place(out: Path) -> None:
+    """What cannot be written is said before the work, not after it."""
+    folder = out.absolute().parent
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder} to write into")
+    if out.is_dir():
+        raise InputError(f"Cannot write {out}", received="the name of a folder")
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"Cannot write into {folder}", received="no permission")
 
 
 def fit_file(result: FitResult, layout: Layout) -> FitFile:

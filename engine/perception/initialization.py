@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from engine.body.smpl import BodyModel
 from engine.errors import WeightError
-from engine.geometry.rotations import axis_angle_to_matrix
+from engine.geometry.rotations import axis_angle_to_matrix, matrix_to_6d, sixd_to_matrix
 from engine.perception.lifter import Lifter
 from engine.structures import Observations
 
@@ -22,6 +22,12 @@ GUESS_VARIANCE = 0.5
 STANCE = {16: [0.0, 0.0, -1.1], 17: [0.0, 0.0, 1.1], 18: [0.0, -0.4, 0.0], 19: [0.0, 0.4, 0.0],
           4: [0.15, 0.0, 0.0], 5: [0.15, 0.0, 0.0]}  # fmt: skip
 """Arms hang, elbows and knees bend a little (axis-angle); SMPL itself rests with arms out."""
+
+
+LEAST_EVIDENCE = 0.1
+"""Share of keypoints (weighted by confidence) from which on a frame was seen, not guessed."""
+LONGEST_GAP = 0.5
+"""Seconds without evidence that the lifter fills; in longer gaps, and at the ends, it drifts."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +66,51 @@ def initialize(observations: Observations, K: Float[np.ndarray, "3 3"], body: Bo
     )  # fmt: skip
     pose = np.concatenate([lifted.global_orient[:, :, None], lifted.body_pose], axis=2)
     rest = body.rest_joints(torch.zeros(1, body.shapedirs.shape[-1]))[0, 0]
-    return Start3D(
+    start = Start3D(
         rotmats=axis_angle_to_matrix(torch.tensor(pose, dtype=torch.float32)),
         pelvis=torch.tensor(lifted.transl, dtype=torch.float32) + rest,
         up=torch.tensor(lifted.up_camera, dtype=torch.float32),
         variance=torch.tensor(lifted.log_variance, dtype=torch.float32).exp(),
         facings=((0.0, 0.0), (math.pi, 0.0)),
     )
+    return _bridged(start, lifted.evidence >= LEAST_EVIDENCE, observations.times)
+
+
+def _bridged(
+    start: Start3D, seen: Bool[np.ndarray, "P F"], times: Float[np.ndarray, "F"]
+) -> Start3D:
+    """The start with its long gaps filled from the frames around them; its ends stand still."""
+    rotation, pelvis = matrix_to_6d(start.rotmats), start.pelvis.clone()
+    variance = start.variance.clone()
+    for person, frames in enumerate(seen):
+        before, after = _neighbours(frames)
+        between = (before != after) & (times[after] - times[before] <= LONGEST_GAP)
+        lifted = frames | between
+        if lifted.all() or not frames.any():
+            continue
+        low, high = _neighbours(lifted)
+        span = np.maximum(times[high] - times[low], 1e-9)
+        part = torch.tensor(np.clip((times - times[low]) / span, 0, 1), dtype=torch.float32)
+        for values in (rotation[person], pelvis[person]):
+            share = part.view(-1, *[1] * (values.ndim - 1))
+            values[:] = values[low] * (1 - share) + values[high] * share
+        variance[person, ~lifted] = variance[person, ~lifted].clamp_min(GUESS_VARIANCE)
+    return replace(start, rotmats=sixd_to_matrix(rotation), pelvis=pelvis, variance=variance)
+
+
+def _neighbours(
+    known: Bool[np.ndarray, "F"],
+) -> tuple[Int[np.ndarray, "F"], Int[np.ndarray, "F"]]:
+    """Of every frame, the nearest known ones before and after it; at the ends the same twice."""
+    index = np.arange(len(known))
+    places = index[known]
+    if not len(places):
+        return index, index
+    before = np.searchsorted(places, index, side="right") - 1
+    after = np.searchsorted(places, index)
+    last = len(places) - 1
+    low, high = places[np.maximum(before, 0)], places[np.minimum(after, last)]
+    return np.where(before < 0, high, low), np.where(after > last, low, high)
 
 
 def _upright(observations: Observations, K: np.ndarray, body: BodyModel, reason: str) -> Start3D:

@@ -243,6 +243,26 @@ def test_a_stated_height_sets_the_distance(scene: Scene):
     assert depths[1] / depths[0] == pytest.approx(1.85 / 1.55, rel=0.05)
 
 
+def test_a_stated_height_is_kept_against_the_evidence(scene: Scene):
+    constraints = Constraints(heights=(1.55, 1.9))
+    result = run(solve(FitProblem(scene.observations, K=scene.camera.K, constraints=constraints)))
+    body = BodyModel.load("open-body", "1k2")
+    rest, _ = body.rest(torch.tensor(result.motion.betas, dtype=torch.float32))
+    extent = rest[..., 1].amax(-1) - rest[..., 1].amin(-1)
+    np.testing.assert_allclose(extent.numpy(), (1.55, 1.9), atol=0.01)
+
+
+def test_a_person_who_leaves_stands_still_and_does_not_disturb_the_frames_before():
+    scene = two_people(frames=75)
+    confidence = scene.observations.confidence.copy()
+    confidence[1, 15:] = 0
+    left = replace(scene.observations, confidence=confidence)
+    result = run(solve(FitProblem(left, K=scene.camera.K), QUICK))
+    assert np.nanmedian(result.diagnostics.reprojection_px[1, :15]) < 8
+    depth = joints_in_camera(result.motion, result.camera)[1, :, 0, 2]
+    np.testing.assert_allclose(depth[15:], depth[14], atol=0.4)
+
+
 def test_a_stated_depth_order_is_kept(scene: Scene, fitted: FitResult):
     whole = FrameRange(0, 16)
     for front, back in ((0, 1), (1, 0)):
