@@ -37,7 +37,7 @@ class Decoder(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._wake = threading.Condition()
-        self._request: tuple[VideoInfo, int, int] | None = None
+        self._request: tuple[VideoInfo, int, int, int] | None = None
         self._asked = 0
         """Number of the newest request."""
         self._handed_over = 0
@@ -47,14 +47,17 @@ class Decoder(QObject):
         self._reader: VideoReader | None = None
         self._info: VideoInfo | None = None
         self._broken: tuple[str, str] | None = None
-        self._cache: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._cache: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
         self._cached_bytes = 0
-        self._last_served = 0
+        """By frame and reduction."""
+        self._last_served = (0, 1)
         self._direction = 1
         self._arrived.connect(self._hand_over)
 
-    def request(self, info: VideoInfo, index: int) -> None:
+    def request(self, info: VideoInfo, index: int, reduction: int = 1) -> None:
         """Ask for a frame; replaces a request that is still waiting.
+
+        A `reduction` of n asks for means of n x n pixels (see VideoReader.frame).
 
         A frame that is decoded already is handed over at once, so that the video keeps step with
         what is drawn beside it.
@@ -62,10 +65,10 @@ class Decoder(QObject):
         self._asked += 1
         number = self._asked
         with self._wake:
-            image = self._cache.get(index)
+            image = self._cache.get((index, reduction))
             if not self._shows(info):  # asked afterwards: the thread may be changing videos
                 image = None
-            self._request = (info, index, number)
+            self._request = (info, index, reduction, number)
             self._wake.notify()
         if image is not None:
             self._hand_over(info, index, image, number)
@@ -107,21 +110,21 @@ class Decoder(QObject):
                 self._look_ahead(ahead)
         self._close()
 
-    def _serve(self, info: VideoInfo, index: int, number: int) -> None:
+    def _serve(self, info: VideoInfo, index: int, reduction: int, number: int) -> None:
         if identity(info) == self._broken:
             return
         try:
             if not self._shows(info):
                 self._open(info)
-            image = self._frame(index)
+            image = self._frame(index, reduction)
         except (EngineError, IndexError, OSError) as error:
             self._give_up(info, str(error))
         except Exception as error:
             log.exception("decoding %s", info.path)
             self._give_up(info, f"The video cannot be decoded ({type(error).__name__}: {error}).")
         else:
-            self._direction = -1 if index < self._last_served else 1
-            self._last_served = index
+            self._direction = -1 if index < self._last_served[0] else 1
+            self._last_served = (index, reduction)
             self._arrived.emit(info, index, image, number)
 
     def _open(self, info: VideoInfo) -> None:
@@ -143,36 +146,38 @@ class Decoder(QObject):
         self._broken = identity(info)
         self.failed.emit(info, message)
 
-    def _frame(self, index: int) -> np.ndarray:
-        if index in self._cache:
-            self._cache.move_to_end(index)
-            return self._cache[index]
+    def _frame(self, index: int, reduction: int) -> np.ndarray:
+        key = index, reduction
+        if key in self._cache:
+            self._cache.move_to_end(key)
+            return self._cache[key]
         assert self._reader is not None
-        image = self._reader.frame(index)
-        self._cache[index] = image
+        image = self._reader.frame(index, reduction)
+        self._cache[key] = image
         self._cached_bytes += image.nbytes
         while self._cached_bytes > CACHE_BYTES and len(self._cache) > 1:
             self._cached_bytes -= self._cache.popitem(last=False)[1].nbytes
         return image
 
-    def _frame_ahead(self) -> int | None:
+    def _frame_ahead(self) -> tuple[int, int] | None:
         """The nearest frame in the direction of travel that is not decoded yet."""
         if self._info is None:
             return None
         frame_bytes = self._info.width * self._info.height * 3
         room = CACHE_BYTES // max(1, frame_bytes) - 2  # or frames ahead would push each other out
         for step in range(1, min(AHEAD, room) + 1):
-            index = self._last_served + self._direction * step
+            last, reduction = self._last_served
+            index = last + self._direction * step
             if not 0 <= index < self._info.frame_count:
                 return None
-            if index not in self._cache:
-                return index
+            if (index, reduction) not in self._cache:
+                return index, reduction
         return None
 
-    def _look_ahead(self, index: int) -> None:
+    def _look_ahead(self, ahead: tuple[int, int]) -> None:
         assert self._info is not None
         try:
-            self._frame(index)
+            self._frame(*ahead)
         except Exception as error:
             self._give_up(self._info, f"The video cannot be decoded beyond this point ({error}).")
 

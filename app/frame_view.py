@@ -95,10 +95,11 @@ class FrameView(QWidget):
     # -- what is shown --------------------------------------------------------------------------
 
     def set_frame_image(self, index: int, image: np.ndarray) -> None:
-        """Show a decoded frame, uint8 (H, W, 3) RGB."""
-        is_other_size = self._picture is None or self._picture.shape != image.shape
+        """Show a decoded frame, uint8 (H, W, 3) RGB, at the clip's size or reduced."""
+        size_before = self.picture_size
+        is_first = self._picture is None
         self._picture, self._picture_index = image, index
-        if is_other_size and self._is_fitted:
+        if self._is_fitted and (is_first or self.picture_size != size_before):
             self.fit()
         self.update()
 
@@ -110,10 +111,24 @@ class FrameView(QWidget):
     @property
     def picture_size(self) -> tuple[int, int] | None:
         """(width, height) of the clip in pixels; None without a clip."""
-        if self._picture is not None:
-            return self._picture.shape[1], self._picture.shape[0]
         clip = self._view_state.clip
-        return clip.video.image_size if clip is not None else None
+        whole = clip.video.image_size if clip is not None else None
+        if self._picture is None:
+            return whole
+        height, width = self._picture.shape[:2]
+        if whole is None:
+            return width, height
+        factor = max(1, round(whole[0] / width))
+        is_reduced = (-(-whole[0] // factor), -(-whole[1] // factor)) == (width, height)
+        return whole if is_reduced else (width, height)
+
+    @property
+    def reduction(self) -> int:
+        """How much smaller a frame may be decoded to fill the view: 1 (whole) unless in motion."""
+        shown, reduction = self._transform.scale * self.devicePixelRatioF(), 1
+        while self._view_state.playing and shown * reduction * 2 <= 1:
+            reduction *= 2
+        return reduction
 
     @property
     def transform(self) -> PictureTransform:
@@ -224,9 +239,16 @@ class FrameView(QWidget):
         if self._scaled is None or self._scaled[0] != key:
             view = (self.width(), self.height())
             ratio = self.devicePixelRatioF()
-            self._scaled = (key, *picture_in_sight(self._picture, self._transform, view, ratio))
+            self._scaled = (key, *picture_in_sight(self._picture, self._of_picture, view, ratio))
         if not self._scaled[1].isNull():
             painter.drawImage(self._scaled[2], self._scaled[1])
+
+    @property
+    def _of_picture(self) -> PictureTransform:
+        """From the pixels of the decoded picture, which may be reduced."""
+        assert self._picture is not None and self.picture_size is not None
+        factor = self.picture_size[0] / self._picture.shape[1]
+        return PictureTransform(self._transform.scale * factor, self._transform.offset)
 
     # -- pointing -------------------------------------------------------------------------------
 

@@ -183,6 +183,7 @@ class MainWindow(QMainWindow):
         operations.failed.connect(self.notifications.error)
         view_state.clip_id_changed.connect(self._on_clip_id_changed)
         view_state.frame_changed.connect(lambda _: self._request_frame())
+        view_state.playing_changed.connect(lambda _: self._request_frame())
         view_state.candidate_changed.connect(lambda _: self._refresh_actions())
         self.decoder.decoded.connect(self._on_decoded)
         self.decoder.failed.connect(lambda _, message: self.notifications.error(message))
@@ -264,7 +265,8 @@ class MainWindow(QMainWindow):
     def _request_frame(self) -> None:
         clip = self.view_state.clip
         if clip is not None:
-            self.decoder.request(clip.video, self.view_state.frame)
+            reduction = self.frame_view.reduction
+            self.decoder.request(clip.video, self.view_state.frame, reduction)
 
     def _on_decoded(self, video: VideoInfo, index: int, image: np.ndarray) -> None:
         clip = self.view_state.clip

@@ -89,7 +89,9 @@ class BodiesItem(GLGraphicsItem):
             for mesh, look, is_shown in zip(self.meshes, self.looks, self._shown, strict=True)
             if is_shown and look.opacity > 0
         ]
-        for mesh, look in sorted(shown, key=lambda pair: _depth(pair[0], model_view)):
+        if any(look.edge_only > 0 for _, look in shown):
+            shown.sort(key=lambda pair: _depth(pair[0], model_view))
+        for mesh, look in shown:
             GL.glDepthMask(look.edge_only == 0)
             mesh.draw(shader, light, look)
         GL.glDepthMask(True)

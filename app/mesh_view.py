@@ -75,6 +75,7 @@ class MeshView(GLView):
         view_state.candidate_changed.connect(self._on_candidate_changed)
         view_state.frame_changed.connect(self._on_frame_changed)
         view_state.show_before_changed.connect(self._on_show_before_changed)
+        view_state.playing_changed.connect(self._on_playing_changed)
         view_state.tool_changed.connect(self._on_tool_changed)
         view_state.selected_person_changed.connect(self._on_selected_person_changed)
         for signal in (
@@ -140,6 +141,10 @@ class MeshView(GLView):
             self._show_bodies()
             self._follow()
             self.draw_ahead()
+
+    def _on_playing_changed(self, _: bool) -> None:
+        if self._view_state.candidate is not None:
+            self._show_bodies()  # ghosts stand only where nothing moves
 
     def _on_selected_person_changed(self, _: int | None) -> None:
         self.update()

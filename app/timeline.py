@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QFont,
@@ -66,6 +66,7 @@ class Timeline(QWidget):
         self._scale = TimelineScale()
         self._is_fitted = True
         self._lanes: QPixmap | None = None
+        self._playhead_painted = 0
         self._gesture: Gesture | None = None
         self._moved_contact: tuple[int, ContactLabel] | None = None
         self.setMouseTracking(True)
@@ -141,7 +142,8 @@ class Timeline(QWidget):
     def _on_frame_changed(self, frame: int) -> None:
         if self._gesture is None:
             self._set_scale(self._scale.showing(frame))
-        self.update()
+        for at in (self._playhead_painted, frame):
+            self.update(self._playhead_area(at))
 
     def _on_selection_changed(self, _: FrameRange | None) -> None:
         self.update()
@@ -209,7 +211,13 @@ class Timeline(QWidget):
             painter.drawLine(QPointF(x, 0), QPointF(x, self.height()))
         painter.setClipping(False)
 
+    def _playhead_area(self, frame: int) -> QRect:
+        """What the playhead covers at a frame, its number included."""
+        left, right = self._scale.x(frame), self._scale.x(frame + 1)
+        return QRect(int(left) - 40, 0, int(right - left) + 80, self.height())
+
     def _paint_playhead(self, painter: QPainter) -> None:
+        self._playhead_painted = self._view_state.frame
         x = self._scale.x(self._view_state.frame + 0.5)
         if not GUTTER - 1 <= x <= GUTTER + self._scale.width + 1:
             return

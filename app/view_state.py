@@ -227,8 +227,12 @@ class ViewState(QObject):
         return self._state.motion if self._state is not None else None
 
     def motion_compared(self) -> BodyMotion | None:
-        """The other side of the comparison, for a ghost; None when there is no candidate."""
-        if self._candidate is None:
+        """The other side of the comparison, for a ghost.
+
+        None without a candidate, and where no eye could compare: in a preview that changes every
+        moment, and in motion, where two more bodies would cost frames.
+        """
+        if self._candidate is None or self.playing or not self._candidate.is_complete:
             return None
         if self.show_before:
             return self._candidate.motion

@@ -61,7 +61,7 @@ class ImageFolder:
         self.damaged: set[int] = set()
         self.note = ""
 
-    def frame(self, index: int) -> UInt8[np.ndarray, "H W 3"]:
+    def frame(self, index: int, reduction: int = 1) -> UInt8[np.ndarray, "H W 3"]:
         image = read_image(self._paths[index])
         if image.shape[1::-1] != self.size:
             raise VideoError(
@@ -69,7 +69,10 @@ class ImageFolder:
                 expected="{} x {}".format(*self.size),
                 received=f"{image.shape[1]} x {image.shape[0]}",
             )
-        return image
+        if reduction == 1:
+            return image
+        size = -(-self.size[0] // reduction), -(-self.size[1] // reduction)
+        return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
     def sha256(self) -> str:
         """Hash of names, sizes and bytes."""

@@ -79,11 +79,14 @@ class VideoReader:
                 advice="Import it again.",
             )
 
-    def frame(self, index: int) -> Frame:
-        """RGB pixels (height, width, 3) of a frame, upright. IndexError outside the video."""
+    def frame(self, index: int, reduction: int = 1) -> Frame:
+        """RGB pixels (height, width, 3) of a frame, upright. IndexError outside the video.
+
+        `reduction` n gives the means of n x n pixels: all that a small view can show, for less.
+        """
         if not 0 <= index < self.info.frame_count:
             raise IndexError(f"frame {index} of a video of {self.info.frame_count} frames")
-        return self._source.frame(int(index))
+        return self._source.frame(int(index), reduction)
 
     def frames(
         self, start: int | FrameRange | range = 0, stop: int | None = None

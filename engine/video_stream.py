@@ -18,7 +18,7 @@ import av
 import av.error
 import cv2
 import numpy as np
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Interpolation, VideoReformatter
 from jaxtyping import Float, UInt8
 
 from engine.errors import VideoError
@@ -232,13 +232,13 @@ class VideoStream:
             _log.debug("%s: %s", self._path.name, _reason(error))
             return []
 
-    def frame(self, index: int) -> Frame:
+    def frame(self, index: int, reduction: int = 1) -> Frame:
         decoded = self._cache.get(index)
         if decoded is None:
             decoded = self._decode_to(index)
         else:
             self._cache.move_to_end(index)
-        return self._to_rgb(decoded)
+        return self._to_rgb(decoded, reduction)
 
     def _decode_to(self, index: int) -> av.VideoFrame:
         key = max(0, bisect.bisect_right(self._keys, self._pts[index]) - 1)
@@ -297,9 +297,11 @@ class VideoStream:
         while len(self._cache) > self._cache_frames:
             self._cache.popitem(last=False)
 
-    def _to_rgb(self, frame: av.VideoFrame) -> Frame:
-        width, height = self._coded_size
-        image = self._reformatter.reformat(frame, width, height, "rgb24").to_ndarray()
+    def _to_rgb(self, frame: av.VideoFrame, reduction: int) -> Frame:
+        width, height = (-(-side // reduction) for side in self._coded_size)
+        how = Interpolation.BILINEAR if reduction == 1 else Interpolation.AREA
+        resized = self._reformatter.reformat(frame, width, height, "rgb24", interpolation=how)
+        image = resized.to_ndarray()
         return self._orientation.apply(image)
 
     def close(self) -> None:

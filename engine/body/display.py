@@ -30,7 +30,7 @@ class DisplayBody:
         self._template = data.v_template.astype(np.float32)
         self._shapedirs = data.shapedirs.astype(np.float32)
         self._skinning = data.weights.astype(np.float32)
-        self._shaped: tuple[bytes, np.ndarray] = (b"", np.empty(0))
+        self._shaped: tuple[bytes, sp.csr_matrix] = (b"", sp.csr_matrix((0, 0), dtype=np.float32))
 
     @classmethod
     def load(cls, name: str = OPEN_BODY, density: str = "7k") -> DisplayBody:
@@ -53,10 +53,15 @@ class DisplayBody:
         transforms, _ = self._pose(betas, rotmats, transl)
         if self.data.posedirs is not None:
             return self._skin_with_corrections(betas, rotmats, transforms)
-        rows = np.swapaxes(transforms.astype(np.float32), -3, -2)
-        rows = rows.reshape(*rows.shape[:-2], -1)
-        product: np.ndarray = rows @ self._weighted_rest(betas).T
-        return np.ascontiguousarray(np.swapaxes(product, -1, -2))
+        batch = transforms.shape[:-3]
+        columns = np.moveaxis(transforms.reshape(-1, 24, 3, 4), (1, 3), (0, 1))
+        skinned: np.ndarray = self._weighted_rest(betas) @ columns.reshape(96, -1).astype(
+            np.float32
+        )
+        if not batch:
+            return skinned
+        skinned = np.swapaxes(skinned.reshape(self.vertex_count, -1, 3), 0, 1)
+        return np.ascontiguousarray(skinned.reshape(*batch, self.vertex_count, 3))
 
     def joints(
         self,
@@ -93,12 +98,15 @@ class DisplayBody:
 
     def normals(self, vertices: Float[np.ndarray, "V 3"]) -> Float[np.ndarray, "V 3"]:
         """Unit vertex normals of one mesh: area-weighted mean of the faces around each vertex."""
-        corners = vertices[self.faces.astype(np.intp)]
-        across, along = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-        face_normals = np.empty_like(across)
-        face_normals[:, 0] = across[:, 1] * along[:, 2] - across[:, 2] * along[:, 1]
-        face_normals[:, 1] = across[:, 2] * along[:, 0] - across[:, 0] * along[:, 2]
-        face_normals[:, 2] = across[:, 0] * along[:, 1] - across[:, 1] * along[:, 0]
+        # Gathered one coordinate at a time: three times as fast as whole corners.
+        a, b, c = self._corners
+        x, y, z = np.ascontiguousarray(np.asarray(vertices).T)
+        ux, uy, uz = (axis.take(b) - axis.take(a) for axis in (x, y, z))
+        vx, vy, vz = (axis.take(c) - axis.take(a) for axis in (x, y, z))
+        face_normals = np.empty((len(a), 3), x.dtype)
+        face_normals[:, 0] = uy * vz - uz * vy
+        face_normals[:, 1] = uz * vx - ux * vz
+        face_normals[:, 2] = ux * vy - uy * vx
         summed: np.ndarray = self._faces_of_vertex @ face_normals
         length = np.sqrt(np.einsum("vc,vc->v", summed, summed))
         summed /= np.maximum(length, 1e-12)[:, None]
@@ -115,6 +123,10 @@ class DisplayBody:
         return face_regions(self.data)
 
     @cached_property
+    def _corners(self) -> Int[np.ndarray, "3 T"]:
+        return np.ascontiguousarray(self.faces.T.astype(np.intp))
+
+    @cached_property
     def _faces_of_vertex(self) -> sp.csr_matrix:
         corner = self.faces.astype(np.int64).ravel()
         face = np.repeat(np.arange(len(self.faces)), 3)
@@ -126,16 +138,20 @@ class DisplayBody:
         change: np.ndarray = self._shapedirs[..., : len(used)] @ used
         return np.asarray(self._template + change)
 
-    def _weighted_rest(self, betas: np.ndarray) -> np.ndarray:
-        """(V, 96): each joint's weight times [rest vertex, 1]; kept for the last shape used."""
+    def _weighted_rest(self, betas: np.ndarray) -> sp.csr_matrix:
+        """(V, 96): each joint's weight times [rest vertex, 1]; kept for the last shape used.
+
+        Sparse: few joints move a vertex. A dense product is four times slower, and leaves the
+        threads of the BLAS spinning between two frames.
+        """
         key = np.asarray(betas, np.float32).tobytes()
         kept_key, kept = self._shaped
         if kept_key == key:
             return kept
         rest = self._rest(betas)
         homogeneous = np.concatenate([rest, np.ones_like(rest[:, :1])], 1)
-        weighted: np.ndarray = (self._skinning[:, :, None] * homogeneous[:, None]).reshape(
-            len(rest), -1
+        weighted = sp.csr_matrix(
+            (self._skinning[:, :, None] * homogeneous[:, None]).reshape(len(rest), -1)
         )
         self._shaped = (key, weighted)
         return weighted

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from app.decoder import Decoder
@@ -66,3 +68,17 @@ def test_a_video_that_went_away_is_said_once(qtbot, decoder, video):
     qtbot.wait(100)
     assert len(said) == 1
     assert "numbers.mp4" in said[0]
+
+
+def test_a_reduced_frame_is_the_same_frame_smaller(qtbot, decoder, video):
+    whole = frame(qtbot, decoder, video, 12)
+    with qtbot.waitSignal(
+        decoder.decoded, check_params_cb=lambda _, __, image: image.shape != whole.shape
+    ) as decoded:
+        decoder.request(video, 12, 2)
+    _, index, reduced = decoded.args
+    expected = cv2.resize(whole, reduced.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert index == 12
+    assert reduced.shape == (-(-video.height // 2), -(-video.width // 2), 3)
+    assert np.abs(reduced.astype(int) - expected).mean() < 3
+    assert frame(qtbot, decoder, video, 12).shape == whole.shape

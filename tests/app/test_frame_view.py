@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -58,6 +59,12 @@ def view(qtbot, view_state):
 def picture(index: int) -> np.ndarray:
     """A grey frame, its brightness its number."""
     return np.full((SIZE[1], SIZE[0], 3), 40 + 10 * index, np.uint8)
+
+
+def array_of(image: QImage) -> np.ndarray:
+    image = image.convertToFormat(QImage.Format.Format_RGB32)
+    pixels = np.frombuffer(image.constBits(), np.uint8)
+    return pixels.reshape(image.height(), image.width(), 4)[..., :3].copy()
 
 
 def joint_at(view: FrameView, person: int, keypoint: int = WRIST) -> QPointF:
@@ -371,3 +378,22 @@ def test_hovering_in_the_contact_tool_announces_the_region(view, view_state):
     mouse(view, "hover", at)
     assert view_state.hovered_region == view.region_under(at)
     assert view_state.hovered_region[0] == 0
+
+
+def test_a_reduced_picture_lies_where_the_whole_one_lay(view, view_state):
+    whole, place = array_of(view.grab().toImage()), view.transform
+    size = view.picture_size
+    small = cv2.resize(picture(0), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    view.set_frame_image(0, small)
+    assert view.picture_size == size
+    assert view.transform == place
+    assert np.abs(array_of(view.grab().toImage()).astype(int) - whole).mean() < 3
+
+
+def test_frames_are_decoded_reduced_only_in_motion_and_only_for_a_small_view(view, view_state):
+    view.resize(160, 120)
+    view.fit()
+    assert view.reduction == 1
+    view_state.playing = True
+    assert view.reduction > 1
+    assert view.transform.scale * view.reduction <= 1

@@ -20,7 +20,14 @@ from app.orbit_camera import OrbitCamera, through
 from app.posed_bodies import display_body, path_of_pair, posed_bodies
 from app.view_state import Candidate
 from engine.body.regions import region_names
-from engine.structures import Constraints, ContactLabel, FrameRange
+from engine.structures import (
+    Constraints,
+    ContactLabel,
+    Diagnostics,
+    FitResult,
+    FrameRange,
+    Outcome,
+)
 from tests.app.scenes import (
     FRAMES,
     MIDDLE,
@@ -392,7 +399,9 @@ def test_the_bodies_before_a_fit_are_drawn_as_ghosts(view, view_state):
     view.look_from("camera")
     without = view.grab().toImage()
     moved = replace(make_motion(), transl=make_motion().transl + np.array([0, 0.4, 0]))
-    view_state.candidate = Candidate(moved, make_camera(), FrameRange(0, FRAMES), 1)
+    diagnostics = Diagnostics(np.full((2, FRAMES), 4.0), np.zeros(FRAMES))
+    result = FitResult(moved, make_camera(), diagnostics, Outcome.CONVERGED)
+    view_state.candidate = Candidate(moved, make_camera(), FrameRange(0, FRAMES), 1, result)
     with_ghosts = view.grab().toImage()
     assert with_ghosts != without
     assert any(mesh.vertices is not None for mesh in view._ghosts.meshes)

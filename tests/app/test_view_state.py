@@ -9,7 +9,17 @@ import pytest
 
 from annotations.records import ClipRecord, ClipState, Identity
 from app.view_state import Candidate, ViewState
-from engine.structures import BodyMotion, Camera, Constraints, ContactLabel, FrameRange, VideoInfo
+from engine.structures import (
+    BodyMotion,
+    Camera,
+    Constraints,
+    ContactLabel,
+    Diagnostics,
+    FitResult,
+    FrameRange,
+    Outcome,
+    VideoInfo,
+)
 
 
 def clip_record(clip_id: int, frame_count: int = 10) -> ClipRecord:
@@ -111,8 +121,15 @@ def test_a_clip_that_leaves_the_project_is_no_longer_shown(view_state):
     assert view_state.frame_count == 1
 
 
+def complete_candidate():
+    moved = motion()
+    diagnostics = Diagnostics(np.full((2, moved.frame_count), 4.0), np.zeros(moved.frame_count))
+    result = FitResult(moved, camera(), diagnostics, Outcome.CONVERGED)
+    return Candidate(moved, camera(), FrameRange(0, 10), 1, result)
+
+
 def test_the_candidate_is_shown_until_before_is_asked_for(view_state):
-    candidate = Candidate(motion(), camera(), FrameRange(0, 10), 1)
+    candidate = complete_candidate()
     view_state.candidate = candidate
     assert view_state.motion_shown() is candidate.motion
     assert view_state.motion_compared() is view_state.state.motion
@@ -120,6 +137,19 @@ def test_the_candidate_is_shown_until_before_is_asked_for(view_state):
     assert view_state.motion_shown() is view_state.state.motion
     assert view_state.camera_shown() is view_state.state.camera
     assert view_state.motion_compared() is candidate.motion
+
+
+def test_a_preview_is_compared_with_nothing_while_the_fit_runs(view_state):
+    view_state.candidate = Candidate(motion(), camera(), FrameRange(0, 10), 1)
+    assert view_state.motion_compared() is None
+
+
+def test_nothing_is_compared_in_motion(view_state):
+    view_state.candidate = complete_candidate()
+    view_state.playing = True
+    assert view_state.motion_compared() is None
+    view_state.playing = False
+    assert view_state.motion_compared() is view_state.state.motion
 
 
 def test_without_a_candidate_the_head_is_shown_and_nothing_is_compared(view_state):
