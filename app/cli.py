@@ -175,6 +175,9 @@ def main(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  whoever read us has left
         return DONE
+    except OSError as error:  # a full disk, a missing permission: the user's to mend
+        place = f"{error.filename}: " if error.filename else ""
+        return _failed(f"{place}{error.strerror or error}.", BAD_INPUT)
     except Exception as error:
         traceback.print_exc()
         return _failed(f"Something unforeseen happened: {error}", UNFORESEEN)

@@ -34,9 +34,12 @@ def import_video(
 ) -> None:
     """Add a video to a project. The project is made if there is none."""
     from annotations.store import Store
+    from engine.body.user_body import body_choice
     from engine.video import probe
 
     info = probe(video)
+    if not project.exists():
+        body_choice(body)  # a project on a body that is not there could never be fitted
     store = open_project(project) if project.exists() else Store.create(project, body=body)
     with store:
         changes = store.add_clip(info, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from annotations.records import ClipRecord, ClipState
@@ -20,6 +21,9 @@ def render_clip(
         raise InputError(
             f"{record.name} has no bodies to draw", advice="Fit it first: python3 main.py fit"
         )
+    folder = out.absolute().parent
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise InputError(f"Cannot write into {folder}", expected="a folder that can be written")
     colors = [rgb(identity.color) for identity in state.identities]
     if out.suffix.lower() == ".mp4":
         for _ in overlay_video(out, record.video, motion, camera, frames, colors):

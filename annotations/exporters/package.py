@@ -11,7 +11,8 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol
@@ -107,19 +108,35 @@ def safe_name(name: str, taken: Collection[str] = ()) -> str:
     return free
 
 
+@contextmanager
+def _said_plainly(folder: Path) -> Iterator[None]:
+    """A full disk or a missing permission is the user's to mend, and says so in one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise EditError(
+            f"Cannot write into {folder}", received=error.strerror or str(error)
+        ) from error
+
+
 class ExportFolder:
     """A folder that files are written into, and never outside of."""
 
     def __init__(self, root: Path) -> None:
         if root.exists() and not root.is_dir():
             raise EditError(f"{root} is a file, not a folder to export into")
-        root.mkdir(parents=True, exist_ok=True)
+        with _said_plainly(root):
+            root.mkdir(parents=True, exist_ok=True)
         self.root = root.resolve()
         self.files: dict[str, str] = {}
         """SHA-256 of each file written, by its path in the folder."""
 
     def write(self, name: str, save: Callable[[IO[bytes]], object]) -> None:
         """Write one file by its relative path (with forward slashes), whole or not at all."""
+        with _said_plainly(self.root):
+            self._write(name, save)
+
+    def _write(self, name: str, save: Callable[[IO[bytes]], object]) -> None:
         target = self._inside(name)
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.parent.resolve().is_relative_to(self.root):

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from engine.body.smpl import BodyModel
 from engine.config import FitConfig
+from engine.errors import InputError
 from engine.fit import results, start
 from engine.fit.interaction import Surfaces
 from engine.fit.minimise import Cost, Minimiser, time_basis
@@ -57,11 +58,16 @@ def solve(problem: FitProblem, config: FitConfig | None = None) -> Fit:
     Yields `FitProgress` with a preview of the bodies; returns `FitResult`, whose motion covers the
     whole clip (frames outside `problem.frames` are exactly those of the warm start).
 
-    Raises InputError for observations that contradict themselves, CannotFitError where a person is
-    never seen.
+    Raises InputError for observations that contradict themselves or where every frame is frozen,
+    CannotFitError where a person is never seen.
     """
     config = config or FitConfig()
     check(problem)
+    if not start.movable_frames(problem).any():
+        raise InputError(
+            "Every frame to fit is accepted or frozen",
+            advice="Send back or thaw what may change, and fit again.",
+        )
     began = time.monotonic()
     body = BodyModel.load(problem.body, SURFACE_DENSITY)
     problem = start.oriented(problem, body)
@@ -75,11 +81,15 @@ def solve(problem: FitProblem, config: FitConfig | None = None) -> Fit:
 
 
 def _windows(problem: FitProblem, config: FitConfig) -> list[FrameRange]:
-    """Stretches of at most `config.window` frames, to be solved in turn, each held by the last."""
+    """Stretches of at most `config.window` frames, to be solved in turn, each held by the last.
+
+    Those without a frame that may change are left out.
+    """
     whole = problem.frames or FrameRange(0, problem.observations.frame_count)
     count = max(1, -(-len(whole) // config.window))
     edges = np.linspace(whole.start, whole.stop, count + 1).astype(int).tolist()
-    return [FrameRange(a, b) for a, b in pairwise(edges)]
+    movable = start.movable_frames(problem)
+    return [FrameRange(a, b) for a, b in pairwise(edges) if movable[a:b].any()]
 
 
 @dataclass(frozen=True)

@@ -136,22 +136,34 @@ def _window(
     """The frames to load, which of them may move, and which have bodies to start from."""
     count = problem.observations.frame_count
     part = problem.frames or FrameRange(0, count)
-    warm = problem.warm_start
-    if warm is None:
-        known = np.zeros(count, bool)
-    else:
-        known = (warm.provenance != Provenance.MISSING).all(axis=0)
+    known = _known(problem)
     start, stop = part.start, part.stop
     for _ in range(config.context):
         start -= start > 0 and bool(known[start - 1])
         stop += stop < count and bool(known[stop])
+    cut = slice(start, stop)
+    movable = torch.from_numpy(movable_frames(problem)[cut])
+    has_warm = known[cut] if known[cut].any() else None
+    return FrameRange(int(start), int(stop)), movable, has_warm
+
+
+def movable_frames(problem: FitProblem) -> Bool[np.ndarray, "F"]:
+    """Frames of the clip that a fit may change: in its part, and not frozen with bodies."""
+    count = problem.observations.frame_count
     movable = np.zeros(count, bool)
-    movable[part.as_slice()] = True
+    movable[(problem.frames or FrameRange(0, count)).as_slice()] = True
+    known = _known(problem)
     for frozen in problem.constraints.frozen:
         movable[frozen.as_slice()] &= ~known[frozen.as_slice()]
-    cut = slice(start, stop)
-    has_warm = known[cut] if known[cut].any() else None
-    return FrameRange(int(start), int(stop)), torch.from_numpy(movable[cut]), has_warm
+    return movable
+
+
+def _known(problem: FitProblem) -> Bool[np.ndarray, "F"]:
+    """Frames in which everybody has a body already."""
+    warm = problem.warm_start
+    if warm is None:
+        return np.zeros(problem.observations.frame_count, bool)
+    return np.asarray((warm.provenance != Provenance.MISSING).all(axis=0), bool)
 
 
 def _cut(observations: Observations, frames: FrameRange) -> Observations:

@@ -386,7 +386,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
         file.write(b"ne")
         raise OSError("no space left")
 
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(EditError, match=r"Cannot write into .* no space left"):
         folder.write("a.txt", fail)
     assert files_of(tmp_path) == {"a.txt"} and (tmp_path / "a.txt").read_bytes() == b"old"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import subprocess
@@ -276,6 +277,25 @@ class TestOnAProject:
         done = run("fit", "--project", tmp_path / "new.dyad")
         assert done.code == 2 and "python3 main.py detect" in done.err
 
+    def test_a_project_is_not_made_on_a_body_that_is_not_there(self, tmp_path, clip, run):
+        done = run("import", clip, "--project", tmp_path / "new.dyad", "--body", "nobody")
+        assert done.code == 2 and "There is no body called 'nobody'" in done.err
+        assert not (tmp_path / "new.dyad").exists()
+
+    def test_where_everything_is_accepted_nothing_is_fitted(self, fitted, run):
+        run("review", "--project", fitted, "accepted")
+        done = run("fit", "--project", fitted)
+        assert (done.code, done.err.count("\n")) == (2, 1)
+        assert "Every frame to fit is accepted or frozen" in done.err
+
+    @pytest.mark.parametrize("line", ["render --out", "export --format smpl-npz --out"])
+    def test_a_place_that_cannot_be_written_is_named(self, fitted, run, line):
+        run("review", "--project", fitted, "accepted")
+        words = line.split()
+        done = run(words[0], "--project", fitted, *words[1:], "/proc/nothing/here.mp4")
+        assert (done.code, done.err.count("\n")) == (2, 1)
+        assert "Cannot write into /proc/nothing" in done.err
+
     def test_a_window_on_the_project_keeps_commands_out(self, project, run):
         with Store.open(project):
             done = run("undo", "--project", project)
@@ -312,6 +332,14 @@ class TestStart:
         monkeypatch.setattr("app.headless.run_sample", ran.append)
         assert run().code == 0 and ran == [cli.SAMPLE_FOLDER]
         assert run("window", "a.dyad").code == 2
+
+    def test_a_full_disk_is_one_sentence(self, run, monkeypatch):
+        def fail():
+            raise OSError(errno.ENOSPC, "No space left on device", "study.dyad")
+
+        monkeypatch.setattr("app.doctor.examine", fail)
+        done = run("doctor")
+        assert (done.code, done.err) == (2, "study.dyad: No space left on device.\n")
 
     def test_what_nobody_foresaw_is_told_apart_from_bad_input(self, run, monkeypatch):
         def fail():

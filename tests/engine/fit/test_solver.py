@@ -243,6 +243,26 @@ def test_a_stated_height_sets_the_distance(scene: Scene):
     assert depths[1] / depths[0] == pytest.approx(1.85 / 1.55, rel=0.05)
 
 
+def test_where_nothing_may_change_there_is_nothing_to_fit(scene: Scene, fitted: FitResult):
+    frames = scene.observations.frame_count
+    frozen = Constraints(frozen=(FrameRange(0, frames),))
+    problem = FitProblem(
+        scene.observations, camera=fitted.camera, constraints=frozen, warm_start=fitted.motion
+    )
+    with pytest.raises(InputError, match="Every frame to fit is accepted or frozen"):
+        run(solve(problem, QUICK))
+
+
+def test_a_stretch_of_a_long_clip_that_is_frozen_is_passed_over(scene: Scene, fitted: FitResult):
+    frozen = Constraints(frozen=(FrameRange(0, 8),))
+    problem = FitProblem(
+        scene.observations, camera=fitted.camera, constraints=frozen, warm_start=fitted.motion
+    )
+    result = run(solve(problem, replace(QUICK, window=8)))
+    np.testing.assert_array_equal(result.motion.transl[:, :8], fitted.motion.transl[:, :8])
+    assert (result.motion.transl[:, 8:] != fitted.motion.transl[:, 8:]).any()
+
+
 def test_a_stated_height_is_kept_against_the_evidence(scene: Scene):
     constraints = Constraints(heights=(1.55, 1.9))
     result = run(solve(FitProblem(scene.observations, K=scene.camera.K, constraints=constraints)))
