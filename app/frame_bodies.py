@@ -38,9 +38,10 @@ def project(
     camera: Camera, frame: int, points: Float[np.ndarray, "N 3"]
 ) -> Float[np.ndarray, "N 3"]:
     """World points as x, y in pixels (lens distortion included) and depth in metres."""
-    T = _pose(camera, frame)
+    kind = np.result_type(points, np.float32)  # single precision holds a thousandth of a pixel
+    T, K = _pose(camera, frame).astype(kind), np.asarray(camera.K, kind)
     seen = points @ T[:3, :3].T + T[:3, 3]
-    depth = np.maximum(seen[:, 2:], NEAR)
+    depth = np.maximum(seen[:, 2:], kind.type(NEAR))
     if np.any(camera.distortion):
         shifted = np.concatenate([seen[:, :2], depth], 1).astype(float)
         pixels, _ = cv2.projectPoints(
@@ -48,7 +49,7 @@ def project(
         )
         return np.concatenate([pixels[:, 0], depth], 1)
     plane = seen[:, :2] / depth
-    return np.concatenate([plane @ camera.K[:2, :2].T + camera.K[:2, 2], depth], 1)
+    return np.concatenate([plane @ K[:2, :2].T + K[:2, 2], depth], 1)
 
 
 def project_body(camera: Camera, frame: int, body: PosedBody) -> ProjectedBody:

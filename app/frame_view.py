@@ -101,6 +101,8 @@ class FrameView(QWidget):
         self._picture, self._picture_index = image, index
         if self._is_fitted and (is_first or self.picture_size != size_before):
             self.fit()
+        if self._view_state.playing and self.isVisible():
+            self._begin_bodies()  # OpenGL works until Qt asks for the painting
         self.update()
 
     @property
@@ -196,13 +198,17 @@ class FrameView(QWidget):
         if self._view_state.clip is None:
             self._paint_message(painter, "No clip is open.\nDrop a video here or press Ctrl+I.")
             return
-        state = self._view_state.state if self._view_state.overlays_visible else None
-        if state is not None and "bodies" in self._layers:
-            self._body_overlay.begin(self, self.shown_frame, self._transform)
+        self._begin_bodies()
         self._paint_picture(painter)
+        state = self._view_state.state if self._view_state.overlays_visible else None
         if state is not None:
             self._paint_overlays(painter, state)
         painter.end()
+
+    def _begin_bodies(self) -> None:
+        state, is_on = self._view_state.state, self._view_state.overlays_visible
+        if state is not None and is_on and "bodies" in self._layers:
+            self._body_overlay.begin(self, self.shown_frame, self._transform)
 
     def _paint_overlays(self, painter: QPainter, state: ClipState) -> None:
         frame, bounds = self.shown_frame, QRectF(self.rect())

@@ -104,6 +104,9 @@ class MainWindow(QMainWindow):
 
     def _make_views(self) -> None:
         self.frame_view: FrameView = FrameView(self.view_state)
+        # Before the 3D view hears of it: OpenGL then draws the bodies over the video first, and
+        # those of the 3D view while the frame view is being painted.
+        self.view_state.frame_changed.connect(lambda _: self._request_frame())
         self.mesh_view: MeshView = MeshView(self.view_state)
         self.timeline: Timeline = Timeline(self.view_state)
         self.clip_browser: ClipBrowser = ClipBrowser(self.view_state)
@@ -182,7 +185,6 @@ class MainWindow(QMainWindow):
         operations.changed.connect(self._on_changed)
         operations.failed.connect(self.notifications.error)
         view_state.clip_id_changed.connect(self._on_clip_id_changed)
-        view_state.frame_changed.connect(lambda _: self._request_frame())
         view_state.playing_changed.connect(lambda _: self._request_frame())
         view_state.candidate_changed.connect(lambda _: self._refresh_actions())
         self.decoder.decoded.connect(self._on_decoded)

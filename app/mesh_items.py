@@ -187,7 +187,8 @@ def _shadow(points: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "C C"]:
     inside = ((cells >= 0) & (cells < SHADOW_CELLS)).all(1)
     index = cells[inside, 0] * SHADOW_CELLS + cells[inside, 1]
     nearness = np.exp(-np.clip(points[inside, 1], 0, None) / 0.25)
-    dark = np.bincount(index, nearness, SHADOW_CELLS**2).reshape(SHADOW_CELLS, SHADOW_CELLS)
+    dark = np.bincount(index, nearness, SHADOW_CELLS**2).astype(np.float32)
+    dark = dark.reshape(SHADOW_CELLS, SHADOW_CELLS)
     near = cv2.GaussianBlur(dark, (0, 0), 1.6)
     wide = cv2.GaussianBlur(dark, (0, 0), 6.0)
     return 1 - np.exp(-SHADOW_STEP * (0.22 * near + 0.5 * wide))
@@ -198,14 +199,19 @@ class FrustumItem(GLLinePlotItem):
 
     def __init__(self) -> None:
         super().__init__(mode="lines", glOptions=FLAT)
+        self._shown: tuple[object, ...] = ()
 
     def set_camera(self, camera: Camera, frame: int, color: tuple[float, ...]) -> None:
+        T = camera.T_camera_world[min(frame, len(camera.T_camera_world) - 1)]
+        shown = camera.K.tobytes(), camera.image_size, T.tobytes(), color
+        if shown == self._shown:
+            return  # most cameras stand still
+        self._shown = shown
         width, height = camera.image_size
         corners = np.array([[0, 0, 1], [width, 0, 1], [width, height, 1], [0, height, 1.0]])
         rays = corners @ np.linalg.inv(camera.K).T * FRUSTUM_METRES
         top = (rays[0] + rays[1]) / 2 * (1, 1.35, 1)
         seen = np.concatenate([np.zeros((1, 3)), rays, top[None]])
-        T = camera.T_camera_world[min(frame, len(camera.T_camera_world) - 1)]
         world = (seen - T[:3, 3]) @ T[:3, :3]
         pairs = [0, 1, 0, 2, 0, 3, 0, 4, 1, 2, 2, 3, 3, 4, 4, 1, 1, 5, 5, 2]
         self.setData(pos=world[pairs].astype(np.float32), color=color)
