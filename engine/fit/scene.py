@@ -19,8 +19,9 @@ from engine.fit.problem import FitProblem
 from engine.fit.state import Anchor
 from engine.structures import Camera, FrameRange, GravitySource
 
-ALIGNED = np.cos(np.radians(12))
-"""How near to gravity (as the people see it) an axis must be to be taken for it."""
+ALIGNED = np.cos(np.radians(20))
+"""How near to gravity (as the people see it, which is good to 4 to 6 degrees in the median) an
+axis must be to be taken for it."""
 
 
 @dataclass(frozen=True)
