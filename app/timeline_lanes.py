@@ -123,7 +123,9 @@ class LanePainter:
         for seconds, position in second_marks(self.times, scale, room=80):
             minutes, rest = divmod(seconds, 60)
             words = f"{int(minutes)}:{rest:04.1f}" if minutes else f"{rest:.1f} s"
-            painter.drawText(QPointF(scale.x(position + 0.5) + 3, 11), words)
+            x = scale.x(position + 0.5) + 3
+            if x + painter.fontMetrics().horizontalAdvance(words) <= scale.left + scale.width:
+                painter.drawText(QPointF(x, 11), words)
         painter.setClipping(False)
         painter.setPen(QColor(tokens.text_muted))
         painter.drawText(QPointF(tokens.space_3, 11), "seconds")
