@@ -20,11 +20,14 @@ from engine.body.smpl import BodyModel
 from engine.config import FitConfig
 from engine.errors import InputError
 from engine.fit import results, start
+from engine.fit.evidence import standing_evidence
+from engine.fit.hypotheses import Hypotheses
 from engine.fit.interaction import Surfaces
 from engine.fit.minimise import Cost, Minimiser, time_basis
 from engine.fit.objective import Evidence, objective
 from engine.fit.problem import FitProblem, check
 from engine.fit.state import Anchor, FitState, free_masks, people, pose
+from engine.fit.window import movable_frames
 from engine.structures import FitProgress, FitResult, FrameRange, Outcome
 
 SURFACE_DENSITY = "1k2"
@@ -63,7 +66,7 @@ def solve(problem: FitProblem, config: FitConfig | None = None) -> Fit:
     """
     config = config or FitConfig()
     check(problem)
-    if not start.movable_frames(problem).any():
+    if not movable_frames(problem).any():
         raise InputError(
             "Every frame to fit is accepted or frozen",
             advice="Send back or thaw what may change, and fit again.",
@@ -88,7 +91,7 @@ def _windows(problem: FitProblem, config: FitConfig) -> list[FrameRange]:
     whole = problem.frames or FrameRange(0, problem.observations.frame_count)
     count = max(1, -(-len(whole) // config.window))
     edges = np.linspace(whole.start, whole.stop, count + 1).astype(int).tolist()
-    movable = start.movable_frames(problem)
+    movable = movable_frames(problem)
     return [FrameRange(a, b) for a, b in pairwise(edges) if movable[a:b].any()]
 
 
@@ -136,7 +139,7 @@ def _solve_window(problem: FitProblem, body: BodyModel, config: FitConfig) -> Fi
     for costs in minimiser.run(_steps(begin, config)):
         yield report("Fitting", costs, minimiser.state, float(minimiser.iterations_per_report))
     state = minimiser.state
-    evidence = start.standing_evidence(setting.evidence, state, body, begin.scene.anchor)
+    evidence = standing_evidence(setting.evidence, state, body, begin.scene.anchor)
     setting = _with_width(replace(setting, evidence=evidence), config.robust_widths[3])
     # People do not grow thin, nor the room tilt, so that bodies fit into each other.
     setting = replace(setting, shape_free=False, focal_free=False, up_free=False, floor_free=False)
@@ -192,7 +195,7 @@ def _work(begin: start.Start, config: FitConfig) -> float:
 
 
 def _choose(
-    setting: Setting, hypotheses: start.Hypotheses, state: FitState, report: Report
+    setting: Setting, hypotheses: Hypotheses, state: FitState, report: Report
 ) -> Generator[FitProgress, None, tuple[FitState, Setting]]:
     """Bring every hypothesis down for a while; each person keeps the cheapest over all frames."""
     config, load = setting.config, hypotheses.count / len(state.betas)

@@ -1,0 +1,90 @@
+"""A window of a clip: which frames, which of them may move, and what was said about them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from engine.config import FitConfig
+from engine.fit.problem import FitProblem
+from engine.structures import Constraints, FrameRange, Observations, Provenance
+
+
+def window_of(
+    problem: FitProblem, config: FitConfig
+) -> tuple[FrameRange, Bool[Tensor, "F"], Bool[np.ndarray, "F"] | None]:
+    """The frames to load, which of them may move, and which have bodies to start from."""
+    count = problem.observations.frame_count
+    part = problem.frames or FrameRange(0, count)
+    known = _known(problem)
+    start, stop = part.start, part.stop
+    for _ in range(config.context):
+        start -= start > 0 and bool(known[start - 1])
+        stop += stop < count and bool(known[stop])
+    cut = slice(start, stop)
+    movable = torch.from_numpy(movable_frames(problem)[cut])
+    has_warm = known[cut] if known[cut].any() else None
+    return FrameRange(int(start), int(stop)), movable, has_warm
+
+
+def movable_frames(problem: FitProblem) -> Bool[np.ndarray, "F"]:
+    """Frames of the clip that a fit may change: in its part, and not frozen with bodies."""
+    count = problem.observations.frame_count
+    movable = np.zeros(count, bool)
+    movable[(problem.frames or FrameRange(0, count)).as_slice()] = True
+    known = _known(problem)
+    for frozen in problem.constraints.frozen:
+        movable[frozen.as_slice()] &= ~known[frozen.as_slice()]
+    return movable
+
+
+def _known(problem: FitProblem) -> Bool[np.ndarray, "F"]:
+    """Frames in which everybody has a body already."""
+    warm = problem.warm_start
+    if warm is None:
+        return np.zeros(problem.observations.frame_count, bool)
+    return np.asarray((warm.provenance != Provenance.MISSING).all(axis=0), bool)
+
+
+def cut(observations: Observations, frames: FrameRange) -> Observations:
+    part = frames.as_slice()
+    return replace(
+        observations,
+        keypoints2d=observations.keypoints2d[:, part],
+        confidence=observations.confidence[:, part],
+        boxes=observations.boxes[:, part],
+        times=observations.times[part],
+        masks=None,
+    )
+
+
+def cut_constraints(constraints: Constraints, frames: FrameRange) -> Constraints:
+    """Constraints counted from the window's first frame; those outside are left out."""
+
+    def moved(piece: FrameRange) -> FrameRange:
+        low, high = max(piece.start, frames.start), min(piece.stop, frames.stop)
+        return FrameRange(low - frames.start, max(low, high) - frames.start)
+
+    return replace(
+        constraints,
+        keypoint_edits=tuple(
+            replace(edit, frame=edit.frame - frames.start)
+            for edit in constraints.keypoint_edits
+            if edit.frame in frames
+        ),
+        contacts=tuple(
+            replace(label, frames=moved(label.frames))
+            for label in constraints.contacts
+            if len(moved(label.frames))
+        ),
+        depth_orders=tuple(
+            replace(order, frames=moved(order.frames))
+            for order in constraints.depth_orders
+            if len(moved(order.frames))
+        ),
+        frozen=(),
+    )
