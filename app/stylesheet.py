@@ -65,12 +65,16 @@ QPushButton[role="primary"]:disabled {
 }
 QPushButton[role="danger"] { color: $danger; }
 
-QLineEdit, QPlainTextEdit, QTextEdit {
+QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox {
     background: $raised; border: 1px solid $border; border-radius: ${radius_small}px;
     padding: ${space_1}px ${space_2}px; selection-background-color: $accent;
     selection-color: $accent_text;
 }
-QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus { border-color: $accent; }
+QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QAbstractSpinBox:focus {
+    border-color: $accent;
+}
+QAbstractSpinBox QLineEdit { border: none; padding: 0 ${space_1}px; background: transparent; }
+QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { width: 0; border: none; }
 
 QListView, QTreeView, QTableView {
     background: $surface; border: none; outline: none; color: $text;
