@@ -84,5 +84,3 @@ class FitConfig:
     """Longest stretch of frames solved at once; longer clips are solved in turn."""
     tolerance: float = 1e-4
     """Relative change of the cost over ten iterations below which a stage has converged."""
-    seed: int = 0
-    """Seed of everything random; the fit itself draws nothing."""

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = ("main", "app", "annotations", "engine")
 TRACKED_LIMIT_MB = 50
-MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:root|tmp|home/\w+|Users/\w+)/")
+MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:work|root|tmp|home/\w+|Users/\w+)/")
 TEXT_SUFFIXES = {
     ".py",
     ".toml",

@@ -25,7 +25,8 @@ from engine.body.joints import KEYPOINT_NAMES
 from engine.body.keypoints import keypoint_regressor, landmark_vertices
 from engine.body.kinematics import LEVEL_STEPS
 from engine.body.skinning import skin_rest_per_frame, skin_shared_rest
-from engine.structures import Layout
+from engine.geometry.rotations import axis_angle_to_matrix
+from engine.structures import BodyMotion, Layout
 
 
 def forward_kinematics(
@@ -182,6 +183,13 @@ class BodyModel:
         offsets = joints[..., None] - rotations @ rest[..., None]
         transforms = torch.cat([rotations, offsets], -1)
         return PosedBody(self, betas, rotmats, transforms, joints)
+
+    def pose_of(self, motion: BodyMotion) -> PosedBody:
+        """The bodies of a motion, in the motion's own frame."""
+        pose = np.concatenate([motion.global_orient[:, :, None], motion.body_pose], axis=2)
+        return self.pose(
+            _tensor(motion.betas), axis_angle_to_matrix(_tensor(pose)), _tensor(motion.transl)
+        )
 
     def joints(
         self,

@@ -13,7 +13,6 @@ from engine.fit.interaction import body_parts
 from engine.fit.objective import KEYPOINT_TRUST, keypoints_as_tensors
 from engine.geometry.camera import project, undistorted_pixels
 from engine.geometry.proximity import penetration_depth
-from engine.geometry.rotations import axis_angle_to_matrix
 from engine.structures import BodyMotion, Camera, Constraints, Diagnostics, Observations
 
 
@@ -22,13 +21,7 @@ def project_keypoints(
     motion: BodyMotion, camera: Camera, body: BodyModel
 ) -> Float[np.ndarray, "P F 26 2"]:
     """Halpe-26 keypoints of the bodies in undistorted pixels."""
-    pose = np.concatenate([motion.global_orient[:, :, None], motion.body_pose], axis=2)
-    world = body.keypoints(
-        torch.tensor(motion.betas, dtype=torch.float32),
-        axis_angle_to_matrix(torch.tensor(pose, dtype=torch.float32)),
-        torch.tensor(motion.transl, dtype=torch.float32),
-        "halpe26",
-    )
+    world = body.pose_of(motion).keypoints("halpe26")
     T = torch.tensor(camera.T_camera_world, dtype=torch.float32)
     seen = torch.einsum("fij,pfkj->pfki", T[:, :3, :3], world) + T[:, None, :3, 3]
     return np.asarray(project(seen, torch.tensor(camera.K, dtype=torch.float32)).numpy())
@@ -55,12 +48,7 @@ def diagnose(
 
 
 def _penetration(motion: BodyMotion, body: BodyModel) -> Float[np.ndarray, "F"]:
-    pose = np.concatenate([motion.global_orient[:, :, None], motion.body_pose], axis=2)
-    vertices = body.vertices(
-        torch.tensor(motion.betas, dtype=torch.float32),
-        axis_angle_to_matrix(torch.tensor(pose, dtype=torch.float32)),
-        torch.tensor(motion.transl, dtype=torch.float32),
-    ).numpy()
+    vertices = body.pose_of(motion).vertices().numpy()
     depth = np.zeros(motion.frame_count)
     faces, parts = np.asarray(body.faces), body_parts(body)
     for a, b in combinations(range(motion.person_count), 2):

@@ -22,8 +22,6 @@ class Hypotheses:
     owner: Int[Tensor, "H"]
     """Which person each hypothesis is about."""
     pose_target: Float[Tensor, "H F 24 3 3"]
-    handicap: Float[Tensor, "H"]
-    """Cost that a hypothesis starts with: how much less it is believed before looking."""
     first: Int[Tensor, "P"]
     """One hypothesis per person, to show meanwhile."""
 
@@ -39,20 +37,19 @@ def hypotheses(
     movable: Tensor,
 ) -> Hypotheses | None:
     """Facings to try per person: the start, the start turned, and the bodies there were."""
-    lifted = matrix_to_6d(first.rotmats)
-    starts: list[tuple[Tensor, Tensor, float]] = []
+    starts: list[tuple[Tensor, Tensor]] = []
     if warm is not None:
-        starts.append((state.rotation, first.rotmats, 0.0))
-    for angle, handicap in first.facings:
+        starts.append((state.rotation, first.rotmats))
+    for angle in first.facings:
         turned = _turned(first.rotmats, first.up, angle)
-        starts.append((matrix_to_6d(turned), turned, handicap))
+        starts.append((matrix_to_6d(turned), turned))
     if warm is not None:
         held = ~movable[None, :, None, None]
-        starts = [(torch.where(held, state.rotation, r), t, h) for r, t, h in starts]
+        starts = [(torch.where(held, state.rotation, r), t) for r, t in starts]
     if len(starts) < 2:
         return None
-    people, tries = lifted.shape[0], len(starts)
-    rotation = torch.cat([r for r, _, _ in starts])
+    people, tries = len(first.rotmats), len(starts)
+    rotation = torch.cat([r for r, _ in starts])
     owner = torch.arange(people).repeat(tries)
     return Hypotheses(
         state=replace(
@@ -62,8 +59,7 @@ def hypotheses(
             placement=state.placement.repeat(tries, 1, 1),
         ),
         owner=owner,
-        pose_target=torch.cat([t for _, t, _ in starts]),
-        handicap=torch.tensor([h for _, _, h in starts]).repeat_interleave(people),
+        pose_target=torch.cat([t for _, t in starts]),
         first=torch.arange(people),
     )
 

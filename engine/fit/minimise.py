@@ -70,7 +70,6 @@ class Minimiser:
             line_search_fn="strong_wolfe",
         )
         self._last: dict[str, float] = {}
-        self.converged = False
 
     @property
     def state(self) -> FitState:
@@ -85,7 +84,6 @@ class Minimiser:
             total = self._optimizer.step(self._closure).item()
             yield self._last
             if previous - total < self._tolerance * abs(total):
-                self.converged = True
                 return
             previous = total
 

@@ -217,7 +217,7 @@ def _choose(
         trial = minimiser.state
     with torch.no_grad():
         costs_by_term = objective(pose(trial, setting.body, setting.anchor), tried.evidence, config)
-    total = torch.stack(list(costs_by_term.values())).sum(0) + hypotheses.handicap
+    total = torch.stack(list(costs_by_term.values())).sum(0)
     best = torch.stack(
         [torch.where(owner == p, total, torch.inf).argmin() for p in range(len(state.betas))]
     )

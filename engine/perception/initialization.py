@@ -40,8 +40,8 @@ class Start3D:
     up: Float[Tensor, "3"]
     variance: Float[Tensor, "P F 24"]
     """Expected squared error of each rotation, rad^2."""
-    facings: tuple[tuple[float, float], ...]
-    """Turns about the vertical worth trying (radians), each with its cost beforehand."""
+    facings: tuple[float, ...]
+    """Turns about the vertical worth trying, radians."""
     notes: tuple[str, ...] = ()
 
 
@@ -71,7 +71,7 @@ def initialize(observations: Observations, K: Float[np.ndarray, "3 3"], body: Bo
         pelvis=torch.tensor(lifted.transl, dtype=torch.float32) + rest,
         up=torch.tensor(lifted.up_camera, dtype=torch.float32),
         variance=torch.tensor(lifted.log_variance, dtype=torch.float32).exp(),
-        facings=((0.0, 0.0), (math.pi, 0.0)),
+        facings=(0.0, math.pi),
     )
     return _bridged(start, lifted.evidence >= LEAST_EVIDENCE, observations.times)
 
@@ -141,7 +141,7 @@ def _upright(observations: Observations, K: np.ndarray, body: BodyModel, reason:
         pelvis=torch.tensor(pelvis, dtype=torch.float32),
         up=torch.tensor([0.0, -1.0, 0.0]),
         variance=torch.full((people, frames, 24), GUESS_VARIANCE),
-        facings=tuple((k * math.pi / 2, 0.0) for k in range(4)),
+        facings=tuple(k * math.pi / 2 for k in range(4)),
         notes=(f"Started without the lifter, from four facings: {reason}",),
     )
 

@@ -36,12 +36,7 @@ QUICK = FitConfig(
 
 def joints_in_camera(motion: BodyMotion, camera: Camera) -> np.ndarray:
     body = BodyModel.load("open-body", "1k2")
-    pose = np.concatenate([motion.global_orient[:, :, None], motion.body_pose], axis=2)
-    world = body.joints(
-        torch.tensor(motion.betas, dtype=torch.float32),
-        axis_angle_to_matrix(torch.tensor(pose, dtype=torch.float32)),
-        torch.tensor(motion.transl, dtype=torch.float32),
-    ).numpy()
+    world = body.pose_of(motion).joints.numpy()
     T = camera.T_camera_world
     return np.einsum("fij,pfnj->pfni", T[:, :3, :3], world) + T[:, None, :3, 3]
 
@@ -81,12 +76,7 @@ def test_the_world_is_upright_and_everyone_stands_on_its_floor(scene: Scene, fit
     assert np.degrees(np.arccos(up_true @ up_found)) < 6
     body = BodyModel.load("open-body", "1k2")
     motion = fitted.motion
-    pose = np.concatenate([motion.global_orient[:, :, None], motion.body_pose], axis=2)
-    vertices = body.vertices(
-        torch.tensor(motion.betas, dtype=torch.float32),
-        axis_angle_to_matrix(torch.tensor(pose, dtype=torch.float32)),
-        torch.tensor(motion.transl, dtype=torch.float32),
-    ).numpy()
+    vertices = body.pose_of(motion).vertices().numpy()
     lowest = vertices[..., 1].min(axis=-1)
     assert np.abs(np.median(lowest, axis=1)).max() < 0.05
     assert motion.gravity == "estimated"
@@ -128,12 +118,7 @@ def test_a_camera_that_moves_sees_people_who_stand_still():
     camera = replace(scene.camera, T_camera_world=moving)
     body = BodyModel.load("open-body", "1k2")
     still = run(solve(FitProblem(scene.observations, camera=scene.camera), QUICK)).motion
-    pose = np.concatenate([still.global_orient[:, :, None], still.body_pose], axis=2)
-    points = body.keypoints(
-        torch.tensor(still.betas, dtype=torch.float32),
-        axis_angle_to_matrix(torch.tensor(pose, dtype=torch.float32)),
-        torch.tensor(still.transl, dtype=torch.float32),
-    ).numpy()
+    points = body.pose_of(still).keypoints("halpe26").numpy()
     seen = replace(scene.observations, keypoints2d=project_world(points, camera))
     result = run(solve(FitProblem(seen, camera=camera), QUICK))
     travelled = np.linalg.norm(np.ptp(result.motion.transl, axis=1), axis=-1)
@@ -210,12 +195,7 @@ def region_gap(motion: BodyMotion, label: ContactLabel) -> np.ndarray:
     from engine.body.regions import region_vertices
 
     body = BodyModel.load("open-body", "1k2")
-    pose = np.concatenate([motion.global_orient[:, :, None], motion.body_pose], axis=2)
-    vertices = body.vertices(
-        torch.tensor(motion.betas, dtype=torch.float32),
-        axis_angle_to_matrix(torch.tensor(pose, dtype=torch.float32)),
-        torch.tensor(motion.transl, dtype=torch.float32),
-    )
+    vertices = body.pose_of(motion).vertices()
     a = vertices[label.person_a][:, torch.as_tensor(region_vertices(body, label.region_a))]
     b = vertices[label.person_b][:, torch.as_tensor(region_vertices(body, label.region_b))]
     return torch.cdist(a, b).flatten(1).min(1).values.numpy()
@@ -364,7 +344,6 @@ def test_people_who_were_taken_for_facing_away_are_turned_round(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ):
     from engine.fit import start
-    from engine.geometry.rotations import axis_angle_to_matrix
 
     def backwards(*given):
         first = initialize(*given)
