@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -29,6 +29,16 @@ ADVICE = {
     Outcome.DIVERGED: "The fit did not hold together; check the keypoints and identities first.",
     Outcome.CANCELLED: "",
 }
+
+
+@dataclass(frozen=True)
+class Solved:
+    """The clip after a window of it was solved."""
+
+    motion: BodyMotion
+    camera: Camera
+    outcome: Outcome
+    notes: tuple[str, ...]
 
 
 def _world(begin: Start, state: FitState, posed: Posed) -> Float[np.ndarray, "F 4 4"]:
@@ -126,22 +136,21 @@ def _focal_note(camera: Camera) -> str:
 
 
 @torch.no_grad()
-def result(
-    problem: FitProblem, begin: Start, state: FitState, body: BodyModel, outcome: Outcome
-) -> FitResult:
-    motion, camera = motion_and_camera(begin, problem, state, body)
+def result(problem: FitProblem, body: BodyModel, solved: Solved, seconds: float) -> FitResult:
+    """The last window's bodies are those of the whole clip; they are diagnosed once."""
+    motion, camera = solved.motion, solved.camera
+    notes = (_focal_note(camera), *solved.notes)
     return FitResult(
         motion=motion,
         camera=camera,
         diagnostics=diagnose(
-            motion,
-            camera,
-            problem.observations,
-            problem.constraints,
-            body,
-            (_focal_note(camera), *begin.notes),
+            motion, camera, problem.observations, problem.constraints, body, notes
         ),
-        outcome=outcome,
-        advice=ADVICE[outcome],
-        provenance={"solver": "motion branch", "body": body.name},
+        outcome=solved.outcome,
+        advice=ADVICE[solved.outcome],
+        provenance={
+            "solver": "motion branch",
+            "body": body.name,
+            "seconds": f"{seconds:.2f}",
+        },
     )

@@ -74,13 +74,12 @@ def solve(problem: FitProblem, config: FitConfig | None = None) -> Fit:
     began = time.monotonic()
     body = BodyModel.load(problem.body, SURFACE_DENSITY)
     problem = start.oriented(problem, body)
-    result = None
+    solved = None
     for frames in _windows(problem, config):
-        result = yield from _solve_window(replace(problem, frames=frames), body, config)
-        problem = replace(problem, warm_start=result.motion, camera=result.camera)
-    assert result is not None
-    seconds = time.monotonic() - began
-    return replace(result, provenance={**result.provenance, "seconds": f"{seconds:.2f}"})
+        solved = yield from _solve_window(replace(problem, frames=frames), body, config)
+        problem = replace(problem, warm_start=solved.motion, camera=solved.camera)
+    assert solved is not None
+    return results.result(problem, body, solved, time.monotonic() - began)
 
 
 def _windows(problem: FitProblem, config: FitConfig) -> list[FrameRange]:
@@ -110,7 +109,9 @@ class Setting:
     focal_free: bool
 
 
-def _solve_window(problem: FitProblem, body: BodyModel, config: FitConfig) -> Fit:
+def _solve_window(
+    problem: FitProblem, body: BodyModel, config: FitConfig
+) -> Generator[FitProgress, None, results.Solved]:
     begin = start.prepare(problem, body, config)
     setting = Setting(
         body=body,
@@ -144,7 +145,8 @@ def _solve_window(problem: FitProblem, body: BodyModel, config: FitConfig) -> Fi
     # People do not grow thin, nor the room tilt, so that bodies fit into each other.
     setting = replace(setting, shape_free=False, focal_free=False, up_free=False, floor_free=False)
     state, outcome = yield from _resolve(setting, state, Surfaces(body, begin.labels), report)
-    return results.result(problem, begin, state, body, outcome)
+    motion, camera = results.motion_and_camera(begin, problem, state, body)
+    return results.Solved(motion, camera, outcome, begin.notes)
 
 
 def _resolve(
