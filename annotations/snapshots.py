@@ -167,8 +167,11 @@ def _read_observations(
     if row is None:
         return None
     masks = row.arrays.get("masks") if with_masks else None
+    found: dict[str, Any] = {
+        name: arrays.get(rows, row.arrays[name].array) for name in OBSERVATION_AXES
+    }
     return Observations(
-        **{name: arrays.get(rows, row.arrays[name].array) for name in OBSERVATION_AXES},
+        **found,
         layout=cast(Any, row.layout),
         boxes=np.stack([arrays.get(rows, track.boxes) for track in row.tracks]),
         image_size=(row.width, row.height),

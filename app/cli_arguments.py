@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.errors import InputError
-from engine.structures import FrameRange
+from engine.structures import BoxEdit, FrameRange
 
 if TYPE_CHECKING:
     from annotations.records import ClipRecord
@@ -59,9 +59,8 @@ class PersonBox:
         match = re.fullmatch(rf"(\d+)@(\d+):{number},{number},{number},{number}", text)
         if not match:
             raise typer.BadParameter(f"{text!r} is not PERSON@FRAME:x0,y0,x1,y1 in pixels")
-        self.person, self.frame = int(match[1]) - 1, int(match[2])
         x0, y0, x1, y1 = (float(match[group]) for group in range(3, 7))
-        self.box = x0, y0, x1, y1
+        self.edit = BoxEdit(int(match[2]), (x0, y0, x1, y1), "person", int(match[1]) - 1)
 
 
 Project = Annotated[Path, typer.Option("--project", metavar="FILE", help="The project, NAME.dyad.")]

@@ -78,17 +78,13 @@ def detect(
 ) -> None:
     """Find the two people, their joints and masks."""
     from app import cli_progress, worker
-    from app.fit_orders import detected_again
+    from app.fit_orders import detect_arguments, detected_again
 
     with open_project(project) as store:
         record = chosen_clip(store, clip)
         state = store.state(record.id)
         part = None if frames is None else span_of(frames, record)
-        request = {
-            "frames": part,
-            "boxes": {(b.person, b.frame): b.box for b in box or ()},
-            "keypoint_edits": state.constraints.keypoint_edits,
-        }
+        request = detect_arguments(state, part, tuple(b.edit for b in box or ()))
         observations = cli_progress.run(worker.perceive(record.video, request))
         if part is not None:
             observations = detected_again(state.observations, observations, part)

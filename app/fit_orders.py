@@ -1,4 +1,4 @@
-"""What a fit of a clip is given: the same for the window's jobs and for the command line.
+"""What a detection or a fit of a clip is given, the same for the window and the command line.
 
 Imports neither Qt nor torch.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 from annotations import ranges
 from annotations.records import ClipState
-from engine.structures import FrameRange, Observations, VideoInfo
+from engine.structures import BoxEdit, FrameRange, Observations, VideoInfo
 
 
 def protected_ranges(state: ClipState) -> tuple[FrameRange, ...]:
@@ -39,6 +39,26 @@ def fit_arguments(
         "constraints": replace(state.constraints, frozen=protected),
         "warm_start": None if anew else state.motion,
         "frames": None if state.motion is None else frames,
+    }
+
+
+def detect_arguments(
+    state: ClipState | None, frames: FrameRange | None = None, boxes: tuple[BoxEdit, ...] = ()
+) -> dict[str, Any]:
+    """Arguments of `engine.perception.PerceptionRequest`: all that was ever said of the clip.
+
+    `boxes` are said for this run alone.
+    """
+    if state is None:
+        return {"frames": frames, "box_edits": boxes}
+    said = state.constraints
+    return {
+        "frames": frames,
+        "box_edits": (*said.box_edits, *boxes),
+        "keypoint_edits": said.keypoint_edits,
+        "mask_edits": said.mask_edits,
+        "motion": state.motion,
+        "camera": state.camera,
     }
 
 

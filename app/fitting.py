@@ -15,7 +15,7 @@ from PySide6.QtCore import QObject, Signal
 from annotations import ranges
 from annotations.records import Changes, ClipRecord, ClipState
 from app import worker
-from app.fit_orders import fit_arguments, protected_ranges
+from app.fit_orders import detect_arguments, fit_arguments, protected_ranges
 from app.jobs import Job, Jobs
 from app.operations import ClipSnapshot, Operations, Update
 from app.view_state import Candidate, ViewState
@@ -87,8 +87,7 @@ class Fitting(QObject):
 
     def detect(self, clip: ClipRecord, state: ClipState | None = None) -> None:
         """Find the two people of a clip; what is fitted follows."""
-        edits = state.constraints.keypoint_edits if state is not None else ()
-        arguments = {"video": clip.video, "request": {"keypoint_edits": edits}}
+        arguments = {"video": clip.video, "request": detect_arguments(state)}
         self._jobs.cancel_clip(clip.id)
         self._jobs.submit(
             Job("detect", f"Detecting people in {clip.name}", worker.perceive, arguments, clip.id)

@@ -16,6 +16,9 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 Layout = Literal["coco17", "halpe26"]
+BoxKind = Literal["person", "identity", "someone_else", "not_a_person"]
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in pixels."""
 FocalSource = Literal["file", "user", "assumed"]
 GravitySource = Literal["known", "estimated"]
 
@@ -121,6 +124,9 @@ class Observations:
     """(width, height) in pixels."""
     masks: tuple[tuple[RunLengthMask | None, ...], ...] | None = None
     """masks[p][f]; None in gaps."""
+    others: Observations | None = None
+    """People in view whom the clip is not about, a row each (its own `others` and `masks` are
+    None): shown, and one of them can be chosen in place of a person. None: nobody."""
 
     @property
     def person_count(self) -> int:
@@ -209,6 +215,32 @@ class KeypointEdit:
 
 
 @dataclass(frozen=True)
+class BoxEdit:
+    """What a person said of a place in one frame: who is there, or that it is none of the people.
+
+    Perception takes it as the truth and keeps it in every later run.
+    """
+
+    frame: int
+    box: Box
+    kind: BoxKind
+    """person: `person` is exactly in this box. identity: whoever is seen here is `person`; the box
+    only says where. someone_else: a person, but none of the clip's. not_a_person: nobody."""
+    person: int | None = None
+    """None for someone_else and not_a_person."""
+
+
+@dataclass(frozen=True)
+class MaskEdit:
+    """The mask of a person in a frame as a person painted it, whole. Stronger than any detection,
+    and trusted also where the people overlap."""
+
+    person: int
+    frame: int
+    mask: RunLengthMask
+
+
+@dataclass(frozen=True)
 class DepthOrder:
     """`front` is nearer to the camera than `back` over the frames."""
 
@@ -231,6 +263,10 @@ class Constraints:
     """World y of the floor where it is stated; None lets the fit estimate it."""
     frozen: tuple[FrameRange, ...] = ()
     """Frames that the solver must leave exactly as they are."""
+    box_edits: tuple[BoxEdit, ...] = ()
+    mask_edits: tuple[MaskEdit, ...] = ()
+    camera: Camera | None = None
+    """A camera that was measured or calibrated, in any world; None where none was imported."""
 
 
 class Outcome(StrEnum):
@@ -276,6 +312,8 @@ class FitResult:
     contacts: tuple[ContactLabel, ...] = ()
     """Contacts measured on the fitted bodies."""
     appearance: Any = None
+    masks: tuple[tuple[RunLengthMask | None, ...], ...] | None = None
+    """The observations' masks divided anew by which body is in front; None: left as they were."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """Engine version, configuration, body checksum, seconds: strings for the record."""
 

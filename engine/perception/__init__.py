@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from engine.perception.request import Box, PeopleNotFoundError, PerceptionRequest
+from engine.perception.request import PeopleNotFoundError, PerceptionParts, PerceptionRequest
 from engine.structures import Observations, PerceptionProgress, VideoInfo
 
-__all__ = ["Box", "PeopleNotFoundError", "PerceptionRequest", "perceive"]
+__all__ = ["PeopleNotFoundError", "PerceptionParts", "PerceptionRequest", "perceive"]
 
 
 def perceive(
@@ -20,8 +20,8 @@ def perceive(
 
     The observations cover all frames of the video; frames outside `request.frames`, and frames
     where a person is neither detected nor can be followed, are NaN with confidence 0. Persons are
-    numbered from left to right where they are seen best, unless the request's boxes number them.
-    Closing the generator frees the video and the models.
+    numbered from left to right where they are seen best, unless the request's box edits number
+    them. Closing the generator frees the video and the models.
 
     Raises PeopleNotFoundError where nobody, or not everybody, is found; VideoError where the video
     cannot be read; WeightError where a model is missing.

@@ -15,7 +15,6 @@ from engine.perception.detection import (
     NOBODY,
     Detections,
     box_heights,
-    iou,
     look,
     merge,
     pad_box,
@@ -60,7 +59,11 @@ def run(
         models = PoseModels()
         detections: list[Detections] = []
         yield from _detect(models, reader, frames, request, detections, clock)
-        drawn = {(p, f - frames.start): box for (p, f), box in request.boxes.items()}
+        drawn = {
+            (e.person, e.frame - frames.start): e.box
+            for e in request.box_edits
+            if e.person is not None and e.frame in frames
+        }
         tracks = assign(detections, video.fps, request.person_count, drawn)
         result = _Result.empty(video, request.person_count)
         yield from _estimate(models, reader, frames, detections, tracks, result, clock)
@@ -77,22 +80,21 @@ def _checked(video: VideoInfo, request: PerceptionRequest) -> FrameRange:
             expected=f"a range within 0..{video.frame_count}",
             received=f"{frames.start}..{frames.stop}",
         )
-    for person, frame in request.boxes:
-        if frame not in frames or not 0 <= person < request.person_count:
+    for edit in request.box_edits:
+        if edit.person is not None and not 0 <= edit.person < request.person_count:
             raise InputError(
-                "A drawn box is for a person or frame that is not looked at",
-                expected=f"a person below {request.person_count} and a frame in "
-                f"{frames.start}..{frames.stop}",
-                received=f"person {person}, frame {frame}",
+                "A box was drawn for a person whom the clip does not have",
+                expected=f"a person below {request.person_count}",
+                received=f"person {edit.person}",
             )
-    for edit in request.keypoint_edits:
-        known = 0 <= edit.person < request.person_count and 0 <= edit.keypoint < len(HALPE26)
-        if not (known and 0 <= edit.frame < video.frame_count):
+    for joint in request.keypoint_edits:
+        known = 0 <= joint.person < request.person_count and 0 <= joint.keypoint < len(HALPE26)
+        if not (known and 0 <= joint.frame < video.frame_count):
             raise InputError(
                 "An edited joint is not one of the clip's",
                 expected=f"a person below {request.person_count}, a frame below "
                 f"{video.frame_count} and a joint below {len(HALPE26)}",
-                received=f"person {edit.person}, frame {edit.frame}, joint {edit.keypoint}",
+                received=f"person {joint.person}, frame {joint.frame}, joint {joint.keypoint}",
             )
     return frames
 
@@ -144,9 +146,9 @@ def _detect(
         else:
             near = found[slot : slot + 2] + detections[-1:]
             people = _detect_near(models, image, near, tall)
-        for (_, at), box in request.boxes.items():
-            if at == frame:
-                people = with_drawn_box(models, image, people, np.asarray(box, np.float64))
+        for edit in request.box_edits:
+            if edit.frame == frame and edit.person is not None:
+                people = with_drawn_box(models, image, people, np.asarray(edit.box, np.float64))
         detections.append(people)
         if clock.due():
             yield clock.report("detecting", len(detections) / len(frames))
@@ -271,9 +273,10 @@ def _clean(result: _Result, request: PerceptionRequest) -> None:
         boxes = result.boxes[person]
         sizes = np.nan_to_num(box_heights(boxes), nan=1.0)
         result.keypoints[person] = drop_outliers(untangle_sides(points, sizes), sizes)
-    for (person, frame), box in request.boxes.items():
-        if not iou(np.asarray(box, np.float64), result.boxes[person, frame]) > 0.999:
-            result.boxes[person, frame] = box
+    for drawn in request.box_edits:
+        asked = request.frames is None or drawn.frame in request.frames
+        if asked and drawn.kind == "person" and drawn.person is not None:
+            result.boxes[drawn.person, drawn.frame] = drawn.box
     for edit in request.keypoint_edits:
         confidence = 1.0 if edit.visible else 0.0
         result.keypoints[edit.person, edit.frame, edit.keypoint] = (edit.x, edit.y, confidence)

@@ -22,7 +22,8 @@ from engine.perception.detection import (
     iou,
     oks,
 )
-from engine.perception.request import Box, PeopleNotFoundError
+from engine.perception.request import PeopleNotFoundError
+from engine.structures import Box
 
 MEMORY_SECONDS = 0.5
 """How long a person who was not detected is remembered at the last place."""

@@ -8,7 +8,7 @@ import pytest
 from engine.body.joints import HALPE26
 from engine.errors import InputError
 from engine.perception import PeopleNotFoundError, PerceptionRequest, perceive
-from engine.structures import FrameRange, KeypointEdit, Observations, PerceptionProgress
+from engine.structures import BoxEdit, FrameRange, KeypointEdit, Observations, PerceptionProgress
 from engine.video import probe
 from tests.engine.perception.conftest import SAMPLE, write_folder
 
@@ -100,7 +100,10 @@ def test_what_a_user_drew_is_the_truth():
         KeypointEdit(1, 1, HALPE26.index("left_knee"), 10.0, 20.0, visible=False),
     )
     observations, _ = run(
-        probe(SAMPLE), frames=FrameRange(0, 3), boxes={(0, 1): box}, keypoint_edits=edits
+        probe(SAMPLE),
+        frames=FrameRange(0, 3),
+        box_edits=(BoxEdit(1, box, "person", 0),),
+        keypoint_edits=edits,
     )
     np.testing.assert_array_equal(observations.boxes[0, 1], box)
     middle = (observations.boxes[0, :3, 0] + observations.boxes[0, :3, 2]) / 2
@@ -154,8 +157,7 @@ def test_one_person_in_view_names_the_missing_one(tmp_path, sample_frames):
     [
         {"frames": FrameRange(90, 120)},
         {"frames": FrameRange(5, 5)},
-        {"boxes": {(2, 0): (0.0, 0.0, 9.0, 9.0)}},
-        {"frames": FrameRange(0, 5), "boxes": {(0, 7): (0.0, 0.0, 9.0, 9.0)}},
+        {"box_edits": (BoxEdit(0, (0.0, 0.0, 9.0, 9.0), "person", 2),)},
         {"keypoint_edits": (KeypointEdit(0, 100, 3, 1.0, 2.0),)},
         {"keypoint_edits": (KeypointEdit(0, 1, 26, 1.0, 2.0),)},
     ],
