@@ -127,6 +127,10 @@ class Observations:
     others: Observations | None = None
     """People in view whom the clip is not about, a row each (its own `others` and `masks` are
     None): shown, and one of them can be chosen in place of a person. None: nobody."""
+    cuts: tuple[int, ...] = ()
+    """Frames that begin another shot: nothing is continuous from the frame before."""
+    notes: tuple[str, ...] = ()
+    """Sentences about the whole clip: a cut, a camera that moves, who was lost and when."""
 
     @property
     def person_count(self) -> int:
