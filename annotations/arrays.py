@@ -45,15 +45,15 @@ def digest_of(*parts: bytes) -> bytes:
     return state.digest()
 
 
-def _pack(array: np.ndarray) -> bytes:
+def pack(array: np.ndarray) -> bytes:
     """Contiguous bytes of the array, shuffled by significance and deflated."""
     raw = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
     shuffled = raw.reshape(-1, array.dtype.itemsize).T
     return zlib.compress(np.ascontiguousarray(shuffled).tobytes(), level=6)
 
 
-def _unpack(data: bytes, dtype: np.dtype[Any], shape: Sequence[int]) -> np.ndarray:
-    """Inverse of `_pack`; reads no more bytes than the shape asks for."""
+def unpack(data: bytes, dtype: np.dtype[Any], shape: Sequence[int]) -> np.ndarray:
+    """Inverse of `pack`; reads no more bytes than the shape asks for."""
     size = dtype.itemsize * math.prod(shape)
     if not 0 <= size <= CHUNK_BYTES_LIMIT:
         raise ValueError(f"a chunk of {size} bytes")
@@ -140,7 +140,7 @@ class ArrayStore:
             blocks = [along[block] for block in _blocks(len(along))]
         digests = [_array_digest(block) for block in blocks]
         missing = _missing(rows, digests)
-        _insert(rows, {d: _pack(b) for d, b in zip(digests, blocks, strict=True) if d in missing})
+        _insert(rows, {d: pack(b) for d, b in zip(digests, blocks, strict=True) if d in missing})
         return _reference(rows, array.dtype.str, array.shape, frame_axis, digests)
 
     def get(self, rows: Session, reference: ArrayRow) -> np.ndarray:
@@ -195,7 +195,7 @@ class ArrayStore:
         chunk = self._cache.get(digest)
         if chunk is None:
             try:
-                chunk = _unpack(_data(rows, digest), dtype, shape)
+                chunk = unpack(_data(rows, digest), dtype, shape)
             except (ValueError, zlib.error) as error:
                 raise damaged() from error
             if _array_digest(chunk) != digest:
@@ -210,7 +210,7 @@ class ArrayStore:
             data = _data(rows, digest)
             try:
                 count = int.from_bytes(data[:4], "little")
-                words = _unpack(data[4:], np.dtype("<u4"), [count])
+                words = unpack(data[4:], np.dtype("<u4"), [count])
             except (ValueError, zlib.error) as error:
                 raise damaged() from error
             if _array_digest(words) != digest:
@@ -221,7 +221,7 @@ class ArrayStore:
 
 
 def _packed_words(words: np.ndarray) -> bytes:
-    return len(words).to_bytes(4, "little") + _pack(words)
+    return len(words).to_bytes(4, "little") + pack(words)
 
 
 def damaged() -> ProjectError:

@@ -31,6 +31,7 @@ def record(rows: Session, arrays: ArrayStore, row: ClipRow, folder: Path) -> Cli
         times=arrays.get(rows, media.times),
         sha256=media.sha256,
         focal_px=media.focal_px,
+        note=media.note,
     )
     return ClipRecord(row.id, row.name, video, head.id, row.imported_at, status)
 
@@ -54,7 +55,7 @@ def _found(media: MediaRow, folder: Path) -> str:
 
 
 def _media(rows: Session, arrays: ArrayStore, video: VideoInfo, folder: Path) -> MediaRow:
-    """The row of this content, at its newest place."""
+    """The row of this content, at its newest place, with what is known of it now."""
     row = rows.scalar(select(MediaRow).where(MediaRow.sha256 == video.sha256))
     if row is None:
         row = MediaRow(
@@ -66,6 +67,7 @@ def _media(rows: Session, arrays: ArrayStore, video: VideoInfo, folder: Path) ->
             times=arrays.put(rows, video.times, 0),
         )
         rows.add(row)
+    row.note = video.note
     row.path = str(Path(video.path).absolute())
     try:
         row.relative_path = os.path.relpath(row.path, folder)

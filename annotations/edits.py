@@ -1,33 +1,31 @@
 """What each edit makes of a clip's state: pure functions from a ClipState to the next one.
 
 They check that the edit makes sense and raise EditError otherwise. Parts that an edit leaves
-alone stay the same objects; the store writes only the parts that are not.
+alone stay the same objects; the store writes only the parts that are not. Here is what is said of
+the people and the scene; annotations.people has who is who, annotations.drawn boxes and masks.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from annotations import statements
 from annotations.errors import EditError
 from annotations.ranges import cut, spoken, union
-from annotations.records import ClipState, Identity
+from annotations.records import ClipState, Gender, Identity
 from annotations.review import without_acceptance
 from engine.body.joints import KEYPOINT_NAMES
 from engine.structures import (
-    BodyMotion,
-    Constraints,
+    Camera,
     ContactLabel,
     DepthOrder,
-    Diagnostics,
+    FocalSource,
     FrameRange,
     KeypointEdit,
-    Observations,
     VideoInfo,
 )
 
@@ -36,6 +34,8 @@ PERSON_COLORS = ("#2b78e4", "#d96709", "#0f8a62", "#b4559b")
 least 3:1 against light and dark grounds."""
 HEIGHT_LIMITS = (0.4, 2.6)
 """Metres."""
+RIGID_TOLERANCE = 1e-3
+"""Largest entry of R R^T - I that is still called a rotation (files in single precision)."""
 
 
 def default_identities(count: int) -> tuple[Identity, ...]:
@@ -62,7 +62,8 @@ def checked_frames(frames: FrameRange, frame_count: int) -> FrameRange:
     )
 
 
-def _checked_person(state: ClipState, person: int) -> None:
+def checked_person(state: ClipState, person: int) -> None:
+    """Raises EditError unless the clip has the person."""
     if not 0 <= person < len(state.identities):
         raise EditError(
             "There is no such person in this clip",
@@ -71,165 +72,23 @@ def _checked_person(state: ClipState, person: int) -> None:
         )
 
 
-def _touched(state: ClipState, frames: FrameRange) -> tuple[FrameRange, ...]:
+def touched(state: ClipState, frames: FrameRange) -> tuple[FrameRange, ...]:
     """`edited` with these frames added; empty while there is no motion to be out of date."""
     return union([*state.edited, frames]) if state.motion is not None else ()
 
 
-def _constrained(state: ClipState, frames: FrameRange | None, **changes: Any) -> ClipState:
+def constrained(state: ClipState, frames: FrameRange | None, **changes: Any) -> ClipState:
     """The state with other constraints; the frames are due for a fit."""
     constraints = replace(state.constraints, **changes)
     if constraints == state.constraints:
         return state
-    edited = state.edited if frames is None else _touched(state, frames)
+    edited = state.edited if frames is None else touched(state, frames)
     return replace(state, constraints=constraints, edited=edited)
-
-
-def set_observations(state: ClipState, observations: Observations, video: VideoInfo) -> ClipState:
-    """Other detections of the whole clip. What people said (joints they placed too) stays."""
-    _check_observations(observations, video)
-    identities = state.identities
-    if observations.person_count != len(identities):
-        if state.motion is not None or state.constraints != Constraints():
-            raise EditError(
-                "The number of people differs from what this clip has been annotated with",
-                expected=f"{len(identities)} people",
-                received=f"{observations.person_count}",
-            )
-        identities = default_identities(observations.person_count)
-    keypoint_count = len(KEYPOINT_NAMES[observations.layout])
-    if any(e.keypoint >= keypoint_count for e in state.constraints.keypoint_edits):
-        raise EditError(
-            f"Joints were placed by hand that the layout {observations.layout} does not have",
-            advice="Detect with the layout halpe26.",
-        )
-    return replace(
-        state,
-        identities=identities,
-        observations=observations,
-        edited=_touched(state, FrameRange(0, video.frame_count)),
-    )
-
-
-def _check_observations(observations: Observations, video: VideoInfo) -> None:
-    people, frames = observations.person_count, video.frame_count
-    names = KEYPOINT_NAMES.get(observations.layout, ())
-    expected = (people, frames, len(names), 2)
-    facts: tuple[tuple[str, object, object], ...] = (
-        ("keypoints2d (P, F, K, 2)", expected, observations.keypoints2d.shape),
-        ("confidence (P, F, K)", expected[:3], observations.confidence.shape),
-        ("boxes (P, F, 4)", (people, frames, 4), observations.boxes.shape),
-        ("times (F,)", (frames,), observations.times.shape),
-        ("image size", tuple(video.image_size), tuple(observations.image_size)),
-    )
-    for name, wanted, received in facts:
-        if wanted != received:
-            raise EditError(
-                f"These observations do not belong to this video: {name}",
-                expected=str(wanted),
-                received=str(received),
-            )
-    if people < 1:
-        raise EditError("These observations hold nobody")
-    masks = observations.masks
-    if masks is not None and [len(row) for row in masks] != [frames] * people:
-        raise EditError(
-            "These observations do not belong to this video: masks",
-            expected=f"{frames} for each of {people} people",
-        )
-
-
-def _exchanged(array: np.ndarray, frames: FrameRange, a: int, b: int) -> np.ndarray:
-    """A copy of an array (P, F, ...) with two people exchanged over the frames."""
-    swapped = array.copy()
-    swapped[a, frames.as_slice()] = array[b, frames.as_slice()]
-    swapped[b, frames.as_slice()] = array[a, frames.as_slice()]
-    return swapped
-
-
-def swap(state: ClipState, frames: FrameRange, persons: tuple[int, int] = (0, 1)) -> ClipState:
-    """Two people exchanged over the frames: evidence, bodies and what was said of them.
-
-    Betas, heights and names stay with the identity. Swapping twice gives the first state back
-    (but for `edited` and for acceptances, which end where the bodies change).
-    """
-    a, b = persons
-    for person in persons:
-        _checked_person(state, person)
-    if a == b:
-        raise EditError("A swap needs two people", received=f"person {a} twice")
-
-    def exchange(array: np.ndarray) -> np.ndarray:
-        return _exchanged(array, frames, a, b)
-
-    who = {a: b, b: a}
-    said = state.constraints
-    return replace(
-        state,
-        observations=_swapped_observations(state.observations, exchange, frames, persons),
-        motion=_swapped_motion(state.motion, exchange),
-        diagnostics=_swapped_diagnostics(state.diagnostics, exchange),
-        constraints=replace(
-            said,
-            keypoint_edits=statements.swapped_edits(said.keypoint_edits, frames, who),
-            contacts=statements.swapped_contacts(said.contacts, frames, who),
-            depth_orders=statements.swapped_depth(said.depth_orders, frames, who),
-        ),
-        reviews=without_acceptance(state.reviews, frames),
-        edited=_touched(state, frames),
-    )
-
-
-def _swapped_observations(
-    observations: Observations | None,
-    exchange: Callable[[np.ndarray], np.ndarray],
-    frames: FrameRange,
-    persons: tuple[int, int],
-) -> Observations | None:
-    if observations is None:
-        return None
-    masks = observations.masks
-    if masks is not None:
-        a, b = persons
-        rows = [list(row) for row in masks]
-        part = frames.as_slice()
-        rows[a][part], rows[b][part] = rows[b][part], rows[a][part]
-        masks = tuple(tuple(row) for row in rows)
-    return replace(
-        observations,
-        keypoints2d=exchange(observations.keypoints2d),
-        confidence=exchange(observations.confidence),
-        boxes=exchange(observations.boxes),
-        masks=masks,
-    )
-
-
-def _swapped_motion(
-    motion: BodyMotion | None, exchange: Callable[[np.ndarray], np.ndarray]
-) -> BodyMotion | None:
-    if motion is None:
-        return None
-    return replace(
-        motion,
-        global_orient=exchange(motion.global_orient),
-        body_pose=exchange(motion.body_pose),
-        transl=exchange(motion.transl),
-        valid=exchange(motion.valid),
-        provenance=exchange(motion.provenance),
-    )
-
-
-def _swapped_diagnostics(
-    diagnostics: Diagnostics | None, exchange: Callable[[np.ndarray], np.ndarray]
-) -> Diagnostics | None:
-    if diagnostics is None:
-        return None
-    return replace(diagnostics, reprojection_px=exchange(diagnostics.reprojection_px))
 
 
 def edit_keypoint(state: ClipState, edit: KeypointEdit) -> ClipState:
     """A joint placed or hidden by hand, in place of what was said of it before."""
-    _checked_person(state, edit.person)
+    checked_person(state, edit.person)
     count = len(KEYPOINT_NAMES[state.observations.layout if state.observations else "halpe26"])
     if not 0 <= edit.keypoint < count:
         raise EditError(
@@ -239,7 +98,7 @@ def edit_keypoint(state: ClipState, edit: KeypointEdit) -> ClipState:
         raise EditError("A joint needs a place in the picture", received=f"{edit.x}, {edit.y}")
     edits = statements.with_keypoint(state.constraints.keypoint_edits, edit)
     frames = FrameRange(edit.frame, edit.frame + 1)
-    after = _constrained(state, frames, keypoint_edits=edits)
+    after = constrained(state, frames, keypoint_edits=edits)
     return _reopened(state, after, frames)
 
 
@@ -247,7 +106,7 @@ def clear_keypoint(state: ClipState, person: int, frame: int, keypoint: int) -> 
     """What a person said of a joint is taken back: the detection counts again."""
     edits = statements.without_keypoint(state.constraints.keypoint_edits, person, frame, keypoint)
     frames = FrameRange(frame, frame + 1)
-    return _reopened(state, _constrained(state, frames, keypoint_edits=edits), frames)
+    return _reopened(state, constrained(state, frames, keypoint_edits=edits), frames)
 
 
 def _reopened(before: ClipState, after: ClipState, frames: FrameRange) -> ClipState:
@@ -259,8 +118,8 @@ def _reopened(before: ClipState, after: ClipState, frames: FrameRange) -> ClipSt
 
 def _check_contact(state: ClipState, label: ContactLabel, frame_count: int) -> None:
     checked_frames(label.frames, frame_count)
-    _checked_person(state, label.person_a)
-    _checked_person(state, label.person_b)
+    checked_person(state, label.person_a)
+    checked_person(state, label.person_b)
     if label.person_a == label.person_b:
         raise EditError("A contact needs two people", received=f"person {label.person_a} twice")
     if not label.region_a or not label.region_b:
@@ -275,7 +134,7 @@ def add_contact(state: ClipState, label: ContactLabel, frame_count: int) -> Clip
     """One more label. It joins an equal one that it touches, and wins over the opposite."""
     _check_contact(state, label, frame_count)
     contacts = statements.with_contact(state.constraints.contacts, label)
-    return _constrained(state, label.frames, contacts=contacts)
+    return constrained(state, label.frames, contacts=contacts)
 
 
 def _contact(state: ClipState, index: int) -> ContactLabel:
@@ -290,7 +149,7 @@ def _contact(state: ClipState, index: int) -> ContactLabel:
 def remove_contact(state: ClipState, index: int) -> ClipState:
     old = _contact(state, index)
     contacts = tuple(c for c in state.constraints.contacts if c is not old)
-    return _constrained(state, old.frames, contacts=contacts)
+    return constrained(state, old.frames, contacts=contacts)
 
 
 def change_contact(state: ClipState, index: int, label: ContactLabel, count: int) -> ClipState:
@@ -298,13 +157,13 @@ def change_contact(state: ClipState, index: int, label: ContactLabel, count: int
     old = _contact(state, index)
     _check_contact(state, label, count)
     kept = tuple(c for c in state.constraints.contacts if c is not old)
-    after = _constrained(state, label.frames, contacts=statements.with_contact(kept, label))
-    return after if after is state else replace(after, edited=_touched(after, old.frames))
+    after = constrained(state, label.frames, contacts=statements.with_contact(kept, label))
+    return after if after is state else replace(after, edited=touched(after, old.frames))
 
 
 def set_height(state: ClipState, person: int, metres: float | None, frame_count: int) -> ClipState:
     """How tall a person is; None: unknown again."""
-    _checked_person(state, person)
+    checked_person(state, person)
     low, high = HEIGHT_LIMITS
     if metres is not None and not low <= metres <= high:
         raise EditError(
@@ -313,50 +172,99 @@ def set_height(state: ClipState, person: int, metres: float | None, frame_count:
     heights = list(state.constraints.heights or [None] * len(state.identities))
     heights[person] = metres
     known = tuple(heights) if any(h is not None for h in heights) else ()
-    return _constrained(state, FrameRange(0, frame_count), heights=known)
+    return constrained(state, FrameRange(0, frame_count), heights=known)
 
 
 def set_focal(state: ClipState, focal_px: float | None, frame_count: int) -> ClipState:
     """The focal length in pixels; None: unknown again."""
     if focal_px is not None and not (np.isfinite(focal_px) and focal_px > 0):
         raise EditError("A focal length is a positive number of pixels", received=f"{focal_px:g}")
-    return _constrained(state, FrameRange(0, frame_count), focal_px=focal_px)
+    return constrained(state, FrameRange(0, frame_count), focal_px=focal_px)
 
 
 def set_floor(state: ClipState, height: float | None, frame_count: int) -> ClipState:
     """World y of the floor in metres; None: estimated by the fit."""
     if height is not None and not np.isfinite(height):
         raise EditError("The height of the floor is a number of metres", received=f"{height:g}")
-    return _constrained(state, FrameRange(0, frame_count), floor_height=height)
+    return constrained(state, FrameRange(0, frame_count), floor_height=height)
+
+
+def set_camera(state: ClipState, camera: Camera | None, video: VideoInfo) -> ClipState:
+    """A camera that was measured, in any world; None: unknown again."""
+    if camera is not None:
+        camera = _checked_camera(camera, video)
+    if _same_camera(camera, state.constraints.camera):
+        return state
+    constraints = replace(state.constraints, camera=camera)
+    edited = touched(state, FrameRange(0, video.frame_count))
+    return replace(state, constraints=constraints, edited=edited)
+
+
+def _checked_camera(camera: Camera, video: VideoInfo) -> Camera:
+    """The camera in double precision, if it can have taken the video."""
+
+    def refused(what: str, expected: str, received: object) -> EditError:
+        return EditError(
+            f"This camera is not this video's: {what}", expected=expected, received=str(received)
+        )
+
+    if tuple(camera.image_size) != video.image_size:
+        raise refused("image size", str(video.image_size), tuple(camera.image_size))
+    shapes = {"K": (3, 3), "distortion": (5,), "T_camera_world": (video.frame_count, 4, 4)}
+    arrays: dict[str, Any] = {name: np.array(getattr(camera, name), np.float64) for name in shapes}
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            raise refused(name, str(shape), arrays[name].shape)
+        if not np.isfinite(arrays[name]).all():
+            raise refused(name, "numbers", "values that are not numbers")
+    K, transforms = arrays["K"], arrays["T_camera_world"]
+    if K[0, 0] <= 0 or K[1, 1] <= 0 or K[2].tolist() != [0, 0, 1]:
+        raise refused("K", "[[fx, 0, cx], [0, fy, cy], [0, 0, 1]]", K.tolist())
+    rotation = transforms[:, :3, :3]
+    error = abs(rotation @ rotation.transpose(0, 2, 1) - np.eye(3)).max()
+    bottom = abs(transforms[:, 3] - [0, 0, 0, 1]).max()
+    if error > RIGID_TOLERANCE or bottom > RIGID_TOLERANCE or (np.linalg.det(rotation) < 0).any():
+        raise refused("T_camera_world", "rotations and translations", "something else")
+    if camera.focal_source not in get_args(FocalSource):
+        raise refused("focal_source", " or ".join(get_args(FocalSource)), camera.focal_source)
+    return replace(camera, image_size=video.image_size, **arrays)
+
+
+def _same_camera(a: Camera | None, b: Camera | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    same = a.image_size == b.image_size and a.focal_source == b.focal_source
+    names = ("K", "distortion", "T_camera_world")
+    return same and all(np.array_equal(getattr(a, n), getattr(b, n)) for n in names)
 
 
 def set_depth_order(state: ClipState, order: DepthOrder) -> ClipState:
     """Who is nearer to the camera, in place of what was said of the two in these frames."""
-    _checked_person(state, order.front)
-    _checked_person(state, order.back)
+    checked_person(state, order.front)
+    checked_person(state, order.back)
     if order.front == order.back:
         raise EditError("A depth order needs two people", received=f"person {order.front} twice")
     orders = statements.with_depth(state.constraints.depth_orders, order)
-    return _constrained(state, order.frames, depth_orders=orders)
+    return constrained(state, order.frames, depth_orders=orders)
 
 
 def clear_depth_order(state: ClipState, persons: tuple[int, int], frames: FrameRange) -> ClipState:
     """Nothing is said any more of the two people's order in these frames."""
     orders = statements.without_depth(state.constraints.depth_orders, frozenset(persons), frames)
-    return _constrained(state, frames, depth_orders=orders)
+    return constrained(state, frames, depth_orders=orders)
 
 
 def set_frozen(state: ClipState, frames: FrameRange, frozen: bool) -> ClipState:
     """Frames that a fit leaves exactly as they are (or no longer)."""
     old = state.constraints.frozen
-    return _constrained(
+    return constrained(
         state, None, frozen=union([*old, frames]) if frozen else union(cut(old, frames))
     )
 
 
 def rename_identity(state: ClipState, person: int, name: str) -> ClipState:
     """Who this is. The same name in another clip means the same person."""
-    _checked_person(state, person)
+    checked_person(state, person)
     name = " ".join(name.split())
     if not name or len(name) > 120 or not name.isprintable():
         raise EditError("A name has 1 to 120 printable characters", received=repr(name[:40]))
@@ -366,6 +274,19 @@ def rename_identity(state: ClipState, person: int, name: str) -> ClipState:
         return state
     renamed = (replace(i, name=name) if i.index == person else i for i in state.identities)
     return replace(state, identities=tuple(renamed))
+
+
+def set_gender(state: ClipState, person: int, gender: Gender) -> ClipState:
+    """A person's gender, for exports. The fit's body is the project's, whatever the gender."""
+    checked_person(state, person)
+    if gender not in get_args(Gender):
+        raise EditError(
+            "No such gender", expected=" or ".join(get_args(Gender)), received=str(gender)[:40]
+        )
+    if state.identities[person].gender == gender:
+        return state
+    changed = (replace(i, gender=gender) if i.index == person else i for i in state.identities)
+    return replace(state, identities=tuple(changed))
 
 
 def label_of(what: str, frames: FrameRange | None) -> str:

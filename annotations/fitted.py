@@ -12,7 +12,15 @@ from annotations.errors import EditError
 from annotations.ranges import as_mask, cut, union
 from annotations.records import ClipState
 from annotations.review import accepted_frames
-from engine.structures import BodyMotion, Camera, Diagnostics, FitResult, FrameRange
+from engine.structures import (
+    BodyMotion,
+    Camera,
+    Diagnostics,
+    FitResult,
+    FrameRange,
+    Observations,
+    RunLengthMask,
+)
 
 PER_FRAME = ("global_orient", "body_pose", "transl", "valid", "provenance")
 
@@ -43,6 +51,7 @@ def apply_fit(
         motion=replace(_merged_motion(state.motion, result.motion, taken, part), time=times),
         camera=_merged_camera(state.camera, result.camera, taken, part),
         diagnostics=_merged_diagnostics(state.diagnostics, result.diagnostics, taken, part),
+        observations=_with_masks(state, result, taken, part),
         edited=union(cut(state.edited, frames)),
     )
 
@@ -86,6 +95,8 @@ def _check(state: ClipState, result: FitResult, part: slice) -> None:
                 expected=str(shape),
                 received=str(getattr(motion, name).shape),
             )
+    if result.masks is not None and [len(row) for row in result.masks] != [count] * people:
+        raise EditError("This fit is not whole: the masks", expected=f"{count} for each person")
     if result.camera.T_camera_world.shape != (count, 4, 4):
         raise EditError("This fit is not whole: the camera", expected=f"{count} frames")
     numbers = (motion.betas, motion.global_orient, motion.body_pose, motion.transl)
@@ -155,3 +166,26 @@ def _merged_diagnostics(
         penetration_m=_taken_over(base_depth, depth, taken, part, 0),
         notes=new.notes,
     )
+
+
+def _with_masks(
+    state: ClipState, result: FitResult, taken: Bool[np.ndarray, "F"], part: slice
+) -> Observations | None:
+    """The detections with the fit's masks in the taken frames.
+
+    Where a mask is painted the detected one is left as it is: it counts again when the painted one
+    is cleared, and the fit's was made from the painted one.
+    """
+    observations = state.observations
+    if result.masks is None or observations is None:
+        return observations
+    nothing = (None,) * len(taken)
+    old = observations.masks or (nothing,) * observations.person_count
+    painted = {(edit.person, edit.frame) for edit in state.constraints.mask_edits}
+    rows: list[list[RunLengthMask | None]] = [list(row) for row in old]
+    for frame in np.flatnonzero(taken).tolist():
+        for person, row in enumerate(rows):
+            if (person, frame) not in painted:
+                row[frame] = result.masks[person][frame - part.start]
+    masks = tuple(map(tuple, rows))
+    return observations if masks == old else replace(observations, masks=masks)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from annotations.errors import EditError
 from annotations.records import Changes, FitRecord, RevisionRecord
+from annotations.said import contact_from_json, contact_to_json
 from annotations.schema import (
     ClipRow,
     ConstraintRow,
@@ -22,7 +23,6 @@ from annotations.schema import (
     ReviewRow,
     RevisionRow,
 )
-from annotations.snapshots import contact_from_json, contact_to_json
 from engine.structures import FitResult, FrameRange
 
 

@@ -23,8 +23,10 @@ Verdict = Literal["accepted", "sent back", "unusable"]
 Status = Literal["new", "detected", "fitted", "accepted", "sent back", "unusable"]
 EditKind = Literal[
     "import", "observations", "swap", "keypoint", "contact", "height", "focal", "depth",
-    "freeze", "fit", "review", "body", "identity",
+    "freeze", "fit", "review", "body", "identity", "assign", "dismiss", "box", "mask", "camera",
+    "floor",
 ]  # fmt: skip
+Gender = Literal["neutral", "female", "male"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Identity:
     name: str
     color: str
     """#rrggbb, the one colour of this person in every view."""
-    gender: Literal["neutral", "female", "male"] = "neutral"
+    gender: Gender = "neutral"
 
 
 @dataclass(frozen=True)

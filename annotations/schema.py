@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, attribute_keyed_dict, mapped_column
 from sqlalchemy.orm import relationship as related
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """SQLite's user_version: the number of the newest migration."""
 APPLICATION_ID = 0x44594144
 """SQLite's application_id: "DYAD" in ASCII, so that a foreign database is recognised."""
@@ -110,6 +110,7 @@ class MediaRow(Base):
     focal_px: Mapped[float | None]
     frame_count: Mapped[int]
     times_id: Mapped[int] = mapped_column(ForeignKey("array.id"))
+    note: Mapped[str] = mapped_column(server_default="")
     times: Mapped[ArrayRow] = related()
 
 
@@ -162,6 +163,7 @@ class ObservationRow(Base):
     width: Mapped[int]
     height: Mapped[int]
     provenance: Mapped[dict[str, Any]]
+    notes: Mapped[list[Any]] = mapped_column(server_default="[]")
     arrays: Mapped[dict[str, ObservationArrayRow]] = related(
         collection_class=attribute_keyed_dict("name")
     )

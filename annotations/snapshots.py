@@ -7,19 +7,18 @@ that the project does not hold yet.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from annotations.arrays import CHUNK_FRAMES, ArrayStore, damaged, digest_of
+from annotations import said
+from annotations.arrays import ArrayStore, damaged
 from annotations.records import ClipState, Identity, ReviewMark
 from annotations.schema import (
     ArrayRow,
-    ConstraintRow,
     IdentityRow,
     MotionArrayRow,
     MotionRow,
@@ -32,16 +31,13 @@ from annotations.schema import (
 from engine.structures import (
     BodyMotion,
     Camera,
-    Constraints,
-    ContactLabel,
-    DepthOrder,
     Diagnostics,
     FrameRange,
-    KeypointEdit,
     Observations,
 )
 
 OBSERVATION_AXES = {"keypoints2d": 1, "confidence": 1, "times": 0}
+OTHERS_AXES = {"keypoints2d": 1, "confidence": 1, "boxes": 1}
 MOTION_AXES = {
     "betas": None, "global_orient": 1, "body_pose": 1, "transl": 1, "valid": 1, "provenance": 1,
     "time": 0,
@@ -81,9 +77,7 @@ def write(
     if parent is not None and after.constraints is old.constraints:
         revision.constraints = list(parent.constraints)
     else:
-        revision.constraints = [
-            _constraint_row(rows, *block) for block in _constraint_blocks(after.constraints)
-        ]
+        revision.constraints = said.rows_of(rows, after.constraints)
     marks = parent.reviews if parent is not None else []
     revision.reviews = [_review_row(marks, mark, revision.author) for mark in after.reviews]
     rows.add(revision)
@@ -119,7 +113,7 @@ def _read(rows: Session, arrays: ArrayStore, revision: RevisionRow, masks: bool)
         motion=_read_motion(rows, arrays, motion),
         camera=_read_camera(rows, arrays, motion),
         diagnostics=_read_diagnostics(rows, arrays, motion),
-        constraints=_read_constraints(revision.constraints),
+        constraints=said.read(revision.constraints),
         reviews=read_reviews(revision),
         edited=tuple(FrameRange(start, stop) for start, stop in revision.edited),
     )
@@ -144,12 +138,19 @@ def _write_observations(
 ) -> ObservationRow:
     width, height = observations.image_size
     row = ObservationRow(
-        layout=observations.layout, width=width, height=height, provenance=provenance
-    )
+        layout=observations.layout, width=width, height=height, provenance=provenance,
+        notes=list(observations.notes),
+    )  # fmt: skip
     stored = {
         name: arrays.put(rows, getattr(observations, name), axis)
         for name, axis in OBSERVATION_AXES.items()
     }
+    if observations.others is not None:
+        for name, axis in OTHERS_AXES.items():
+            array = getattr(observations.others, name)
+            stored[f"others {name}"] = arrays.put(rows, array, axis)
+    if observations.cuts:
+        stored["cuts"] = arrays.put(rows, np.asarray(observations.cuts, np.int64))
     if observations.masks is not None:
         old = previous.arrays.get("masks") if previous is not None else None
         stored["masks"] = arrays.put_masks(rows, observations.masks, old.array if old else None)
@@ -170,13 +171,28 @@ def _read_observations(
     found: dict[str, Any] = {
         name: arrays.get(rows, row.arrays[name].array) for name in OBSERVATION_AXES
     }
-    return Observations(
+    cuts = row.arrays.get("cuts")
+    observations = Observations(
         **found,
         layout=cast(Any, row.layout),
         boxes=np.stack([arrays.get(rows, track.boxes) for track in row.tracks]),
         image_size=(row.width, row.height),
         masks=None if masks is None else arrays.get_masks(rows, masks.array),
+        cuts=() if cuts is None else tuple(arrays.get(rows, cuts.array).tolist()),
+        notes=tuple(row.notes),
     )
+    if "others boxes" not in row.arrays:
+        return observations
+    return replace(observations, others=_read_others(rows, arrays, row, observations))
+
+
+def _read_others(
+    rows: Session, arrays: ArrayStore, row: ObservationRow, observations: Observations
+) -> Observations:
+    found: dict[str, Any] = {
+        name: arrays.get(rows, row.arrays[f"others {name}"].array) for name in OTHERS_AXES
+    }
+    return replace(observations, **found, masks=None, cuts=(), notes=())
 
 
 # Motion, camera, diagnostics -----------------------------------------------------------------
@@ -235,7 +251,7 @@ def _read_diagnostics(
     return Diagnostics(**found, notes=tuple(row.notes))
 
 
-# Identities, constraints, reviews ------------------------------------------------------------
+# Identities, reviews -------------------------------------------------------------------------
 
 
 def _identity_row(known: Iterable[IdentityRow], identity: Identity) -> IdentityRow:
@@ -245,70 +261,6 @@ def _identity_row(known: Iterable[IdentityRow], identity: Identity) -> IdentityR
             return row
     person, name, color, gender = wanted
     return IdentityRow(person=person, name=name, color=color, gender=gender)
-
-
-def _constraint_blocks(said: Constraints) -> list[tuple[str, int, list[Any]]]:
-    """(kind, first frame, items): statements by blocks of frames, so that one edit rewrites one."""
-    blocks: dict[tuple[str, int], list[Any]] = {}
-
-    def add(kind: str, frame: int, item: list[Any]) -> None:
-        blocks.setdefault((kind, frame - frame % CHUNK_FRAMES), []).append(item)
-
-    for e in said.keypoint_edits:
-        item = [e.person, e.frame, e.keypoint, float(e.x), float(e.y), bool(e.visible)]
-        add("keypoint", e.frame, item)
-    for c in said.contacts:
-        add("contact", c.frames.start, contact_to_json(c))
-    for d in said.depth_orders:
-        add("depth order", d.frames.start, [d.front, d.back, d.frames.start, d.frames.stop])
-    for f in said.frozen:
-        add("frozen", f.start, [f.start, f.stop])
-    whole = {
-        "heights": list(said.heights),
-        "focal_px": said.focal_px,
-        "floor_height": said.floor_height,
-    }
-    if any(value not in (None, []) for value in whole.values()):
-        blocks["whole clip", 0] = [whole]
-    return [(kind, frame, items) for (kind, frame), items in blocks.items()]
-
-
-def contact_to_json(c: ContactLabel) -> list[Any]:
-    """The label as a list, in the order of its fields, the frames as start and stop."""
-    ends = [c.person_a, c.region_a, c.person_b, c.region_b]
-    return [*ends, c.frames.start, c.frames.stop, c.kind]
-
-
-def contact_from_json(item: list[Any]) -> ContactLabel:
-    """Inverse of `contact_to_json`."""
-    a, region_a, b, region_b, start, stop, kind = item
-    return ContactLabel(a, region_a, b, region_b, FrameRange(start, stop), kind)
-
-
-def _constraint_row(rows: Session, kind: str, first: int, items: list[Any]) -> ConstraintRow:
-    """The row that says this: the one that said it before, or a new one."""
-    digest = digest_of(kind.encode(), str(first).encode(), json.dumps(items).encode())
-    row = rows.scalar(select(ConstraintRow).where(ConstraintRow.digest == digest))
-    return row or ConstraintRow(digest=digest, kind=kind, first_frame=first, items=items)
-
-
-def _read_constraints(blocks: Iterable[ConstraintRow]) -> Constraints:
-    items: dict[str, list[Any]] = {}
-    for row in blocks:
-        items.setdefault(row.kind, []).extend(row.items)
-    whole = items.get("whole clip", [{}])[0]
-    return Constraints(
-        keypoint_edits=tuple(KeypointEdit(*item) for item in items.get("keypoint", [])),
-        contacts=tuple(contact_from_json(item) for item in items.get("contact", [])),
-        depth_orders=tuple(
-            DepthOrder(front, back, FrameRange(start, stop))
-            for front, back, start, stop in items.get("depth order", [])
-        ),
-        heights=tuple(whole.get("heights", ())),
-        focal_px=whole.get("focal_px"),
-        floor_height=whole.get("floor_height"),
-        frozen=tuple(FrameRange(start, stop) for start, stop in items.get("frozen", [])),
-    )
 
 
 def _review_row(known: Iterable[ReviewRow], mark: ReviewMark, author: str) -> ReviewRow:

@@ -3,9 +3,10 @@
 Every edit is one transaction, one revision and one undo step, and returns what it changed.
 Synchronous and for one thread at a time; the window keeps it on a thread of its own.
 
-The class is long because it is the whole surface; what an edit means is in annotations.edits and
-annotations.fitted, how a state is kept in annotations.snapshots, where undo leads in
-annotations.history.
+The surface comes in three parts: what changes the evidence (annotations.evidence_edits), what is
+known of people and scene (annotations.fact_edits), and here the project itself, fits, reviews and
+the history. What an edit means is in annotations.edits, .people, .drawn, .observed and .fitted, how
+a state is kept in annotations.snapshots, where undo leads in annotations.history.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from annotations import clips, database, edits, fitted, history, review, snapshots, splits
-from annotations.arrays import ArrayStore
 from annotations.database import Database
 from annotations.errors import EditError, ProjectError, StaleCandidate
+from annotations.evidence_edits import EvidenceEdits
+from annotations.fact_edits import FactEdits
 from annotations.records import (
     Changes,
     ClipRecord,
     ClipState,
-    EditKind,
     ExportRecord,
     FitRecord,
     ProjectInfo,
@@ -39,33 +40,19 @@ from annotations.schema import (
     ClipRow,
     ExportClipRow,
     ExportRow,
-    FitRow,
     HeadRow,
     ProjectRow,
     RevisionRow,
 )
 from annotations.splits import FRACTIONS
 from engine import weights
-from engine.structures import (
-    ContactLabel,
-    DepthOrder,
-    FitResult,
-    FrameRange,
-    KeypointEdit,
-    Observations,
-    VideoInfo,
-)
+from engine.structures import FitResult, FrameRange, VideoInfo
 
 __all__ = ["EditError", "ProjectError", "StaleCandidate", "Store"]
 
 
-class Store:
+class Store(EvidenceEdits, FactEdits):
     """An open project. Make one with `create` or `open`."""
-
-    def __init__(self, opened: Database, author: str) -> None:
-        self._database = opened
-        self._arrays = ArrayStore()
-        self._author = author
 
     @classmethod
     def create(
@@ -124,10 +111,6 @@ class Store:
         with self._database.transaction() as rows:
             found = rows.scalars(select(ClipRow).order_by(ClipRow.id))
             return tuple(self._clip_record(rows, row) for row in found)
-
-    def clip(self, clip_id: int) -> ClipRecord:
-        with self._database.transaction() as rows:
-            return self._clip_record(rows, history.clip(rows, clip_id))
 
     def state(self, clip_id: int, revision_id: int | None = None) -> ClipState:
         """What a revision says (the head, unless another one is named), in fresh arrays."""
@@ -205,132 +188,6 @@ class Store:
             rows.add(HeadRow(clip_id=clip.id, revision_id=row.id, tip_id=row.id))
             return Changes("import", clip.id, None, frozenset({"clips", "history"}), label)
 
-    def set_observations(
-        self, clip_id: int, observations: Observations, provenance: Mapping[str, str]
-    ) -> Changes:
-        """Other detections of the whole clip; joints that a person placed stay."""
-        video = self.clip(clip_id).video
-        return self._edit(
-            clip_id,
-            RevisionRow(kind="observations", label="Detect people"),
-            lambda state: edits.set_observations(state, observations, video),
-            provenance=provenance,
-        )
-
-    def swap(self, clip_id: int, frames: FrameRange, persons: tuple[int, int] = (0, 1)) -> Changes:
-        """Exchange two people over the frames (see annotations.edits.swap)."""
-        return self._edit_frames(
-            clip_id,
-            "swap",
-            "Swap people",
-            frames,
-            lambda s: edits.swap(s, frames, persons),
-            masks=True,
-        )
-
-    def edit_keypoint(self, clip_id: int, edit: KeypointEdit) -> Changes:
-        """Place or hide a joint by hand."""
-        frames = FrameRange(edit.frame, edit.frame + 1)
-        what = "Move joint" if edit.visible else "Hide joint"
-        return self._edit_frames(
-            clip_id, "keypoint", what, frames, lambda s: edits.edit_keypoint(s, edit)
-        )
-
-    def clear_keypoint(self, clip_id: int, person: int, frame: int, keypoint: int) -> Changes:
-        """Take back what was said of a joint: the detection counts again."""
-        return self._edit_frames(
-            clip_id,
-            "keypoint",
-            "Restore joint",
-            FrameRange(frame, frame + 1),
-            lambda s: edits.clear_keypoint(s, person, frame, keypoint),
-        )
-
-    def add_contact(self, clip_id: int, label: ContactLabel) -> Changes:
-        """One more contact label; labels are kept in canonical order (annotations.statements)."""
-        what = "Mark contact" if label.kind == "contact" else "Mark no contact"
-        count = self.clip(clip_id).video.frame_count
-        return self._edit_frames(
-            clip_id, "contact", what, label.frames, lambda s: edits.add_contact(s, label, count)
-        )
-
-    def change_contact(self, clip_id: int, index: int, label: ContactLabel) -> Changes:
-        """Another label in place of `state.constraints.contacts[index]`."""
-        count = self.clip(clip_id).video.frame_count
-        return self._edit(
-            clip_id,
-            RevisionRow(kind="contact", label="Change contact"),
-            lambda s: edits.change_contact(s, index, label, count),
-        )
-
-    def remove_contact(self, clip_id: int, index: int) -> Changes:
-        """Take back `state.constraints.contacts[index]`."""
-        return self._edit(
-            clip_id,
-            RevisionRow(kind="contact", label="Remove contact"),
-            lambda s: edits.remove_contact(s, index),
-        )
-
-    def set_height(self, clip_id: int, person: int, metres: float | None) -> Changes:
-        """State how tall a person is; None: unknown again."""
-        count = self.clip(clip_id).video.frame_count
-        label = "Forget height" if metres is None else f"Set height {metres:.2f} m"
-        return self._edit(
-            clip_id,
-            RevisionRow(kind="height", label=label),
-            lambda s: edits.set_height(s, person, metres, count),
-        )
-
-    def set_focal(self, clip_id: int, px: float | None) -> Changes:
-        """State the focal length in pixels; None: unknown again."""
-        count = self.clip(clip_id).video.frame_count
-        label = "Forget focal length" if px is None else f"Set focal length {px:.0f} px"
-        return self._edit(
-            clip_id,
-            RevisionRow(kind="focal", label=label),
-            lambda s: edits.set_focal(s, px, count),
-        )
-
-    def set_depth_order(self, clip_id: int, order: DepthOrder) -> Changes:
-        """State who is nearer to the camera."""
-        return self._edit_frames(
-            clip_id,
-            "depth",
-            "Set depth order",
-            order.frames,
-            lambda s: edits.set_depth_order(s, order),
-        )
-
-    def clear_depth_order(
-        self, clip_id: int, persons: tuple[int, int], frames: FrameRange
-    ) -> Changes:
-        """Take back what was said of two people's depth order in the frames."""
-        return self._edit_frames(
-            clip_id,
-            "depth",
-            "Clear depth order",
-            frames,
-            lambda s: edits.clear_depth_order(s, persons, frames),
-        )
-
-    def set_frozen(self, clip_id: int, frames: FrameRange, frozen: bool) -> Changes:
-        """Frames that a fit leaves exactly as they are, or no longer."""
-        return self._edit_frames(
-            clip_id,
-            "freeze",
-            "Freeze" if frozen else "Unfreeze",
-            frames,
-            lambda s: edits.set_frozen(s, frames, frozen),
-        )
-
-    def rename_identity(self, clip_id: int, person: int, name: str) -> Changes:
-        """Say who a person is; the same name in two clips is the same person."""
-        return self._edit(
-            clip_id,
-            RevisionRow(kind="identity", label=f"Name person {person + 1}"),
-            lambda s: edits.rename_identity(s, person, name),
-        )
-
     def apply_fit(
         self, clip_id: int, result: FitResult, frames: FrameRange, base_revision: int
     ) -> Changes:
@@ -356,11 +213,11 @@ class Store:
             )
         return self._edit_frames(
             clip_id,
-            "fit",
-            "Fit",
+            RevisionRow(kind="fit", label="Fit"),
             frames,
             lambda s: fitted.apply_fit(s, result, frames, times),
             fit=history.fit_row(clip_id, result, frames),
+            masks=result.masks is not None,
         )
 
     def review(
@@ -370,8 +227,7 @@ class Store:
         what = {"accepted": "Accept", "sent back": "Send back", "unusable": "Unusable"}
         return self._edit_frames(
             clip_id,
-            "review",
-            what.get(verdict, verdict),
+            RevisionRow(kind="review", label=what.get(verdict, verdict)),
             frames,
             lambda s: review.review(s, frames, verdict, reason),
         )
@@ -414,57 +270,6 @@ class Store:
             rows.add(row)
         return Changes("export", parts=frozenset({"exports"}), label=f"Export {format}")
 
-    # How edits are made ------------------------------------------------------------------------
-
-    def _edit_frames(
-        self,
-        clip_id: int,
-        kind: EditKind,
-        what: str,
-        frames: FrameRange,
-        change: Callable[[ClipState], ClipState],
-        *,
-        fit: FitRow | None = None,
-        masks: bool = False,
-    ) -> Changes:
-        """An edit of a range of frames: the range is checked and becomes part of the label."""
-        edits.checked_frames(frames, self.clip(clip_id).video.frame_count)
-        row = RevisionRow(
-            kind=kind, label=edits.label_of(what, frames), start=frames.start, stop=frames.stop
-        )
-        return self._edit(clip_id, row, change, fit=fit, masks=masks)
-
-    def _edit(
-        self,
-        clip_id: int,
-        row: RevisionRow,
-        change: Callable[[ClipState], ClipState],
-        *,
-        fit: FitRow | None = None,
-        provenance: Mapping[str, str] | None = None,
-        masks: bool = False,
-    ) -> Changes:
-        """One transaction from the head's state to the next one. No change, no revision.
-
-        `masks`: whether the edit makes other observations out of those that there are.
-        """
-        with self._database.transaction() as rows:
-            clip = history.clip(rows, clip_id)
-            parent = clip.head.revision
-            before = snapshots.read(rows, self._arrays, parent, masks=masks)
-            after = change(before)
-            if after is before:
-                return Changes(row.kind, clip_id, None, frozenset(), row.label)
-            if fit is not None:
-                rows.add(fit)
-                rows.flush()
-                row.fit_id = fit.id
-            row.clip_id, row.parent_id, row.author = clip_id, parent.id, self._author
-            source = dict(provenance) if provenance is not None else None
-            snapshots.write(rows, self._arrays, parent, (before, after), row, source)
-            clip.head.revision_id = clip.head.tip_id = row.id
-            return history.changes(row.kind, parent, row, row.label)
-
     def _move(
         self, clip_id: int, kind: str, find: Callable[[Session, int], RevisionRow | None]
     ) -> Changes:
@@ -477,9 +282,6 @@ class Store:
                 head.tip_id = new.id
             head.revision_id = new.id
             return history.changes(kind, old, new, old.label if kind == "undo" else new.label)
-
-    def _clip_record(self, rows: Session, row: ClipRow) -> ClipRecord:
-        return clips.record(rows, self._arrays, row, self._database.path.parent)
 
 
 def _checksum(body: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
 
+from annotations.records import ClipState
 from engine.structures import (
     BodyMotion,
     Camera,
@@ -127,6 +128,13 @@ def make_fit(video: VideoInfo, *, seed: int = 0, betas: np.ndarray | None = None
         outcome=Outcome.CONVERGED,
         provenance={"engine": "test", "seed": str(seed)},
     )
+
+
+def unpinned(state: ClipState) -> ClipState:
+    """Without identity pins, which an edit of identities leaves behind on purpose."""
+    said = state.constraints
+    kept = tuple(edit for edit in said.box_edits if edit.kind != "identity")
+    return replace(state, constraints=replace(said, box_edits=kept))
 
 
 def same(a: object, b: object) -> bool:

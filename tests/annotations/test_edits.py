@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from annotations import edits, fitted, review
+from annotations import edits, fitted, observed, people, review
 from annotations.errors import EditError
 from annotations.records import ClipState, ReviewMark
 from engine.structures import (
@@ -18,7 +18,7 @@ from engine.structures import (
     KeypointEdit,
     VideoInfo,
 )
-from tests.annotations.builders import make_fit, make_observations, make_video, same
+from tests.annotations.builders import make_fit, make_observations, make_video, same, unpinned
 
 WINDOW = FrameRange(40, 60)
 WHOLE = FrameRange(0, 150)
@@ -28,7 +28,7 @@ REGIONS = ("left hand", "upper back")
 @pytest.fixture
 def state(video: VideoInfo) -> ClipState:
     state = ClipState(edits.default_identities(2))
-    state = edits.set_observations(state, make_observations(video), video)
+    state = observed.set_observations(state, make_observations(video), video)
     return fitted.apply_fit(state, make_fit(video), WHOLE, video.times)
 
 
@@ -38,7 +38,7 @@ def contact(start: int, stop: int) -> ContactLabel:
 
 class TestSwap:
     def test_exchanges_evidence_and_bodies_in_the_range_only(self, state):
-        after = edits.swap(state, WINDOW)
+        after = people.swap(state, WINDOW)
         inside, outside = WINDOW.as_slice(), np.r_[0:40, 60:150]
         for part, names in (
             ("observations", ("keypoints2d", "confidence", "boxes")),
@@ -56,7 +56,7 @@ class TestSwap:
 
     def test_leaves_betas_heights_and_names_with_the_identity(self, state):
         said = replace(state, constraints=Constraints(heights=(1.8, None)))
-        after = edits.swap(said, WINDOW)
+        after = people.swap(said, WINDOW)
         assert same(after.motion.betas, said.motion.betas)
         assert after.constraints.heights == (1.8, None)
         assert after.identities == said.identities
@@ -68,27 +68,27 @@ class TestSwap:
             depth_orders=(DepthOrder(0, 1, FrameRange(50, 100)),),
         )
         before = replace(state, constraints=said)
-        twice = edits.swap(edits.swap(before, WINDOW), WINDOW)
-        assert same(replace(twice, edited=()), before)
+        twice = people.swap(people.swap(before, WINDOW), WINDOW)
+        assert same(unpinned(replace(twice, edited=())), before)
 
     def test_ends_the_acceptance_of_what_it_changes(self, state):
         accepted = review.review(state, WHOLE, "accepted")
-        assert edits.swap(accepted, WINDOW).reviews == (
+        assert people.swap(accepted, WINDOW).reviews == (
             ReviewMark(FrameRange(0, 40), "accepted"),
             ReviewMark(FrameRange(60, 150), "accepted"),
         )
 
     def test_needs_two_people_of_the_clip(self, state):
         with pytest.raises(EditError, match="two people"):
-            edits.swap(state, WINDOW, (1, 1))
+            people.swap(state, WINDOW, (1, 1))
         with pytest.raises(EditError, match="no such person"):
-            edits.swap(state, WINDOW, (0, 2))
+            people.swap(state, WINDOW, (0, 2))
 
     def test_works_before_anything_is_fitted(self, video):
-        bare = edits.set_observations(
+        bare = observed.set_observations(
             ClipState(edits.default_identities(2)), make_observations(video, masks=False), video
         )
-        after = edits.swap(bare, WINDOW)
+        after = people.swap(bare, WINDOW)
         assert after.motion is None and after.edited == ()
 
 
@@ -97,7 +97,7 @@ class TestObservations:
         edit = KeypointEdit(1, 30, 9, 5.0, 6.0)
         edited = edits.edit_keypoint(state, edit)
         other = make_observations(video, seed=5)
-        after = edits.set_observations(edited, other, video)
+        after = observed.set_observations(edited, other, video)
         assert after.observations is other
         assert after.constraints.keypoint_edits == (edit,)
         assert after.edited == (WHOLE,)
@@ -105,10 +105,10 @@ class TestObservations:
     def test_must_belong_to_the_video(self, state, video):
         shorter = make_observations(make_video(149))
         with pytest.raises(EditError, match="do not belong to this video"):
-            edits.set_observations(state, shorter, video)
+            observed.set_observations(state, shorter, video)
         other_size = replace(make_observations(video), image_size=(10, 10))
         with pytest.raises(EditError, match="image size"):
-            edits.set_observations(state, other_size, video)
+            observed.set_observations(state, other_size, video)
 
     def test_the_number_of_people_is_free_until_something_depends_on_it(self, state, video):
         found = make_observations(video, masks=False)
@@ -118,10 +118,10 @@ class TestObservations:
             confidence=found.confidence[:1],
             boxes=found.boxes[:1],
         )
-        fresh = edits.set_observations(ClipState(edits.default_identities(2)), alone, video)
+        fresh = observed.set_observations(ClipState(edits.default_identities(2)), alone, video)
         assert [i.name for i in fresh.identities] == ["Person 1"]
         with pytest.raises(EditError, match="number of people"):
-            edits.set_observations(state, alone, video)
+            observed.set_observations(state, alone, video)
 
     def test_a_joint_placed_by_hand_needs_its_layout(self, state, video):
         placed = edits.edit_keypoint(state, KeypointEdit(0, 1, 25, 1.0, 1.0))
@@ -133,7 +133,7 @@ class TestObservations:
             confidence=found.confidence[:, :, :17],
         )
         with pytest.raises(EditError, match="halpe26"):
-            edits.set_observations(placed, coco, video)
+            observed.set_observations(placed, coco, video)
 
 
 class TestKeypoints:

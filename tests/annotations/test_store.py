@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from annotations.errors import EditError, ProjectError, StaleCandidate
 from annotations.records import Changes
-from annotations.schema import ArrayChunkRow, RevisionRow
+from annotations.schema import SCHEMA_VERSION, ArrayChunkRow, RevisionRow
 from annotations.store import Store
 from engine.structures import (
     Constraints,
@@ -45,7 +45,7 @@ class TestProject:
     def test_says_what_it_is(self, store):
         info = store.info()
         assert info.body == "open-body" and len(info.body_sha256) == 64
-        assert info.schema_version == 1
+        assert info.schema_version == SCHEMA_VERSION
         assert abs((datetime.now(UTC) - info.created_at).total_seconds()) < 60
         assert store.clips() == ()
 

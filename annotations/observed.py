@@ -1,0 +1,192 @@
+"""A clip's detections as a whole, and rows of them: taken in, exchanged, emptied.
+
+A row is one person through the clip: keypoints, confidence, box and mask of each frame. People
+whom the clip is not about have rows of their own (`Observations.others`), without masks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from annotations.arrays import Masks
+from annotations.edits import default_identities, touched
+from annotations.errors import EditError
+from annotations.records import ClipState
+from engine.body.joints import KEYPOINT_NAMES
+from engine.structures import Constraints, FrameRange, Observations, RunLengthMask, VideoInfo
+
+ROW_ARRAYS = {"keypoints2d": np.nan, "confidence": 0.0, "boxes": np.nan}
+"""What a row is made of, apart from masks, and what stands in it where nobody is seen."""
+NOTE_LIMIT, NOTE_LENGTH = 200, 1000
+"""Sentences about a clip, and characters of one: more is a mistake."""
+
+
+def set_observations(state: ClipState, observations: Observations, video: VideoInfo) -> ClipState:
+    """Other detections of the whole clip. What people said (joints they placed too) stays."""
+    _check(observations, video)
+    identities = state.identities
+    if observations.person_count != len(identities):
+        if state.motion is not None or state.constraints != Constraints():
+            raise EditError(
+                "The number of people differs from what this clip has been annotated with",
+                expected=f"{len(identities)} people",
+                received=f"{observations.person_count}",
+            )
+        identities = default_identities(observations.person_count)
+    keypoint_count = len(KEYPOINT_NAMES[observations.layout])
+    if any(e.keypoint >= keypoint_count for e in state.constraints.keypoint_edits):
+        raise EditError(
+            f"Joints were placed by hand that the layout {observations.layout} does not have",
+            advice="Detect with the layout halpe26.",
+        )
+    return replace(
+        state,
+        identities=identities,
+        observations=_canonical(observations),
+        edited=touched(state, FrameRange(0, video.frame_count)),
+    )
+
+
+def _check(observations: Observations, video: VideoInfo) -> None:
+    _check_rows(observations, video)
+    people, frames = observations.person_count, video.frame_count
+    if people < 1:
+        raise EditError("These observations hold nobody")
+    masks = observations.masks
+    if masks is not None and [len(row) for row in masks] != [frames] * people:
+        raise EditError(
+            "These observations do not belong to this video: masks",
+            expected=f"{frames} for each of {people} people",
+        )
+    if observations.others is not None:
+        if observations.others.layout != observations.layout:
+            raise EditError(
+                "The other people's joints are laid out differently",
+                expected=observations.layout,
+                received=observations.others.layout,
+            )
+        _check_rows(observations.others, video)
+    if not all(0 < cut < frames for cut in observations.cuts):
+        raise EditError(
+            "A cut lies outside of the clip",
+            expected=f"frames 1 to {frames - 1}",
+            received=", ".join(map(str, observations.cuts[:8])),
+        )
+    notes = observations.notes
+    if len(notes) > NOTE_LIMIT or any(len(note) > NOTE_LENGTH for note in notes):
+        raise EditError(
+            "There is too much to say about this clip",
+            expected=f"at most {NOTE_LIMIT} sentences of at most {NOTE_LENGTH} characters",
+        )
+
+
+def _check_rows(observations: Observations, video: VideoInfo) -> None:
+    people, frames = observations.person_count, video.frame_count
+    names = KEYPOINT_NAMES.get(observations.layout, ())
+    expected = (people, frames, len(names), 2)
+    facts: tuple[tuple[str, object, object], ...] = (
+        ("keypoints2d (P, F, K, 2)", expected, observations.keypoints2d.shape),
+        ("confidence (P, F, K)", expected[:3], observations.confidence.shape),
+        ("boxes (P, F, 4)", (people, frames, 4), observations.boxes.shape),
+        ("times (F,)", (frames,), observations.times.shape),
+        ("image size", tuple(video.image_size), tuple(observations.image_size)),
+    )
+    for name, wanted, received in facts:
+        if wanted != received:
+            raise EditError(
+                f"These observations do not belong to this video: {name}",
+                expected=str(wanted),
+                received=str(received),
+            )
+
+
+def _canonical(observations: Observations) -> Observations:
+    """As the project keeps them: cuts sorted, no other rows without anybody in them."""
+    cuts = tuple(sorted({int(cut) for cut in observations.cuts}))
+    others = observations.others
+    if others is not None:
+        others = without_empty_rows(others)
+    if others is not None:
+        arrays: dict[str, Any] = {
+            name: np.asarray(getattr(others, name), getattr(observations, name).dtype)
+            for name in ROW_ARRAYS
+        }
+        others = replace(
+            others, **arrays, times=observations.times, image_size=observations.image_size,
+            masks=None, others=None, cuts=(), notes=(),
+        )  # fmt: skip
+    if others is observations.others and cuts == observations.cuts:
+        return observations
+    return replace(observations, others=others, cuts=cuts)
+
+
+def is_seen(observations: Observations, row: int) -> np.ndarray:
+    """Bool (F,): where anything is known of a row's person."""
+    box = np.isfinite(observations.boxes[row]).all(-1)
+    joints = np.isfinite(observations.keypoints2d[row]).all(-1).any(-1)
+    return np.asarray(box | joints)
+
+
+def without_empty_rows(others: Observations) -> Observations | None:
+    """Without the rows of nobody; None where none is left."""
+    rows = [row for row in range(others.person_count) if is_seen(others, row).any()]
+    if len(rows) == others.person_count and rows:
+        return others
+    return replace(others, **{n: getattr(others, n)[rows] for n in ROW_ARRAYS}) if rows else None
+
+
+def emptied(observations: Observations, row: int, frames: FrameRange) -> Observations:
+    """Nobody in the row over the frames."""
+    changes: dict[str, Any] = {}
+    for name, nothing in ROW_ARRAYS.items():
+        array = getattr(observations, name).copy()
+        array[row, frames.as_slice()] = nothing
+        changes[name] = array
+    return replace(
+        observations,
+        **changes,
+        masks=None if observations.masks is None else _without_masks(observations, row, frames),
+    )
+
+
+def exchanged_with_other(
+    observations: Observations, person: int, other: int, frames: FrameRange
+) -> Observations:
+    """A person's row and an other one's, exchanged over the frames; the person's masks go."""
+    others, part = observations.others, frames.as_slice()
+    assert others is not None
+    mine: dict[str, Any] = {}
+    theirs: dict[str, Any] = {}
+    for name in ROW_ARRAYS:
+        old, new = getattr(observations, name), getattr(others, name)
+        mine[name], theirs[name] = old.copy(), new.copy()
+        mine[name][person, part] = new[other, part]
+        theirs[name][other, part] = old[person, part]
+    return replace(
+        observations,
+        **mine,
+        others=without_empty_rows(replace(others, **theirs)),
+        masks=None if observations.masks is None else _without_masks(observations, person, frames),
+    )
+
+
+def moved_to_others(observations: Observations, person: int, frames: FrameRange) -> Observations:
+    """A person's row over the frames becomes a row of its own among the others."""
+    arrays: dict[str, Any] = {}
+    for name, nothing in ROW_ARRAYS.items():
+        row = np.full_like(getattr(observations, name)[person : person + 1], nothing)
+        row[0, frames.as_slice()] = getattr(observations, name)[person, frames.as_slice()]
+        before = observations.others
+        arrays[name] = row if before is None else np.concatenate([getattr(before, name), row])
+    base = observations.others or replace(observations, masks=None, cuts=(), notes=())
+    return replace(emptied(observations, person, frames), others=replace(base, **arrays))
+
+
+def _without_masks(observations: Observations, row: int, frames: FrameRange) -> Masks:
+    assert observations.masks is not None
+    rows: list[list[RunLengthMask | None]] = [list(each) for each in observations.masks]
+    rows[row][frames.as_slice()] = [None] * len(frames)
+    return tuple(map(tuple, rows))

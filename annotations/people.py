@@ -1,0 +1,315 @@
+"""Edits of who is who: two people swapped, another track chosen, a track dismissed.
+
+Each also records where the people are said to be (identity pins), or that none of them is there
+(marks), so that the next run of perception cannot undo what a person decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Literal, cast
+
+import numpy as np
+
+from annotations import statements
+from annotations.corrections import corrected
+from annotations.edits import checked_person, touched
+from annotations.errors import EditError
+from annotations.observed import emptied, exchanged_with_other, is_seen, moved_to_others
+from annotations.observed import without_empty_rows as without_empty_rows_of
+from annotations.records import ClipState
+from annotations.review import without_acceptance
+from engine.structures import (
+    BodyMotion,
+    Box,
+    BoxEdit,
+    BoxKind,
+    Constraints,
+    Diagnostics,
+    FrameRange,
+    Observations,
+)
+
+PIN_SECONDS = 0.5
+"""About this far apart, a range's first and last frame included."""
+Source = tuple[Literal["person", "other"], int]
+"""A row of the clip's people, or of the others."""
+NobodyKind = Literal["someone_else", "not_a_person"]
+
+
+def swap(state: ClipState, frames: FrameRange, persons: tuple[int, int] = (0, 1)) -> ClipState:
+    """Two people exchanged over the frames: evidence, bodies and what was said of them.
+
+    Betas, heights and names stay with the identity. Swapping twice gives the first state back
+    (but for `edited`, for acceptances, which end where the bodies change, and for identity pins).
+    """
+    a, b = persons
+    for person in persons:
+        checked_person(state, person)
+    if a == b:
+        raise EditError("A swap needs two people", received=f"person {a} twice")
+
+    def exchange(array: np.ndarray) -> np.ndarray:
+        swapped = array.copy()
+        swapped[a, frames.as_slice()] = array[b, frames.as_slice()]
+        swapped[b, frames.as_slice()] = array[a, frames.as_slice()]
+        return swapped
+
+    observations = _swapped_observations(state.observations, exchange, frames, persons)
+    after = replace(
+        state,
+        observations=observations,
+        motion=_swapped_motion(state.motion, exchange),
+        diagnostics=_swapped_diagnostics(state.diagnostics, exchange),
+        constraints=_swapped_constraints(state.constraints, frames, {a: b, b: a}),
+        reviews=without_acceptance(state.reviews, frames),
+        edited=touched(state, frames),
+    )
+    return _pinned(after, persons, frames)
+
+
+def _swapped_constraints(
+    said: Constraints, frames: FrameRange, who: statements.Persons
+) -> Constraints:
+    return replace(
+        said,
+        keypoint_edits=statements.swapped_edits(said.keypoint_edits, frames, who),
+        contacts=statements.swapped_contacts(said.contacts, frames, who),
+        depth_orders=statements.swapped_depth(said.depth_orders, frames, who),
+        box_edits=statements.swapped_boxes(said.box_edits, frames, who),
+        mask_edits=statements.swapped_masks(said.mask_edits, frames, who),
+    )
+
+
+def _swapped_observations(
+    observations: Observations | None,
+    exchange: Callable[[np.ndarray], np.ndarray],
+    frames: FrameRange,
+    persons: tuple[int, int],
+) -> Observations | None:
+    if observations is None:
+        return None
+    masks = observations.masks
+    if masks is not None:
+        a, b = persons
+        rows = [list(row) for row in masks]
+        part = frames.as_slice()
+        rows[a][part], rows[b][part] = rows[b][part], rows[a][part]
+        masks = tuple(tuple(row) for row in rows)
+    return replace(
+        observations,
+        keypoints2d=exchange(observations.keypoints2d),
+        confidence=exchange(observations.confidence),
+        boxes=exchange(observations.boxes),
+        masks=masks,
+    )
+
+
+def _swapped_motion(
+    motion: BodyMotion | None, exchange: Callable[[np.ndarray], np.ndarray]
+) -> BodyMotion | None:
+    if motion is None:
+        return None
+    return replace(
+        motion,
+        global_orient=exchange(motion.global_orient),
+        body_pose=exchange(motion.body_pose),
+        transl=exchange(motion.transl),
+        valid=exchange(motion.valid),
+        provenance=exchange(motion.provenance),
+    )
+
+
+def _swapped_diagnostics(
+    diagnostics: Diagnostics | None, exchange: Callable[[np.ndarray], np.ndarray]
+) -> Diagnostics | None:
+    if diagnostics is None:
+        return None
+    return replace(diagnostics, reprojection_px=exchange(diagnostics.reprojection_px))
+
+
+def assign(state: ClipState, person: int, other: int, frames: FrameRange) -> ClipState:
+    """Somebody among the others is the person over the frames; whoever was, is one of the others.
+
+    Nothing seen is lost: the rows are exchanged. What was said of the person there goes along with
+    whoever it was said of (joints and boxes become part of that row), except in a frame where a
+    box was drawn around the very track that is chosen now. The bodies stay until the next fit.
+    """
+    checked_person(state, person)
+    incoming = _other_boxes(state, other)
+    if not np.isfinite(incoming[frames.as_slice()]).all(-1).any():
+        raise EditError("Nobody else was seen there in these frames", received=f"other {other + 1}")
+    agreed = {
+        e.frame
+        for e in state.constraints.box_edits
+        if e.kind == "person" and e.person == person and _agrees(e, incoming)
+    }
+    settled = _settled(state, person, frames, agreed)
+    assert settled.observations is not None
+    said = settled.constraints
+    after = replace(
+        settled,
+        observations=exchanged_with_other(settled.observations, person, other, frames),
+        constraints=replace(
+            said,
+            box_edits=tuple(
+                e
+                for e in said.box_edits
+                if e.person is not None or e.frame not in frames or not _agrees(e, incoming)
+            ),
+        ),
+        reviews=without_acceptance(state.reviews, frames),
+        edited=touched(state, frames),
+    )
+    return _pinned(after, (person,), frames)
+
+
+def dismiss(state: ClipState, source: Source, frames: FrameRange, kind: NobodyKind) -> ClipState:
+    """Whoever was found there is none of the clip's people, or nobody at all.
+
+    A person's evidence moves to a row of its own among the others (someone_else) or goes
+    (not_a_person), and with it what was said of it; the bodies stay until the next fit. An other
+    row is only marked as someone else, or emptied. Undo gives back all of it.
+    """
+    if kind not in ("someone_else", "not_a_person"):
+        raise EditError(
+            "No such thing to say of a track",
+            expected="someone_else or not_a_person",
+            received=str(kind)[:40],
+        )
+    if source[0] == "person":
+        return _dismissed_person(state, source[1], frames, kind)
+    if source[0] != "other":
+        raise EditError("No such track", expected="person or other", received=str(source[0])[:40])
+    boxes = _other_boxes(state, source[1])
+    observations = state.observations
+    assert observations is not None and observations.others is not None
+    marked = _marked(state, boxes, frames, kind)
+    if kind == "someone_else":
+        return marked
+    others = without_empty_rows_of(emptied(observations.others, source[1], frames))
+    return replace(marked, observations=replace(observations, others=others))
+
+
+def _dismissed_person(
+    state: ClipState, person: int, frames: FrameRange, kind: NobodyKind
+) -> ClipState:
+    checked_person(state, person)
+    if state.observations is None:
+        raise EditError("Nobody was detected yet")
+    settled = _settled(state, person, frames)
+    observations = settled.observations
+    assert observations is not None
+    if not is_seen(observations, person)[frames.as_slice()].any():
+        raise EditError(f"Person {person + 1} is not seen in these frames")
+    move = moved_to_others if kind == "someone_else" else emptied
+    after = replace(
+        settled,
+        observations=move(observations, person, frames),
+        reviews=without_acceptance(state.reviews, frames),
+        edited=touched(state, frames),
+    )
+    return _marked(after, observations.boxes[person], frames, kind)
+
+
+def _other_boxes(state: ClipState, other: int) -> np.ndarray:
+    """(F, 4) of a row among the others, or an EditError."""
+    others = state.observations.others if state.observations is not None else None
+    count = 0 if others is None else others.person_count
+    if others is None or not 0 <= other < count:
+        raise EditError(
+            "There is no such other person in this clip",
+            expected=f"0 to {count - 1}" if count else "a clip in which somebody else was seen",
+            received=str(other),
+        )
+    return np.asarray(others.boxes[other])
+
+
+def _agrees(edit: BoxEdit, boxes: np.ndarray) -> bool:
+    """Whether the box is at about the place of a track (F, 4) in its frame."""
+    return statements.iou(edit.box, _box(boxes, edit.frame)) > statements.ABOUT_THE_SAME
+
+
+def _settled(
+    state: ClipState, person: int, frames: FrameRange, kept: Iterable[int] = ()
+) -> ClipState:
+    """What was said of a person's evidence in the frames becomes a part of that evidence.
+
+    `kept`: frames in which it stays a statement about the person. Painted masks go.
+    """
+    said, rest = state.constraints, set(kept)
+
+    def goes(who: int | None, frame: int) -> bool:
+        return who == person and frame in frames and frame not in rest
+
+    joints = tuple(e for e in said.keypoint_edits if goes(e.person, e.frame))
+    boxes = tuple(e for e in said.box_edits if goes(e.person, e.frame))
+    observations = state.observations
+    assert observations is not None
+    part = Constraints(keypoint_edits=joints, box_edits=boxes)
+    return replace(
+        state,
+        observations=corrected(observations, part),
+        constraints=replace(
+            said,
+            keypoint_edits=tuple(e for e in said.keypoint_edits if not goes(e.person, e.frame)),
+            box_edits=tuple(e for e in said.box_edits if not goes(e.person, e.frame)),
+            mask_edits=tuple(e for e in said.mask_edits if not goes(e.person, e.frame)),
+        ),
+    )
+
+
+def _pinned(state: ClipState, persons: Iterable[int], frames: FrameRange) -> ClipState:
+    """The state with the people pinned to where they are in the frames.
+
+    Also where they are last seen before and first seen after: whoever says from which frame on
+    people are mixed up says that before it they are not, and without that pin the next run of
+    perception would carry the correction on to where it does not belong.
+    """
+    observations = state.observations
+    if observations is None:
+        return state
+    pins = [
+        BoxEdit(frame, _box(observations.boxes[person], frame), "identity", person)
+        for person in persons
+        for frame in (
+            *_key_frames(observations.boxes[person], observations.times, frames),
+            *_neighbours(observations.boxes[person], frames),
+        )
+    ]
+    edits = statements.with_pins(state.constraints.box_edits, pins)
+    return replace(state, constraints=replace(state.constraints, box_edits=edits))
+
+
+def _marked(state: ClipState, boxes: np.ndarray, frames: FrameRange, kind: NobodyKind) -> ClipState:
+    """The state with marks that none of the people is where a track (F, 4) is."""
+    assert state.observations is not None
+    edits = state.constraints.box_edits
+    for frame in _key_frames(boxes, state.observations.times, frames):
+        mark = BoxEdit(frame, _box(boxes, frame), cast(BoxKind, kind))
+        edits = statements.with_mark(edits, mark)
+    return replace(state, constraints=replace(state.constraints, box_edits=edits))
+
+
+def _key_frames(boxes: np.ndarray, times: np.ndarray, frames: FrameRange) -> list[int]:
+    """The first and the last frame of the range with a box, and some about PIN_SECONDS apart."""
+    known = frames.start + np.flatnonzero(np.isfinite(boxes[frames.as_slice()]).all(-1))
+    picked: list[int] = []
+    for frame in known.tolist():
+        if not picked or times[frame] - times[picked[-1]] >= PIN_SECONDS:
+            picked.append(frame)
+    if picked and picked[-1] != known[-1]:
+        picked.append(int(known[-1]))
+    return picked
+
+
+def _neighbours(boxes: np.ndarray, frames: FrameRange) -> list[int]:
+    known = np.flatnonzero(np.isfinite(boxes).all(-1))
+    before, after = known[known < frames.start], known[known >= frames.stop]
+    return [*before[-1:].tolist(), *after[:1].tolist()]
+
+
+def _box(boxes: np.ndarray, frame: int) -> Box:
+    x0, y0, x1, y1 = np.asarray(boxes[frame], float).tolist()
+    return x0, y0, x1, y1
