@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
+from app.frame_source import FrameSource
 from engine.errors import EngineError
 from engine.structures import VideoInfo
 
 if TYPE_CHECKING:
-    from engine.video import VideoReader
+    from app.proxy_cache import ProxyFolder
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +24,9 @@ CACHE_BYTES = 256 * 2**20
 """Decoded RGB frames kept: about 40 of a 1080p video."""
 AHEAD = 4
 """Frames decoded in advance while nothing else is asked for."""
+IDLE_SECONDS = 0.02
+"""Without a request for so long, a frame that was decoded is kept as a proxy: a playback that needs
+all the time there is goes without."""
 
 
 class Decoder(QObject):
@@ -44,8 +49,9 @@ class Decoder(QObject):
         """Number of the newest request that was answered."""
         self._stopping = False
         self._thread: threading.Thread | None = None
-        self._reader: VideoReader | None = None
-        self._info: VideoInfo | None = None
+        self._source: FrameSource | None = None
+        self._proxies: ProxyFolder | None = None
+        self._proxies_are_new = False
         self._broken: tuple[str, str] | None = None
         self._cache: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
         self._cached_bytes = 0
@@ -76,8 +82,18 @@ class Decoder(QObject):
             self._thread = threading.Thread(target=self._run, name="decoder", daemon=True)
             self._thread.start()
 
+    def use_proxies(self, folder: ProxyFolder | None) -> None:
+        """Take frames from a proxy cache where it has them; again when it has come to know a clip.
+
+        None: always decode.
+        """
+        with self._wake:
+            self._proxies, self._proxies_are_new = folder, True
+            self._wake.notify()
+
     def _shows(self, info: VideoInfo) -> bool:
-        return self._info is not None and identity(info) == identity(self._info)
+        source = self._source
+        return source is not None and identity(info) == identity(source.info)
 
     def _hand_over(self, info: VideoInfo, index: int, image: np.ndarray, number: int) -> None:
         """Say what arrived, unless something newer was said before it."""
@@ -96,19 +112,28 @@ class Decoder(QObject):
     # -- in the decoder thread ------------------------------------------------------------------
 
     def _run(self) -> None:
-        while True:
+        while not self._stopping:
             ahead = self._frame_ahead()
             with self._wake:
-                while self._request is None and not self._stopping and ahead is None:
-                    self._wake.wait()
-                if self._stopping:
-                    break
+                if not self._is_called() and ahead is None:
+                    has_to_keep = self._source is not None and self._source.has_to_keep
+                    self._wake.wait_for(self._is_called, IDLE_SECONDS if has_to_keep else None)
                 request, self._request = self._request, None
+                proxies_are_new, self._proxies_are_new = self._proxies_are_new, False
+            if self._stopping:
+                break
+            if proxies_are_new and self._source is not None:
+                self._try(lambda source: source.use(self._proxies))
             if request is not None:
                 self._serve(*request)
             elif ahead is not None:
-                self._look_ahead(ahead)
+                self._try(lambda _, ahead=ahead: self._frame(*ahead))
+            elif self._source is not None and self._source.has_to_keep:
+                self._try(FrameSource.keep_one)
         self._close()
+
+    def _is_called(self) -> bool:
+        return self._request is not None or self._stopping or self._proxies_are_new
 
     def _serve(self, info: VideoInfo, index: int, reduction: int, number: int) -> None:
         if identity(info) == self._broken:
@@ -128,16 +153,13 @@ class Decoder(QObject):
             self._arrived.emit(info, index, image, number)
 
     def _open(self, info: VideoInfo) -> None:
-        from engine.video import VideoReader
-
         self._close()
-        self._reader = VideoReader(info)
-        self._info = info
+        self._source = FrameSource(info, self._proxies)
 
     def _close(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
-        self._reader = self._info = None
+        if self._source is not None:
+            self._source.close()
+        self._source = None
         self._cache.clear()
         self._cached_bytes = 0
 
@@ -151,8 +173,8 @@ class Decoder(QObject):
         if key in self._cache:
             self._cache.move_to_end(key)
             return self._cache[key]
-        assert self._reader is not None
-        image = self._reader.frame(index, reduction)
+        assert self._source is not None
+        image = self._source.frame(index, reduction)
         self._cache[key] = image
         self._cached_bytes += image.nbytes
         while self._cached_bytes > CACHE_BYTES and len(self._cache) > 1:
@@ -160,26 +182,29 @@ class Decoder(QObject):
         return image
 
     def _frame_ahead(self) -> tuple[int, int] | None:
-        """The nearest frame in the direction of travel that is not decoded yet."""
-        if self._info is None:
+        """The nearest frame in the direction of travel that is at hand but not decoded yet."""
+        if self._source is None:
             return None
-        frame_bytes = self._info.width * self._info.height * 3
+        info = self._source.info
+        frame_bytes = info.width * info.height * 3
         room = CACHE_BYTES // max(1, frame_bytes) - 2  # or frames ahead would push each other out
         for step in range(1, min(AHEAD, room) + 1):
             last, reduction = self._last_served
             index = last + self._direction * step
-            if not 0 <= index < self._info.frame_count:
+            if not 0 <= index < info.frame_count:
                 return None
             if (index, reduction) not in self._cache:
-                return index, reduction
+                return (index, reduction) if self._source.is_near(index) else None
         return None
 
-    def _look_ahead(self, ahead: tuple[int, int]) -> None:
-        assert self._info is not None
+    def _try(self, work: Callable[[FrameSource], object]) -> None:
+        """What nobody waits for."""
+        assert self._source is not None
         try:
-            self._frame(*ahead)
+            work(self._source)
         except Exception as error:
-            self._give_up(self._info, f"The video cannot be decoded beyond this point ({error}).")
+            message = f"The video cannot be decoded beyond this point ({error})."
+            self._give_up(self._source.info, message)
 
 
 def identity(info: VideoInfo) -> tuple[str, str]:

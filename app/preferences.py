@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
     QDialogButtonBox,
+    QDoubleSpinBox,
     QFormLayout,
     QLineEdit,
     QVBoxLayout,
@@ -27,6 +28,9 @@ _SCHEMES: tuple[tuple[str, Scheme], ...] = (
     ("Dark", "dark"),
 )
 _RECENT = 8
+CACHE_GIGABYTES = 4.0
+"""Of proxies beside a project: 13,000 to 20,000 frames of 1080p."""
+MOST_GIGABYTES = 1000.0
 
 
 def _user_name() -> str:
@@ -77,6 +81,19 @@ class Preferences:
         self._settings.setValue("loop", loop)
 
     @property
+    def cache_gigabytes(self) -> float:
+        """Most that the proxies beside a project may take; 0 for none."""
+        try:
+            value = float(str(self._settings.value("cache_gigabytes", CACHE_GIGABYTES)))
+        except ValueError:
+            return CACHE_GIGABYTES
+        return value if 0 <= value <= MOST_GIGABYTES else CACHE_GIGABYTES
+
+    @cache_gigabytes.setter
+    def cache_gigabytes(self, gigabytes: float) -> None:
+        self._settings.setValue("cache_gigabytes", gigabytes)
+
+    @property
     def recent(self) -> tuple[Path, ...]:
         """Project files opened before, newest first, those that still exist."""
         stored = self._settings.value("recent", [])
@@ -121,6 +138,12 @@ class PreferencesDialog(QDialog):
         self._fit.setChecked(preferences.fit_after_detection)
         self._loop = QCheckBox("Start over at the end when playing")
         self._loop.setChecked(preferences.loop)
+        self._cache = QDoubleSpinBox()
+        self._cache.setRange(0, MOST_GIGABYTES)
+        self._cache.setDecimals(1)
+        self._cache.setSuffix(" GB")
+        self._cache.setSpecialValueText("Off")
+        self._cache.setValue(preferences.cache_gigabytes)
         form = QFormLayout()
         form.setSpacing(12)
         form.addRow("Colours", self._scheme)
@@ -128,6 +151,8 @@ class PreferencesDialog(QDialog):
         form.addRow("", label("Signs your edits and reviews in the project.", "muted"))
         form.addRow("After an import", self._fit)
         form.addRow("Playing", self._loop)
+        form.addRow("Scrubbing cache", self._cache)
+        form.addRow("", label("Beside each project; it may be deleted at any time.", "muted"))
         buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
         )
@@ -147,4 +172,5 @@ class PreferencesDialog(QDialog):
         self._preferences.author = self._author.text()
         self._preferences.fit_after_detection = self._fit.isChecked()
         self._preferences.loop = self._loop.isChecked()
+        self._preferences.cache_gigabytes = self._cache.value()
         super().accept()

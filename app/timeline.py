@@ -26,7 +26,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 from annotations.records import Changes
 from app.theme import theme, with_alpha
 from app.timeline_content import TimelineContent, contact_words, frame_words
-from app.timeline_lanes import GUTTER, RULER, LaneLayout, LanePainter
+from app.timeline_lanes import GAP, GUTTER, RULER, LaneLayout, LanePainter
 from app.timeline_scale import TimelineScale
 from app.view_state import ViewState
 from engine.structures import ContactLabel, FrameRange
@@ -66,6 +66,7 @@ class Timeline(QWidget):
         self._scale = TimelineScale()
         self._is_fitted = True
         self._lanes: QPixmap | None = None
+        self._cached: tuple[FrameRange, ...] = ()
         self._playhead_painted = 0
         self._gesture: Gesture | None = None
         self._moved_contact: tuple[int, ContactLabel] | None = None
@@ -108,6 +109,12 @@ class Timeline(QWidget):
 
     def minimumSizeHint(self) -> QSize:
         return QSize(240, self._layout.height)
+
+    def set_cached(self, frames: tuple[FrameRange, ...]) -> None:
+        """Frames that are shown at once: a thin line below the ruler."""
+        if frames != self._cached:
+            self._cached = frames
+            self.update(QRect(0, RULER, self.width(), GAP))
 
     def contacts_shown(self) -> tuple[ContactLabel, ...]:
         """The clip's contacts, with the one in hand as it is dragged."""
@@ -178,6 +185,7 @@ class Timeline(QWidget):
             self._lanes = self._painted_lanes()
         painter.drawPixmap(0, 0, self._lanes)
         if self._view_state.clip is not None:
+            self._paint_cached(painter)
             self._paint_selection(painter)
             self._paint_playhead(painter)
         painter.end()
@@ -196,6 +204,15 @@ class Timeline(QWidget):
             lanes.paint(self._content, self.contacts_shown(), chosen)
             painter.end()
         return pixmap
+
+    def _paint_cached(self, painter: QPainter) -> None:
+        color = with_alpha(theme().tokens.accent, 0.55)
+        left, right = GUTTER, GUTTER + self._scale.width
+        for frames in self._cached:
+            x0, x1 = self._scale.x(frames.start), self._scale.x(frames.stop)
+            x0, x1 = max(x0, left), min(x1, right)
+            if x1 > x0:
+                painter.fillRect(QRectF(x0, RULER, x1 - x0, GAP - 1), color)
 
     def _paint_selection(self, painter: QPainter) -> None:
         frames = self._view_state.selection

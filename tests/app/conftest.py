@@ -47,7 +47,11 @@ def fitted_project(tmp_path: Path, video: VideoInfo) -> Path:
 def preferences(tmp_path: Path):
     from app.preferences import Preferences
 
-    return Preferences(QSettings(str(tmp_path / "preferences.ini"), QSettings.Format.IniFormat))
+    preferences = Preferences(
+        QSettings(str(tmp_path / "preferences.ini"), QSettings.Format.IniFormat)
+    )
+    preferences.cache_gigabytes = 0.0  # a process for each window would only cost time
+    return preferences
 
 
 @pytest.fixture
