@@ -6,6 +6,7 @@ whom the clip is not about have rows of their own (`Observations.others`), witho
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from annotations.arrays import Masks
 from annotations.edits import default_identities, touched
 from annotations.errors import EditError
 from annotations.records import ClipState
+from annotations.statements import ABOUT_THE_SAME, iou
 from engine.body.joints import KEYPOINT_NAMES
 from engine.structures import Constraints, FrameRange, Observations, RunLengthMask, VideoInfo
 
@@ -123,6 +125,89 @@ def _canonical(observations: Observations) -> Observations:
     return replace(observations, others=others, cuts=cuts)
 
 
+def detected_again(before: Observations, found: Observations, frames: FrameRange) -> Observations:
+    """Detections of a part of a clip, within those that were there before.
+
+    Both of the same people and layout. The others are joined to the rows that they continue at an
+    end of the part; a cut at its first frame is kept, because the part alone does not show it.
+    """
+    part = frames.as_slice()
+
+    def merged(old: np.ndarray, new: np.ndarray) -> np.ndarray:
+        result = old.copy()
+        result[:, part] = new[:, part]
+        return result
+
+    nothing = ((None,) * found.frame_count,) * found.person_count
+    masks = tuple(
+        (*old[: frames.start], *new[part], *old[frames.stop :])
+        for old, new in zip(before.masks or nothing, found.masks or nothing, strict=True)
+    )
+    inside = FrameRange(frames.start + 1, frames.stop)
+    cuts = {cut for cut in before.cuts if cut not in inside} | {
+        c for c in found.cuts if c in frames
+    }
+    return replace(
+        before,
+        keypoints2d=merged(before.keypoints2d, found.keypoints2d),
+        confidence=merged(before.confidence, found.confidence),
+        boxes=merged(before.boxes, found.boxes),
+        masks=masks if before.masks or found.masks else None,
+        others=_others_again(before, found, frames),
+        cuts=tuple(sorted(cuts)),
+        notes=tuple(dict.fromkeys((*before.notes, *found.notes))),
+    )
+
+
+def _others_again(
+    before: Observations, found: Observations, frames: FrameRange
+) -> Observations | None:
+    if found.others is None and before.others is None:
+        return None
+    old = before.others or blank_rows(before, 0)
+    new = found.others or blank_rows(found, 0)
+    count, free = old.person_count, set(range(old.person_count))
+    places: list[int] = []
+    for row in range(new.person_count):
+        place = _continued(old, new.boxes[row], free, frames)
+        if place is None:
+            place, count = count, count + 1
+        free.discard(place)
+        places.append(place)
+    rows = blank_rows(before, count)
+    part, arrays = frames.as_slice(), {name: getattr(rows, name) for name in ROW_ARRAYS}
+    for name, array in arrays.items():
+        array[: old.person_count] = getattr(old, name)
+        array[:, part] = ROW_ARRAYS[name]
+        array[places, part] = getattr(new, name)[:, part]
+    return without_empty_rows(rows)
+
+
+def _continued(
+    old: Observations, boxes: np.ndarray, free: Iterable[int], frames: FrameRange
+) -> int | None:
+    """The free row of `old` that a track of the part (boxes (F, 4)) continues best."""
+    best, most = None, ABOUT_THE_SAME
+    last = old.frame_count - 1
+    for outside, inside in ((frames.start - 1, frames.start), (frames.stop, frames.stop - 1)):
+        for row in free if 0 <= outside <= last else ():
+            shared = iou(old.boxes[row, outside].tolist(), boxes[inside].tolist())
+            if shared > most:
+                best, most = row, shared
+    return best
+
+
+def blank_rows(like: Observations, count: int) -> Observations:
+    """Rows of nobody, of the same clip and layout."""
+    arrays: dict[str, Any] = {
+        name: np.full_like(
+            getattr(like, name), nothing, shape=(count, *getattr(like, name).shape[1:])
+        )
+        for name, nothing in ROW_ARRAYS.items()
+    }
+    return replace(like, **arrays, masks=None, others=None, cuts=(), notes=())
+
+
 def is_seen(observations: Observations, row: int) -> np.ndarray:
     """Bool (F,): where anything is known of a row's person."""
     box = np.isfinite(observations.boxes[row]).all(-1)
@@ -175,14 +260,14 @@ def exchanged_with_other(
 
 def moved_to_others(observations: Observations, person: int, frames: FrameRange) -> Observations:
     """A person's row over the frames becomes a row of its own among the others."""
+    part = frames.as_slice()
+    before = observations.others or blank_rows(observations, 0)
+    row = blank_rows(observations, 1)
     arrays: dict[str, Any] = {}
-    for name, nothing in ROW_ARRAYS.items():
-        row = np.full_like(getattr(observations, name)[person : person + 1], nothing)
-        row[0, frames.as_slice()] = getattr(observations, name)[person, frames.as_slice()]
-        before = observations.others
-        arrays[name] = row if before is None else np.concatenate([getattr(before, name), row])
-    base = observations.others or replace(observations, masks=None, cuts=(), notes=())
-    return replace(emptied(observations, person, frames), others=replace(base, **arrays))
+    for name in ROW_ARRAYS:
+        getattr(row, name)[0, part] = getattr(observations, name)[person, part]
+        arrays[name] = np.concatenate([getattr(before, name), getattr(row, name)])
+    return replace(emptied(observations, person, frames), others=replace(before, **arrays))
 
 
 def _without_masks(observations: Observations, row: int, frames: FrameRange) -> Masks:
