@@ -1,95 +1,27 @@
-"""What the curator changes: each method is one gesture and one undo step of the shown clip.
-
-Nothing here touches the annotation itself: a gesture becomes one call of a `Store` mutator in the
-store thread, and comes back as `Operations.changed`.
-"""
+"""What the curator changes besides the detections: each method is one gesture and one undo step."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal
-
-from annotations.records import Changes, ClipState, Verdict
-from app.operations import Operations
-from app.view_state import ViewState
-from engine.structures import ContactLabel, DepthOrder, FrameRange, KeypointEdit
-
-if TYPE_CHECKING:
-    from annotations.store import Store
+from annotations.records import ClipState, Verdict
+from app.clip_edits import ClipEdits
+from engine.structures import ContactLabel, DepthOrder, FrameRange
 
 CONTACT_SECONDS = 0.5
 """How long a new contact lasts on each side of the current frame, before its ends are dragged."""
 
-Mutation = Callable[["Store", int], Changes]
 
+class Editing(ClipEdits):
+    """Names, contacts, depth, what is known, verdicts and history."""
 
-class Editing(QObject):
-    """Turns gestures into store mutations, and says what is in the way where there is something."""
-
-    hinted = Signal(str)
-    """One sentence: why nothing happened, or what to do next."""
-    done = Signal(str)
-    """The label of an edit that was committed."""
-
-    def __init__(
-        self, view_state: ViewState, operations: Operations, parent: QObject | None = None
-    ) -> None:
-        super().__init__(parent)
-        self._view_state = view_state
-        self._operations = operations
-
-    # -- who is who -----------------------------------------------------------------------------
-
-    def swap(self) -> None:
-        """Swap the two people in the selection, else from here to the end of the clip."""
-        here = FrameRange(self._view_state.frame, self._view_state.frame_count)
-        self._swap(self._view_state.selection or here)
-
-    def swap_frame(self) -> None:
-        frame = self._view_state.frame
-        self._swap(FrameRange(frame, frame + 1))
-
-    def assign(self, identity: int) -> None:
-        """Make the selected skeleton `identity`: with two people, a swap from here on."""
-        person = self._view_state.selected_person
-        if person is None:
-            self.hinted.emit("Click a skeleton first, then say who it is.")
-        elif person == identity:
-            self.hinted.emit(f"The selected skeleton is {self._name(identity)} already.")
-        else:
-            self.swap()
-            self._view_state.selected_person = identity
-
-    def _swap(self, frames: FrameRange) -> None:
-        self._edit(lambda store, clip: store.swap(clip, frames))
+    # -- names -------------------------------------------------------------------------------
 
     def rename(self, person: int, name: str) -> None:
         state = self._view_state.state
         if state is not None and name.strip() and state.identities[person].name != name.strip():
             self._edit(lambda store, clip: store.rename_identity(clip, person, name.strip()))
-
-    # -- evidence -------------------------------------------------------------------------------
-
-    def move_keypoint(self, person: int, frame: int, keypoint: int, x: float, y: float) -> None:
-        edit = KeypointEdit(person, frame, keypoint, float(x), float(y))
-        self._edit(lambda store, clip: store.edit_keypoint(clip, edit))
-
-    def hide_keypoint(self, person: int, frame: int, keypoint: int) -> None:
-        """Say that a joint cannot be seen; one that is hidden already becomes visible again."""
-        state = self._view_state.state
-        if state is None or state.observations is None:
-            return
-        said = state.constraints.keypoint_edits
-        mine = [e for e in said if (e.person, e.frame, e.keypoint) == (person, frame, keypoint)]
-        if mine and not mine[-1].visible:
-            self._edit(lambda store, clip: store.clear_keypoint(clip, person, frame, keypoint))
-            return
-        x, y = (float(v) for v in state.observations.keypoints2d[person, frame, keypoint])
-        edit = KeypointEdit(person, frame, keypoint, x, y, visible=False)
-        self._edit(lambda store, clip: store.edit_keypoint(clip, edit))
 
     # -- contacts and depth ---------------------------------------------------------------------
 
@@ -187,32 +119,6 @@ class Editing(QObject):
 
     def redo(self) -> None:
         self._edit(lambda store, clip: store.redo(clip), say="Done again: {}")
-
-    # -- carrying it out ------------------------------------------------------------------------
-
-    def _name(self, person: int) -> str:
-        state = self._view_state.state
-        return state.identities[person].name if state is not None else f"person {person + 1}"
-
-    def _edit(
-        self,
-        mutate: Mutation,
-        advice: str = "",
-        then: Callable[[], object] | None = None,
-        say: str = "{}. Ctrl+Z undoes it.",
-    ) -> None:
-        clip_id = self._view_state.clip_id
-        if clip_id is None:
-            return
-
-        def committed(update: object) -> None:
-            label = getattr(getattr(update, "changes", None), "label", "")
-            if then is not None:
-                then()
-            if label:
-                self.done.emit(f"{label}. {advice}" if advice else say.format(label))
-
-        self._operations.edit(lambda store: mutate(store, clip_id), committed)
 
 
 def _sides(contact: ContactLabel) -> set[tuple[int, str]]:

@@ -8,14 +8,14 @@ starts that fit anew.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
 from annotations import ranges
 from annotations.records import Changes, ClipRecord, ClipState
 from app import worker
-from app.fit_orders import detect_arguments, fit_arguments, protected_ranges
+from app.fit_orders import detect_arguments, detected_again, fit_arguments, protected_ranges
 from app.jobs import Job, Jobs
 from app.operations import ClipSnapshot, Operations, Update
 from app.view_state import Candidate, ViewState
@@ -25,9 +25,13 @@ from engine.structures import (
     FitProgress,
     FitResult,
     FrameRange,
+    Observations,
     Outcome,
     PerceptionProgress,
 )
+
+if TYPE_CHECKING:
+    from annotations.store import Store
 
 MARGIN_SECONDS = 0.3
 """A re-fit reaches this far beyond what was edited, so that the motion can give way smoothly."""
@@ -85,17 +89,24 @@ class Fitting(QObject):
 
     # -- commands -------------------------------------------------------------------------------
 
-    def detect(self, clip: ClipRecord, state: ClipState | None = None) -> None:
-        """Find the two people of a clip; what is fitted follows."""
-        arguments = {"video": clip.video, "request": detect_arguments(state)}
+    def detect(
+        self, clip: ClipRecord, state: ClipState | None = None, frames: FrameRange | None = None
+    ) -> None:
+        """Find the two people of a clip (in some frames, within what is there); a fit follows."""
+        arguments = {"video": clip.video, "request": detect_arguments(state, frames)}
         self._jobs.cancel_clip(clip.id)
-        self._jobs.submit(
-            Job("detect", f"Detecting people in {clip.name}", worker.perceive, arguments, clip.id)
-        )
+        where = f", {ranges.spoken(frames)}" if frames is not None else ""
+        label = f"Detecting people in {clip.name}{where}"
+        self._jobs.submit(Job("detect", label, worker.perceive, arguments, clip.id, frames))
 
     def detect_shown(self) -> None:
         if self._view_state.clip is not None:
             self.detect(self._view_state.clip, self._view_state.state)
+
+    def detect_again(self) -> None:
+        """Look again in the selection, else the whole clip, knowing all that was corrected."""
+        if self._view_state.clip is not None:
+            self.detect(self._view_state.clip, self._view_state.state, self._view_state.selection)
 
     def refit(self) -> None:
         """Fit the selection again, else what was edited since the last fit, near this frame."""
@@ -242,15 +253,17 @@ class Fitting(QObject):
         if job.clip_id != self._view_state.clip_id:
             return
         if isinstance(progress, PerceptionProgress) and progress.observations is not None:
-            self._preview_observations(progress)
+            self._preview_observations(progress.observations, job.context)
         elif isinstance(progress, FitProgress) and progress.motion is not None:
             self._preview_motion(job.context, progress.motion, progress.camera)
 
-    def _preview_observations(self, progress: PerceptionProgress) -> None:
+    def _preview_observations(self, found: Observations, frames: FrameRange | None) -> None:
         state = self._view_state.state
         if state is not None:
             seen = Changes("preview", self._view_state.clip_id, None, frozenset({"observations"}))
-            self._view_state.set_state(replace(state, observations=progress.observations), seen)
+            if frames is not None:
+                found = detected_again(state.observations, found, frames)
+            self._view_state.set_state(replace(state, observations=found), seen)
 
     def _preview_motion(self, order: FitOrder, motion: BodyMotion, camera: Camera | None) -> None:
         camera = camera or order.base.state.camera
@@ -261,20 +274,27 @@ class Fitting(QObject):
         if job.clip_id is None:
             return
         if job.kind == "detect":
-            self._keep_observations(job.clip_id, result)
+            self._keep_observations(job.clip_id, result, job.context)
         elif job.kind == "fit":
             self._keep_fit(job.clip_id, job.context, result)
 
-    def _keep_observations(self, clip_id: int, observations: Any) -> None:
-        def fit_next(update: Update) -> None:
-            self.done.emit("The two people were found.")
-            if self.fit_after_detection and update.snapshot is not None:
-                self._submit(FitOrder(update.snapshot, None))
+    def _keep_observations(
+        self, clip_id: int, found: Observations, frames: FrameRange | None
+    ) -> None:
+        def keep(store: Store) -> Changes:
+            observations = found
+            if frames is not None:
+                before = store.state(clip_id).observations
+                observations = detected_again(before, found, frames)
+            return store.set_observations(clip_id, observations, {"source": "perception"})
 
-        provenance = {"source": "perception"}
-        self._operations.edit(
-            lambda store: store.set_observations(clip_id, observations, provenance), fit_next
-        )
+        def fit_next(update: Update) -> None:
+            self.done.emit("The two people were found; what was corrected by hand holds.")
+            if self.fit_after_detection and update.snapshot is not None:
+                has_bodies = update.snapshot.state.motion is not None
+                self._submit(FitOrder(update.snapshot, frames if has_bodies else None))
+
+        self._operations.edit(keep, fit_next)
 
     def _keep_fit(self, clip_id: int, order: FitOrder, result: FitResult) -> None:
         if order.base.state.motion is None and result.outcome is not Outcome.DIVERGED:

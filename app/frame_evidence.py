@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from annotations.records import ClipState, Identity
 from app.overlay_items import Skeleton
 from app.picture_transform import PictureTransform
 from app.tokens import PERSON_COLORS
 from engine.body.joints import BONES, KEYPOINT_NAMES
-from engine.structures import KeypointEdit
+from engine.structures import BoxEdit, KeypointEdit, MaskEdit, Observations, RunLengthMask
 
 TRAIL_FRAMES = 30
 LEFT_HIP, RIGHT_HIP = 11, 12
@@ -65,19 +65,95 @@ def skeleton(
     return Skeleton(points, confidence, hidden, edited)
 
 
+def said_of_joint(state: ClipState, person: int, frame: int, keypoint: int) -> KeypointEdit | None:
+    """What the curator said of a joint last."""
+    edits = reversed(state.constraints.keypoint_edits)
+    place = (person, frame, keypoint)
+    return next((e for e in edits if (e.person, e.frame, e.keypoint) == place), None)
+
+
 def placed(skeleton: Skeleton, transform: PictureTransform) -> Skeleton:
     """The same skeleton in view pixels."""
     points = transform.to_view(skeleton.points)
     return Skeleton(points, skeleton.confidence, skeleton.hidden, skeleton.edited)
 
 
+def drawn_box(state: ClipState, person: int, frame: int) -> BoxEdit | None:
+    """The box that the curator drew around a person in a frame."""
+    edits = reversed(state.constraints.box_edits)
+    said = ("person", person, frame)
+    return next((e for e in edits if (e.kind, e.person, e.frame) == said), None)
+
+
 def box(state: ClipState, person: int, frame: int) -> Float[np.ndarray, "4"] | None:
-    """x0, y0, x1, y1 in picture pixels; None in a gap."""
-    observations = state.observations
+    """x0, y0, x1, y1 in picture pixels: as drawn, else as detected; None in a gap."""
+    drawn = drawn_box(state, person, frame)
+    if drawn is not None:
+        return np.array(drawn.box, float)
+    return _box(state.observations, person, frame)
+
+
+def _box(observations: Observations | None, row: int, frame: int) -> Float[np.ndarray, "4"] | None:
     if observations is None or not 0 <= frame < observations.frame_count:
         return None
-    found = np.asarray(observations.boxes[person, frame], float)
+    found = np.asarray(observations.boxes[row, frame], float)
     return found if np.isfinite(found).all() else None
+
+
+def painted_mask(state: ClipState, person: int, frame: int) -> MaskEdit | None:
+    """The mask that the curator painted of a person in a frame."""
+    edits = reversed(state.constraints.mask_edits)
+    return next((e for e in edits if (e.person, e.frame) == (person, frame)), None)
+
+
+def mask(state: ClipState, person: int, frame: int) -> RunLengthMask | None:
+    """As painted, else as detected; None where there is neither."""
+    painted = painted_mask(state, person, frame)
+    if painted is not None:
+        return painted.mask
+    masks = state.observations.masks if state.observations is not None else None
+    if masks is None or not 0 <= frame < len(masks[person]):
+        return None
+    return masks[person][frame]
+
+
+# -- people whom the clip is not about ----------------------------------------------------------
+
+
+def others(state: ClipState | None) -> Observations | None:
+    """Rows of people in view who are neither of the two; None where there is nobody."""
+    return state.observations.others if state is not None and state.observations else None
+
+
+def other_skeleton(state: ClipState, other: int, frame: int) -> Skeleton | None:
+    """Joints of somebody else in picture pixels; None where they are not seen."""
+    found = others(state)
+    if found is None or not 0 <= frame < found.frame_count:
+        return None
+    points = np.array(found.keypoints2d[other, frame], float)
+    if not np.isfinite(points).any():
+        return None
+    nothing = np.zeros(len(points), bool)
+    confidence = np.nan_to_num(np.array(found.confidence[other, frame], float))
+    return Skeleton(points, confidence, nothing, nothing)
+
+
+def other_box(state: ClipState, other: int, frame: int) -> Float[np.ndarray, "4"] | None:
+    """x0, y0, x1, y1 in picture pixels of somebody else; None where they are not seen."""
+    return _box(others(state), other, frame)
+
+
+def frames_seen(observations: Observations, row: int) -> Int[np.ndarray, "N"]:
+    """Frames in which a row has a box or a joint, in order."""
+    joints = np.isfinite(observations.keypoints2d[row]).all(-1).any(-1)
+    return np.flatnonzero(joints | np.isfinite(observations.boxes[row]).all(-1))
+
+
+def segment_stop(state: ClipState | None, frame: int, frame_count: int) -> int:
+    """First frame after the shot that a frame is in: the next cut, else the end of the clip."""
+    observations = state.observations if state is not None else None
+    cuts = observations.cuts if observations is not None else ()
+    return min((cut for cut in cuts if cut > frame), default=frame_count)
 
 
 def trail(state: ClipState, person: int, frame: int) -> Float[np.ndarray, "N 2"]:

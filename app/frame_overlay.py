@@ -11,6 +11,7 @@ from PySide6.QtGui import QPainter
 
 from annotations.records import ClipState
 from app import frame_evidence as evidence
+from app.box_painting import paint_chip, paint_drawn_corners
 from app.overlay_items import (
     Skeleton,
     paint_badge,
@@ -18,6 +19,7 @@ from app.overlay_items import (
     paint_grip,
     paint_hint,
     paint_name,
+    paint_other,
     paint_skeleton,
     paint_trail,
     version_words,
@@ -57,6 +59,20 @@ class FrameOverlay:
         for person in range(len(skeletons)):
             self._paint_box(state, person)
 
+    def paint_others(self, state: ClipState, skeletons: Sequence[Skeleton | None]) -> None:
+        """Everybody else in view, with a question mark over their heads."""
+        if "skeletons" not in self.layers:
+            return
+        bones, tokens = evidence.bones(state), theme().tokens
+        for other, skeleton in enumerate(skeletons):
+            if skeleton is None:
+                continue
+            is_chosen = self.view_state.selected_other == other
+            paint_other(self.painter, skeleton, bones, is_chosen=is_chosen)
+            top = skeleton.points[np.nanargmin(skeleton.points[:, 1])]
+            at = QPointF(float(top[0]) - 9, max(2.0, float(top[1]) - 28))
+            paint_chip(self.painter, at, "?", tokens, is_strong=is_chosen)
+
     def _paint_box(self, state: ClipState, person: int) -> None:
         box = evidence.box(state, person, self.frame)
         if box is None:
@@ -66,6 +82,8 @@ class FrameOverlay:
         x0, y0, x1, y1 = self.transform.to_view(box.reshape(2, 2)).ravel().tolist()
         if "boxes" in self.layers:
             paint_box(self.painter, np.array([x0, y0, x1, y1]), someone.color, is_selected)
+            if evidence.drawn_box(state, person, self.frame) is not None:
+                paint_drawn_corners(self.painter, QRectF(x0, y0, x1 - x0, y1 - y0), someone.color)
         if "names" in self.layers:
             corner = QPointF(max(2.0, x0), max(20.0, y0 - 3))
             name, color = someone.name, someone.color
@@ -81,13 +99,18 @@ class FrameOverlay:
         someone = evidence.identity(state, person)
         paint_grip(self.painter, at, someone.color)
         if skeleton.hidden[keypoint]:
-            how = "marked hidden"
+            how = "marked hidden by hand"
         elif skeleton.edited[keypoint]:
             how = "placed by hand"
         else:
             how = f"confidence {skeleton.confidence[keypoint]:.2f}"
         name = evidence.keypoint_name(state, keypoint)
-        what_next = "Esc to cancel" if is_held else "drag to move, right-click to hide"
+        if is_held:
+            what_next = "Esc to cancel"
+        elif skeleton.hidden[keypoint]:
+            what_next = "drag to place, right-click to show it again"
+        else:
+            what_next = "drag to move, right-click to hide"
         lines = (f"{someone.name}: {name}", how, what_next)
         paint_hint(self.painter, QPointF(*at.tolist()), lines, theme().tokens, self.bounds)
 

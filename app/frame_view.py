@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
+from jaxtyping import Float
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
-    QImage,
     QKeyEvent,
     QMouseEvent,
     QPainter,
@@ -16,29 +16,37 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QWidget
 
+from annotations.people import Source
 from annotations.records import Changes, ClipState
 from app import frame_evidence as evidence
 from app.frame_body_overlay import FrameBodyOverlay
 from app.frame_overlay import FrameOverlay
+from app.frame_picking import GRIP, nearest_skeleton, smallest_box
 from app.overlay_items import Skeleton
-from app.picture_scaling import picture_in_sight
 from app.picture_transform import PictureTransform
+from app.shown_picture import ShownPicture
 from app.theme import theme
-from app.view_state import Region, ViewState
-from engine.structures import KeypointEdit
+from app.tools.box_tool import BoxTool
+from app.tools.click_tools import ContactTool, DepthTool
+from app.tools.frame_tool import DRAG_SLOP, FrameTool
+from app.tools.joint_tool import JointTool
+from app.tools.mask_tool import MaskTool
+from app.view_state import Region, Tool, ViewState
 
 LAYERS = ("bodies", "skeletons", "boxes", "trails", "names")
-GRIP = 11.0
-"""View pixels around a joint in which the mouse takes it."""
-DRAG_SLOP = 3
 BODY_OPACITY = 0.66
+_MODIFIERS = {
+    Qt.Key.Key_Control: Qt.KeyboardModifier.ControlModifier,
+    Qt.Key.Key_Shift: Qt.KeyboardModifier.ShiftModifier,
+}
 
 
 class FrameView(QWidget):
     """One frame of the video, zoomed and panned at will, with skeletons and bodies over it.
 
     The overlay always belongs to the picture that is shown (`shown_frame`), also while the decoder
-    is behind the playhead: an edit can only land on the frame that the eye sees.
+    is behind the playhead: an edit can only land on the frame that the eye sees. What the mouse
+    means is said by the tool that is on (`app.tools`).
     """
 
     keypoint_dragged = Signal(int, int, int, float, float)
@@ -47,27 +55,43 @@ class FrameView(QWidget):
     """person, frame, keypoint: a right click on a joint."""
     body_clicked = Signal(int)
     """The person under a click, by body, skeleton or box."""
+    other_clicked = Signal(int)
+    """Somebody else under a click: a row of `Observations.others`."""
     region_clicked = Signal(int, str)
     """Contact tool: person and region of the projected body under a click."""
+    box_drawn = Signal(object)
+    """BoxEdit of kind "person": once, when a drawn or moved box is let go."""
+    mask_painted = Signal(object)
+    """MaskEdit: once a stroke."""
+    menu_requested = Signal(object, object, QPoint)
+    """A right click: `Source` under it, the nearest joint (person, keypoint) or None, and where on
+    the screen."""
 
     def __init__(self, view_state: ViewState, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._view_state = view_state
         self._body_overlay = FrameBodyOverlay(view_state)
         self._layers = set(LAYERS)
-        self._picture: np.ndarray | None = None
-        self._picture_index = -1
-        self._scaled: tuple[object, QImage, QPointF] | None = None
+        self._picture = ShownPicture()
         self._transform = PictureTransform()
         self._is_fitted = True
-        self._grabbed: tuple[int, int] | None = None
-        self._hovered: tuple[int, int] | None = None
-        self._pending: KeypointEdit | None = None
         self._pressed_at: QPointF | None = None
         self._last_at = QPointF()
         self._is_panning = False
+        joints = JointTool(self)
+        self._tools: dict[Tool, FrameTool] = {
+            "select": joints,
+            "pose": joints,
+            "trust": joints,
+            "contact": ContactTool(self),
+            "depth": DepthTool(self),
+            "box": BoxTool(self),
+            "mask": MaskTool(self),
+        }
+        self._tool = self._tools[view_state.tool]
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
         self.setMinimumSize(160, 120)
         self.setAccessibleName("Video frame")
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
@@ -83,11 +107,13 @@ class FrameView(QWidget):
             view_state.candidate_changed,
             view_state.show_before_changed,
             view_state.selected_person_changed,
+            view_state.selected_other_changed,
             view_state.selected_contact_changed,
             view_state.overlays_visible_changed,
             view_state.playing_changed,
             view_state.hovered_region_changed,
             view_state.picked_region_changed,
+            view_state.brush_radius_changed,
         ):
             signal.connect(self._on_overlay_changed)
         theme().changed.connect(self.update)
@@ -97,8 +123,10 @@ class FrameView(QWidget):
     def set_frame_image(self, index: int, image: np.ndarray) -> None:
         """Show a decoded frame, uint8 (H, W, 3) RGB, at the clip's size or reduced."""
         size_before = self.picture_size
-        is_first = self._picture is None
-        self._picture, self._picture_index = image, index
+        is_first = self._picture.pixels is None
+        if index != self.shown_frame:
+            self._tool.cancel()
+        self._picture.show(index, image)
         if self._is_fitted and (is_first or self.picture_size != size_before):
             self.fit()
         if self._view_state.playing and self.isVisible():
@@ -106,23 +134,25 @@ class FrameView(QWidget):
         self.update()
 
     @property
+    def view_state(self) -> ViewState:
+        return self._view_state
+
+    @property
     def shown_frame(self) -> int:
         """The frame whose picture is on screen; the current frame until there is a picture."""
-        return self._picture_index if self._picture is not None else self._view_state.frame
+        has_picture = self._picture.pixels is not None
+        return self._picture.index if has_picture else self._view_state.frame
+
+    @property
+    def picture(self) -> np.ndarray | None:
+        """The pixels on screen, uint8 (H, W, 3) RGB; they may be reduced."""
+        return self._picture.pixels
 
     @property
     def picture_size(self) -> tuple[int, int] | None:
         """(width, height) of the clip in pixels; None without a clip."""
         clip = self._view_state.clip
-        whole = clip.video.image_size if clip is not None else None
-        if self._picture is None:
-            return whole
-        height, width = self._picture.shape[:2]
-        if whole is None:
-            return width, height
-        factor = max(1, round(whole[0] / width))
-        is_reduced = (-(-whole[0] // factor), -(-whole[1] // factor)) == (width, height)
-        return whole if is_reduced else (width, height)
+        return self._picture.size(clip.video.image_size if clip is not None else None)
 
     @property
     def reduction(self) -> int:
@@ -136,6 +166,10 @@ class FrameView(QWidget):
     def transform(self) -> PictureTransform:
         """From the picture's pixels to the widget's."""
         return self._transform
+
+    def to_picture(self, at: QPointF) -> Float[np.ndarray, "2"]:
+        """A point of the widget in the picture's pixels."""
+        return self._transform.to_picture(np.array([at.x(), at.y()]))
 
     def fit(self) -> None:
         """The whole frame, as large as it goes; kept so while the widget changes size."""
@@ -152,38 +186,59 @@ class FrameView(QWidget):
         (self._layers.add if is_visible else self._layers.discard)(layer)
         self.update()
 
+    @property
+    def layers(self) -> set[str]:
+        """The layers that are drawn: those that are not in the way of the tool."""
+        return self._layers - self._tool.hides
+
     def skeletons(self) -> list[Skeleton | None]:
         """Every person's joints in the shown frame, in widget pixels."""
         state = self._view_state.state
         if state is None or state.observations is None:
             return []
-        pending = () if self._pending is None else (self._pending,)
+        pending = self._tool.pending_keypoints
         found = [
             evidence.skeleton(state, person, self.shown_frame, pending)
             for person in range(state.observations.person_count)
         ]
         return [None if s is None else evidence.placed(s, self._transform) for s in found]
 
+    def other_skeletons(self) -> list[Skeleton | None]:
+        """Joints of everybody else in the shown frame, in widget pixels."""
+        state = self._view_state.state
+        others = evidence.others(state)
+        if state is None or others is None:
+            return []
+        people = range(others.person_count)
+        found = [evidence.other_skeleton(state, other, self.shown_frame) for other in people]
+        return [None if s is None else evidence.placed(s, self._transform) for s in found]
+
+    def drop_pending(self, *_: object) -> None:
+        """An edit was refused: show what the project says."""
+        self._tool.forget()
+        self.update()
+
     # -- what changed ---------------------------------------------------------------------------
 
     def _on_clip_id_changed(self, _: int | None) -> None:
-        self._picture, self._picture_index, self._scaled = None, -1, None
-        self._drop_gesture()
+        self._picture.clear()
+        self._tool.cancel()
         self.fit()
 
     def _on_state_changed(self, _: Changes | None) -> None:
-        self._pending = None
+        self._tool.settle()
         self.update()
 
     def _on_frame_changed(self, _: int) -> None:
         # What is shown changes when the picture comes; painting twice a frame would cost half.
-        if self._picture is None or self._grabbed or self._hovered or self._pending:
-            self._drop_gesture()
+        self._tool.cancel()
+        if self._picture.pixels is None:
+            self.update()
 
-    def _on_tool_changed(self, tool: str) -> None:
-        self._drop_gesture()
-        cross = Qt.CursorShape.CrossCursor
-        self.setCursor(cross if tool in ("contact", "depth") else Qt.CursorShape.ArrowCursor)
+    def _on_tool_changed(self, tool: Tool) -> None:
+        self._tool.cancel()
+        self._tool = self._tools[tool]
+        self.setCursor(self._tool.cursor)
         self.update()
 
     def _on_overlay_changed(self, _: object) -> None:
@@ -207,27 +262,22 @@ class FrameView(QWidget):
 
     def _begin_bodies(self) -> None:
         state, is_on = self._view_state.state, self._view_state.overlays_visible
-        if state is not None and is_on and "bodies" in self._layers:
+        if state is not None and is_on and "bodies" in self.layers:
             self._body_overlay.begin(self, self.shown_frame, self._transform)
 
     def _paint_overlays(self, painter: QPainter, state: ClipState) -> None:
         frame, bounds = self.shown_frame, QRectF(self.rect())
         overlay = FrameOverlay(
-            painter, self._view_state, self._transform, bounds, frame, self._layers
+            painter, self._view_state, self._transform, bounds, frame, self.layers
         )
-        if "bodies" in self._layers:
+        if "bodies" in self.layers:
             painter.setOpacity(BODY_OPACITY)
             self._body_overlay.paint(painter, self)
             painter.setOpacity(1.0)
-        skeletons = self.skeletons()
-        overlay.paint_people(state, skeletons)
-        person, keypoint = self._grabbed or self._hovered or (-1, -1)
-        skeleton = skeletons[person] if 0 <= person < len(skeletons) else None
-        if skeleton is not None:
-            is_held = self._grabbed is not None
-            overlay.paint_joint_hint(state, person, keypoint, skeleton, is_held=is_held)
-        elif self.underMouse():
-            overlay.paint_region_hint(self._last_at)
+        self._tool.paint_below(painter)
+        overlay.paint_others(state, self.other_skeletons())
+        overlay.paint_people(state, self.skeletons())
+        self._tool.paint_above(painter, overlay)
         overlay.paint_version()
 
     def _paint_message(self, painter: QPainter, text: str) -> None:
@@ -235,98 +285,101 @@ class FrameView(QWidget):
         painter.drawText(QRectF(self.rect()), Qt.AlignmentFlag.AlignCenter, text)
 
     def _paint_picture(self, painter: QPainter) -> None:
-        if self._picture is None:
-            size = self.picture_size or (16, 9)
+        size = self.picture_size or (16, 9)
+        if self._picture.pixels is None:
             corners = self._transform.to_view(np.array([[0, 0], size]))
             frame = QRectF(QPointF(*corners[0]), QPointF(*corners[1]))
             painter.fillRect(frame, QColor(0, 0, 0, 60))
-            return
-        key = (self._picture_index, id(self._picture), self._transform, self.size())
-        if self._scaled is None or self._scaled[0] != key:
-            view = (self.width(), self.height())
-            ratio = self.devicePixelRatioF()
-            self._scaled = (key, *picture_in_sight(self._picture, self._of_picture, view, ratio))
-        if not self._scaled[1].isNull():
-            painter.drawImage(self._scaled[2], self._scaled[1])
-
-    @property
-    def _of_picture(self) -> PictureTransform:
-        """From the pixels of the decoded picture, which may be reduced."""
-        assert self._picture is not None and self.picture_size is not None
-        factor = self.picture_size[0] / self._picture.shape[1]
-        return PictureTransform(self._transform.scale * factor, self._transform.offset)
+        else:
+            self._picture.paint(painter, size, self._transform, self.devicePixelRatioF())
 
     # -- pointing -------------------------------------------------------------------------------
 
-    def joint_under(self, position: QPointF) -> tuple[int, int] | None:
+    @property
+    def _has_skeletons(self) -> bool:
+        return "skeletons" in self.layers and self._view_state.overlays_visible
+
+    def joint_under(self, position: QPointF, reach: float = GRIP) -> tuple[int, int] | None:
         """(person, keypoint) that the mouse would take at a point of the widget."""
-        if "skeletons" not in self._layers or not self._view_state.overlays_visible:
+        if not self._has_skeletons:
             return None
         at = (position.x(), position.y())
         preferred = self._view_state.selected_person
-        return evidence.nearest_joint(self.skeletons(), at, GRIP, preferred)
+        return evidence.nearest_joint(self.skeletons(), at, reach, preferred)
 
     def region_under(self, position: QPointF) -> Region | None:
         """Person and region of the projected body under a point of the widget."""
-        x, y = self._transform.to_picture(np.array([position.x(), position.y()]))
+        x, y = self.to_picture(position)
         return self._body_overlay.region_at(self.shown_frame, x, y)
+
+    def other_under(self, position: QPointF) -> int | None:
+        """Somebody else whose joint or bone is under a point of the widget."""
+        if not self._has_skeletons:
+            return None
+        bones = evidence.bones(self._view_state.state)
+        at = (position.x(), position.y())
+        return nearest_skeleton(self.other_skeletons(), bones, at)
 
     def person_under(self, position: QPointF) -> int | None:
         """Whose joint, body or (smallest) box is under a point of the widget."""
         joint, region = self.joint_under(position), self.region_under(position)
         if joint is not None or region is not None:
             return joint[0] if joint is not None else region[0]  # type: ignore[index]
-        x, y = self._transform.to_picture(np.array([position.x(), position.y()]))
-        state, best = self._view_state.state, None
-        count = len(self.skeletons())
-        for person in range(count):
-            box = evidence.box(state, person, self.shown_frame) if state is not None else None
-            if box is not None and box[0] <= x <= box[2] and box[1] <= y <= box[3]:
-                area = float((box[2] - box[0]) * (box[3] - box[1]))
-                best = min(best or (area, person), (area, person))
-        return None if best is None else best[1]
+        state = self._view_state.state
+        if state is None:
+            return None
+        x, y = self.to_picture(position).tolist()
+        people = range(len(self.skeletons()))
+        return smallest_box([evidence.box(state, p, self.shown_frame) for p in people], (x, y))
+
+    def source_under(self, position: QPointF) -> Source | None:
+        """Who is under a point: a joint of the two, then somebody else's lines, then bodies."""
+        joint, other = self.joint_under(position), self.other_under(position)
+        if joint is None and other is not None:
+            return "other", other
+        person = self.person_under(position)
+        return ("person", person) if person is not None else None
 
     # -- mouse and keys -------------------------------------------------------------------------
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        self._pressed_at = self._last_at = event.position()
+        self._last_at = event.position()
         if event.button() == Qt.MouseButton.MiddleButton:
             self._is_panning = True
             self.setCursor(Qt.CursorShape.ClosedHandCursor)
-        elif event.button() == Qt.MouseButton.LeftButton and self._can_edit_joints:
-            self._grabbed = self.joint_under(event.position())
-        elif event.button() == Qt.MouseButton.RightButton and self._can_edit_joints:
-            joint = self.joint_under(event.position())
-            if joint is not None:
-                self.keypoint_hidden.emit(joint[0], self.shown_frame, joint[1])
+        elif self._pressed_at is None and event.button() in (
+            Qt.MouseButton.LeftButton,
+            Qt.MouseButton.RightButton,
+        ):
+            is_taken = self._tool.press(event)
+            if is_taken:
+                self._pressed_at = event.position()
+            elif event.button() == Qt.MouseButton.RightButton and self._tool.has_menu:
+                self._ask_for_menu(event.position())
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         position = event.position()
-        moved = position - self._last_at
         if self._is_panning:
-            self._last_at = position
+            moved, self._last_at = position - self._last_at, position
             self._set_transform(self._transform.panned(moved.x(), moved.y()))
-        elif self._grabbed is not None and self._pressed_at is not None:
-            if self._pending or (position - self._pressed_at).manhattanLength() > DRAG_SLOP:
-                self._drag_to(position)
+        elif self._pressed_at is not None and event.buttons():
+            self._tool.move(event)
         elif not event.buttons():
-            self._hover(position)
+            self._last_at = position
+            self._tool.hover(position, event.modifiers())
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        pressed_at, self._pressed_at = self._pressed_at, None
-        if self._is_panning and event.button() == Qt.MouseButton.MiddleButton:
+        if event.button() == Qt.MouseButton.MiddleButton:
             self._is_panning = False
-            self._on_tool_changed(self._view_state.tool)
-        elif event.button() == Qt.MouseButton.LeftButton and pressed_at is not None:
-            if self._pending is not None:
-                self._let_go()
-            elif (event.position() - pressed_at).manhattanLength() <= DRAG_SLOP:
-                self._click(event.position())
-            self._grabbed = None
+            self.setCursor(self._tool.cursor)
+        elif self._pressed_at is not None:
+            moved = event.position() - self._pressed_at
+            self._pressed_at = None
+            self._tool.release(event, is_click=moved.manhattanLength() <= DRAG_SLOP)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         size = self.picture_size
-        if size is None:
+        if size is None or self._tool.wheel(event):
             return
         least = PictureTransform.fitted(size, (self.width(), self.height())).scale / 2
         at, factor = event.position(), 1.0015 ** event.angleDelta().y()
@@ -334,7 +387,7 @@ class FrameView(QWidget):
 
     def event(self, event: QEvent) -> bool:
         # Esc belongs to the drag in hand before it belongs to the window.
-        if event.type() == QEvent.Type.ShortcutOverride and self._grabbed is not None:
+        if event.type() == QEvent.Type.ShortcutOverride and self._tool.is_busy:
             assert isinstance(event, QKeyEvent)
             if event.key() == Qt.Key.Key_Escape:
                 event.accept()
@@ -342,14 +395,27 @@ class FrameView(QWidget):
         return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape and self._grabbed is not None:
-            self._drop_gesture()
+        if event.key() == Qt.Key.Key_Escape and self._tool.is_busy:
+            self._tool.cancel()
             self.update()
-        else:
+        elif not self._turn_modifier(event, is_down=True):
             super().keyPressEvent(event)
 
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        if not self._turn_modifier(event, is_down=False):
+            super().keyReleaseEvent(event)
+
+    def _turn_modifier(self, event: QKeyEvent, *, is_down: bool) -> bool:
+        """Let the tool show what a click would do now that Ctrl or Shift went down or up."""
+        modifier = _MODIFIERS.get(Qt.Key(event.key()))
+        if modifier is None or not self.underMouse() or self._tool.is_busy:
+            return False
+        before = event.modifiers()  # platforms differ in whether the key itself is among them
+        self._tool.hover(self._last_at, before | modifier if is_down else before & ~modifier)
+        return True
+
     def leaveEvent(self, event: QEvent) -> None:
-        self._hovered = None
+        self._tool.leave()
         self._view_state.hovered_region = None
         self.update()
 
@@ -358,12 +424,6 @@ class FrameView(QWidget):
         if self._is_fitted:
             self.fit()
 
-    # -- gestures -------------------------------------------------------------------------------
-
-    @property
-    def _can_edit_joints(self) -> bool:
-        return self._view_state.tool in ("select", "pose")
-
     def _set_transform(self, transform: PictureTransform) -> None:
         size = self.picture_size
         if size is not None:
@@ -371,42 +431,8 @@ class FrameView(QWidget):
         self._transform, self._is_fitted = transform, False
         self.update()
 
-    def _hover(self, position: QPointF) -> None:
-        if self._view_state.tool == "contact":
-            self._last_at = position
-            self._view_state.hovered_region = self.region_under(position)
-            self.update()
-            return
-        joint = self.joint_under(position) if self._can_edit_joints else None
-        if joint != self._hovered:
-            self._hovered = joint
-            self.update()
-
-    def _drag_to(self, position: QPointF) -> None:
-        assert self._grabbed is not None
-        x, y = self._transform.to_picture(np.array([position.x(), position.y()]))
-        width, height = self.picture_size or (1, 1)
-        x, y = float(np.clip(x, 0, width)), float(np.clip(y, 0, height))
-        self._pending = KeypointEdit(self._grabbed[0], self.shown_frame, self._grabbed[1], x, y)
-        self.update()
-
-    def _let_go(self) -> None:
-        edit = self._pending
-        assert edit is not None
-        # The joint stays where it was let go until the project answers with a new state.
-        self.keypoint_dragged.emit(edit.person, edit.frame, edit.keypoint, edit.x, edit.y)
-        self.update()
-
-    def _drop_gesture(self) -> None:
-        self._grabbed = self._hovered = self._pending = None
-        self.update()
-
-    def _click(self, position: QPointF) -> None:
-        if self._view_state.tool == "contact":
-            region = self.region_under(position)
-            if region is not None:
-                self.region_clicked.emit(*region)
-            return
-        person = self.person_under(position)
-        if person is not None:
-            self.body_clicked.emit(person)
+    def _ask_for_menu(self, position: QPointF) -> None:
+        source = self.source_under(position)
+        if source is not None:
+            near = self.joint_under(position, reach=2 * GRIP)
+            self.menu_requested.emit(source, near, self.mapToGlobal(position.toPoint()))

@@ -10,6 +10,12 @@ from app.theme import theme
 
 _MOUSE = (
     ("Video", "Drag a joint", "correct it; right-click hides it, or shows it again"),
+    ("Video", "Right-click a person", "who it is, somebody else, nobody; Shift on a joint too"),
+    ("Video", "Click a dashed skeleton", "choose somebody else; Ctrl+1 or Ctrl+2 says who it is"),
+    ("Box tool", "Drag", "draw a box, or take one by a corner, an edge, its inside"),
+    ("Box tool", "Shift+drag", "draw a new box also over an old one"),
+    ("Mask tool", "Drag, Ctrl+drag or right drag", "add to the mask, erase from it"),
+    ("Mask tool", "Ctrl+wheel", "size of the brush"),
     ("Video", "Wheel, middle drag", "zoom, pan"),
     ("3D", "Drag, wheel, middle drag", "orbit, zoom, pan"),
     ("Timeline", "Shift+drag", "select frames"),
@@ -42,8 +48,9 @@ def help_html() -> str:
         "<h2>How it goes</h2>"
         "<p>Import a video: Dyad finds the two people and fits a body to each. "
         "<b>N</b> goes to what looks wrong. <b>S</b> swaps people who were mixed up, a dragged "
-        "joint corrects the evidence, <b>C</b> marks a contact with two clicks. <b>E</b> fits "
-        "the touched frames again: hold <b>B</b> to compare, <b>Enter</b> keeps. "
+        "joint corrects the evidence, <b>Q</b> draws a box, <b>M</b> paints a mask, and "
+        "<b>Ctrl+D</b> detects again with all of that. <b>C</b> marks a contact with two clicks. "
+        "<b>E</b> fits the touched frames again: hold <b>B</b> to compare, <b>Enter</b> keeps. "
         "<b>A</b> accepts, <b>R</b> sends back. Everything is saved at once and can be undone.</p>"
     ]
     menus = dict.fromkeys(spec.menu for spec in actions.ACTIONS)

@@ -21,6 +21,7 @@ GLYPHS = {
     "accept": "check-circle",
     "add": "plus",
     "before": "circle-half",
+    "box": "bounding-box",
     "cancel": "x",
     "clip": "film-strip",
     "clock": "clock",

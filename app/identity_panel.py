@@ -1,4 +1,4 @@
-"""People: who is who, how tall they are, and how well they were seen."""
+"""People: who is who, how tall they are, how well they were seen, and who else is in view."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QDoubleSpinBox, QLineEdit
 
+from annotations import ranges
 from annotations.records import Changes, ClipState, Identity
-from app.panel import ActionButton, ColorChip, Panel, card, label, row
+from app.other_people import OtherPeople
+from app.panel import ActionButton, ColorChip, Panel, card, label, row, section
+from app.redetection import Corrections
 from app.theme import PERSON_COLORS
 from app.view_state import ViewState
 from engine.structures import Constraints
@@ -18,7 +21,7 @@ SHORTEST, TALLEST = 0.5, 2.3
 
 
 class IdentityPanel(Panel):
-    """One card per person, and the swap."""
+    """One card per person, the swap, everybody else, and what another detection would know."""
 
     title = "People"
     renamed = Signal(int, str)
@@ -42,15 +45,36 @@ class IdentityPanel(Panel):
             )
         )
         self._swap_help = label(
-            "Swapping exchanges who is who in the selected frames, or from here to the end. "
+            "Swapping exchanges who is who in the selected frames, or from here to the next cut. "
             "Joints, bodies and contacts move along; shapes stay with the person.",
             "muted",
         )
         self.column.addWidget(self._swap_help)
+        self._make_corrections(actions)
+        self.others = OtherPeople(view_state)
+        self.column.addWidget(self.others)
+        self._notes_title = section("About the clip")
+        self._notes = label("", "muted")
+        self.column.addWidget(self._notes_title)
+        self.column.addWidget(self._notes)
         self.column.addStretch(1)
         view_state.state_changed.connect(self._on_state_changed)
         view_state.selected_person_changed.connect(self._on_selected_person_changed)
         self._on_state_changed(None)
+
+    def _make_corrections(self, actions: dict[str, QAction]) -> None:
+        self._corrections, column = card()
+        self._corrected = label("", "muted")
+        column.addWidget(self._corrected)
+        again = ActionButton(actions["detect_again"], text="Detect again with these corrections")
+        column.addWidget(again)
+        self.column.addWidget(self._corrections)
+        self._corrections.hide()
+
+    def show_corrections(self, corrections: Corrections) -> None:
+        """What was corrected since the people were detected."""
+        self._corrections.setVisible(corrections.count > 0)
+        self._corrected.setText(_corrected_words(corrections))
 
     def _on_state_changed(self, changes: Changes | None) -> None:
         state = self._view_state.state
@@ -62,6 +86,16 @@ class IdentityPanel(Panel):
         if state is not None:
             for person in self._people:
                 person.show_state(state)
+        self._show_notes(state)
+
+    def _show_notes(self, state: ClipState | None) -> None:
+        clip = self._view_state.clip
+        notes = [clip.video.note] if clip is not None and clip.video.note else []
+        if state is not None and state.observations is not None:
+            notes += state.observations.notes
+        self._notes.setText("\n".join(notes))
+        for widget in (self._notes_title, self._notes):
+            widget.setVisible(bool(notes))
 
     def _make_cards(self, identities: tuple[Identity, ...]) -> None:
         for person in self._people:
@@ -123,6 +157,14 @@ class _PersonCard:
         self._facts.setText(_facts(state, self.index))
 
 
+def _corrected_words(corrections: Corrections) -> str:
+    count = corrections.count
+    many = f"{count} correction{'s' if count > 1 else ''} since the people were detected"
+    where = [ranges.spoken(frames) for frames in corrections.frames[:2]]
+    more = "…" if len(corrections.frames) > 2 else ""
+    return f"{many}: {', '.join(where)}{more}." if where else f"{many}."
+
+
 def _stated_height(constraints: Constraints, person: int) -> float | None:
     return constraints.heights[person] if person < len(constraints.heights) else None
 
@@ -133,11 +175,22 @@ def _facts(state: ClipState, person: int) -> str:
         return "Not detected yet"
     seen = int(np.isfinite(observations.boxes[person]).all(axis=1).sum())
     facts = [f"Seen in {seen} of {observations.frame_count} frames"]
-    corrected = sum(edit.person == person for edit in state.constraints.keypoint_edits)
-    if corrected:
-        facts.append(f"{corrected} joint{'s' if corrected > 1 else ''} corrected by hand")
+    facts += _by_hand(state, person)
     if state.diagnostics is not None and person < len(state.diagnostics.reprojection_px):
         error = state.diagnostics.reprojection_px[person]
         if np.isfinite(error).any():
             facts.append(f"Body {np.nanmedian(error):.1f} px from the joints (median)")
     return "\n".join(facts)
+
+
+def _by_hand(state: ClipState, person: int) -> list[str]:
+    """How much of a person was corrected: "By hand: 3 joints, 1 box"."""
+    said = state.constraints
+    counts = {
+        "joint": sum(edit.person == person for edit in said.keypoint_edits),
+        "box": sum(e.kind == "person" and e.person == person for e in said.box_edits),
+        "mask": sum(edit.person == person for edit in said.mask_edits),
+    }
+    plurals = {"joint": "joints", "box": "boxes", "mask": "masks"}
+    words = [f"{n} {plurals[what] if n > 1 else what}" for what, n in counts.items() if n]
+    return [f"By hand: {', '.join(words)}"] if words else []

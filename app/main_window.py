@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 from app import actions, menus
 from app.clip_browser import ClipBrowser
 from app.contact_panel import ContactPanel
+from app.correcting import Correcting
 from app.decoder import Decoder, identity
 from app.editing import Editing
 from app.empty_state import EmptyState
@@ -42,9 +43,12 @@ from app.notifications import Notifications
 from app.operations import ClipSnapshot, Operations, Update
 from app.palette import CommandPalette
 from app.panel import Panel
+from app.person_menu import PersonMenu
 from app.playback import Playback
 from app.preferences import Preferences, PreferencesDialog
 from app.projects import Projects
+from app.proxies import Proxies
+from app.redetection import corrections_since_detection
 from app.review_panel import ReviewPanel
 from app.status import StatusLine
 from app.theme import theme
@@ -76,8 +80,10 @@ class MainWindow(QMainWindow):
         self.operations: Operations = operations or Operations(self)
         self.jobs: Jobs = jobs or Jobs(self)
         self.decoder: Decoder = Decoder(self)
+        self.proxies: Proxies = Proxies(self.view_state, self.decoder, self)
         self.playback: Playback = Playback(self.view_state, self)
         self.editing: Editing = Editing(self.view_state, self.operations, self)
+        self.correcting: Correcting = Correcting(self.view_state, self.operations, self)
         self.fitting: Fitting = Fitting(self.view_state, self.operations, self.jobs, self)
         self.projects: Projects = Projects(self.view_state, self.operations, self.preferences, self)
         self._snapshot: ClipSnapshot | None = None
@@ -88,6 +94,7 @@ class MainWindow(QMainWindow):
         }
         self.actions_by_id = actions.build(self, scopes)
         self.key_filter = actions.KeyFilter(self, self.actions_by_id)
+        self.person_menu: PersonMenu = PersonMenu(self.frame_view, self.correcting)
         self._make_panels()
         self._arrange()
         menus.fill_menu_bar(self, self.actions_by_id)
@@ -184,6 +191,7 @@ class MainWindow(QMainWindow):
         operations, view_state = self.operations, self.view_state
         operations.changed.connect(self._on_changed)
         operations.failed.connect(self.notifications.error)
+        operations.failed.connect(self.frame_view.drop_pending)
         view_state.clip_id_changed.connect(self._on_clip_id_changed)
         view_state.playing_changed.connect(lambda _: self._request_frame())
         view_state.candidate_changed.connect(lambda _: self._refresh_actions())
@@ -192,7 +200,7 @@ class MainWindow(QMainWindow):
         self.projects.project_opened.connect(self._on_project_opened)
         self.projects.clip_added.connect(self.fitting.detect)
         self.projects.exported.connect(self._on_exported)
-        for speaker in (self.editing, self.fitting, self.projects, self.review):
+        for speaker in (self.editing, self.correcting, self.fitting, self.projects, self.review):
             if hasattr(speaker, "hinted"):
                 speaker.hinted.connect(self.status.hint)
             if hasattr(speaker, "done"):
@@ -200,12 +208,13 @@ class MainWindow(QMainWindow):
             if hasattr(speaker, "problem"):
                 speaker.problem.connect(self.notifications.error)
         self.fitting.noticed.connect(self.notifications.info)
+        self.proxies.cached_changed.connect(self.timeline.set_cached)
+        self.proxies.noticed.connect(self.status.hint)
         self._connect_gestures()
 
     def _connect_gestures(self) -> None:
         """Intents of the views, and who carries them out."""
-        self.frame_view.keypoint_dragged.connect(self.editing.move_keypoint)
-        self.frame_view.keypoint_hidden.connect(self.editing.hide_keypoint)
+        self._connect_corrections()
         for view in (self.frame_view, self.mesh_view):
             view.body_clicked.connect(self._on_body_clicked)
             view.region_clicked.connect(self.editing.pick_region)
@@ -222,6 +231,18 @@ class MainWindow(QMainWindow):
         self.history.revision_chosen.connect(self.editing.go_to_revision)
         self.empty_state.project_chosen.connect(self.projects.open)
 
+    def _connect_corrections(self) -> None:
+        view, correcting = self.frame_view, self.correcting
+        view.keypoint_dragged.connect(correcting.move_keypoint)
+        view.keypoint_hidden.connect(correcting.hide_keypoint)
+        view.box_drawn.connect(correcting.draw_box)
+        view.mask_painted.connect(correcting.paint_mask)
+        view.menu_requested.connect(self.person_menu.open)
+        view.other_clicked.connect(self._on_other_clicked)
+        self.people.others.clicked.connect(self._on_other_clicked)
+        self.people.others.assigned.connect(self._on_other_assigned)
+        self.people.others.menu_requested.connect(self.person_menu.open)
+
     # -- what changed ---------------------------------------------------------------------------
 
     def _on_changed(self, update: Update) -> None:
@@ -234,6 +255,9 @@ class MainWindow(QMainWindow):
             self._snapshot = snapshot
             view_state.set_state(snapshot.state, update.changes)
             self.history.take(snapshot)
+            self.people.show_corrections(
+                corrections_since_detection(snapshot.history, snapshot.head)
+            )
         self.fitting.take(update)
         self.pages.setCurrentIndex(1 if update.clips else 0)
         self._refresh_actions()
@@ -241,6 +265,7 @@ class MainWindow(QMainWindow):
 
     def _on_project_opened(self, info: Any) -> None:
         self.fitting.forget()
+        self.proxies.open_project(self.projects.path)
         self._snapshot = None
         self.history.take(None)
         self.view_state.clips = ()
@@ -274,12 +299,21 @@ class MainWindow(QMainWindow):
         clip = self.view_state.clip
         if clip is not None and identity(clip.video) == identity(video):
             self.frame_view.set_frame_image(index, image)
+            self.people.others.take_picture(index, image)
 
     def _on_body_clicked(self, person: int, *_: object) -> None:
         if self.view_state.tool == "depth":
             self.editing.put_in_front(person)
         else:
             self.select_person(person)
+
+    def _on_other_clicked(self, other: int) -> None:
+        same = self.view_state.selected_other == other
+        self.view_state.selected_other = None if same else other
+
+    def _on_other_assigned(self, other: int, person: int) -> None:
+        self.view_state.selected_other = other
+        self.correcting.assign(person)
 
     def _on_selection_made(self, frames: Any) -> None:
         self.view_state.selection = frames
@@ -305,7 +339,7 @@ class MainWindow(QMainWindow):
         elif view_state.selection is not None:
             view_state.selection = None
         else:
-            view_state.selected_person = None
+            view_state.selected_person = view_state.selected_other = None
         self.status.clear_hint()
 
     def set_tool(self, tool: Tool) -> None:
@@ -316,6 +350,19 @@ class MainWindow(QMainWindow):
         """Select a person; again to deselect."""
         same = self.view_state.selected_person == person
         self.view_state.selected_person = None if same else person
+
+    def select_other(self) -> None:
+        """Select somebody else who is seen in this frame; again for the next one."""
+        seen = [i for i, s in enumerate(self.frame_view.other_skeletons()) if s is not None]
+        chosen = self.view_state.selected_other
+        later = [other for other in seen if chosen is not None and other > chosen]
+        if seen:
+            self.view_state.selected_other = (later or seen)[0]
+        else:
+            self.status.hint("Nobody else was found in this frame.")
+
+    def scale_brush(self, factor: float) -> None:
+        self.view_state.brush_radius *= factor
 
     def show_before(self, before: bool) -> None:
         self.view_state.show_before = before
@@ -359,6 +406,7 @@ class MainWindow(QMainWindow):
     def _apply_preferences(self) -> None:
         theme().scheme = self.preferences.scheme
         self.playback.loop = self.preferences.loop
+        self.proxies.limit = int(self.preferences.cache_gigabytes * 1e9)
         self.fitting.fit_after_detection = self.preferences.fit_after_detection
 
     # -- the window itself ----------------------------------------------------------------------
@@ -414,6 +462,7 @@ class MainWindow(QMainWindow):
         for name, splitter in self.splitters.items():
             self.preferences.keep_state(name, splitter.saveState())
         self.view_state.playing = False
+        self.proxies.shutdown()
         self.jobs.shutdown()
         self.decoder.shutdown()
         self.projects.shutdown()

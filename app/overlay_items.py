@@ -24,6 +24,8 @@ JOINT_RADIUS = 3.6
 TRAIL_SHADES = 6
 SHADE = QColor(0, 0, 0, 130)
 """Under lines, so that they stand out on any picture."""
+NEUTRAL = "#d7dbe2"
+"""What belongs to none of the clip's people: no person's colour, light on any picture."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,27 @@ def paint_box(
     painter.setPen(QPen(QColor(color), width))
     painter.drawLines(lines)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+
+
+def paint_other(
+    painter: QPainter, skeleton: Skeleton, bones: Sequence[tuple[int, int]], *, is_chosen: bool
+) -> None:
+    """Somebody whom the clip is not about: thin, dashed, in no person's colour."""
+    known = np.isfinite(skeleton.points).all(1)
+    lines = [
+        QLineF(*skeleton.points[a], *skeleton.points[b]) for a, b in bones if known[a] and known[b]
+    ]
+    painter.setPen(QPen(SHADE, 4.2 if is_chosen else 3.2))
+    painter.drawLines(lines)
+    pen = QPen(QColor("#ffffff" if is_chosen else NEUTRAL), 2.2 if is_chosen else 1.4)
+    pen.setDashPattern([3.0, 2.0])
+    painter.setPen(pen)
+    painter.drawLines(lines)
+    painter.setPen(QPen(SHADE, 1))
+    painter.setBrush(QColor("#ffffff" if is_chosen else NEUTRAL))
+    radius = 2.6 if is_chosen else 2.0
+    for x, y in skeleton.points[known].tolist():
+        painter.drawEllipse(QPointF(x, y), radius, radius)
 
 
 def paint_trail(painter: QPainter, points: Float[np.ndarray, "N 2"], color: str) -> None:

@@ -7,7 +7,9 @@ from PySide6.QtWidgets import QSizePolicy, QStatusBar, QToolButton
 
 from annotations import ranges
 from app import icons
+from app.box_owner import owner_of_new_box
 from app.fit_panel import progress_text
+from app.frame_evidence import box, identity
 from app.jobs import Job, Jobs
 from app.panel import ProgressLine, label
 from app.view_state import ViewState
@@ -55,6 +57,9 @@ class StatusLine(QStatusBar):
         for signal in (
             view_state.tool_changed,
             view_state.picked_region_changed,
+            view_state.selected_person_changed,
+            view_state.selected_other_changed,
+            view_state.brush_radius_changed,
             view_state.candidate_changed,
             view_state.show_before_changed,
             view_state.selection_changed,
@@ -62,7 +67,7 @@ class StatusLine(QStatusBar):
             view_state.state_changed,
         ):
             signal.connect(self._refresh_mode)
-        view_state.frame_changed.connect(self._refresh_clock)
+        view_state.frame_changed.connect(self._on_frame_changed)
         view_state.clip_id_changed.connect(self._refresh_clock)
         for signal in (jobs.started, jobs.finished, jobs.failed, jobs.cancelled):
             signal.connect(self._refresh_job)
@@ -83,6 +88,11 @@ class StatusLine(QStatusBar):
         running = self._jobs.running
         is_detecting = running is not None and running.kind == "detect"
         self.mode.setText(mode_text(self._view_state, is_detecting))
+
+    def _on_frame_changed(self, _: int) -> None:
+        self._refresh_clock()
+        if self._view_state.tool == "box":
+            self._refresh_mode()  # who has no box differs from frame to frame
 
     def _refresh_clock(self, *_: object) -> None:
         clip = self._view_state.clip
@@ -122,6 +132,10 @@ def mode_text(view_state: ViewState, is_detecting: bool = False) -> str:
         return _contact_text(view_state)
     if view_state.tool == "depth":
         return "Depth · Click the person who is nearer to the camera. Esc to cancel."
+    if view_state.tool == "box":
+        return _box_text(view_state)
+    if view_state.tool == "mask":
+        return _mask_text(view_state)
     if view_state.show_before:
         return "Before the re-fit · Let go of B to see the new bodies."
     if candidate is not None and candidate.is_complete:
@@ -134,9 +148,35 @@ def mode_text(view_state: ViewState, is_detecting: bool = False) -> str:
         if is_detecting:
             return "Watch · The people appear as soon as they are detected."
         return "Watch · The people have not been detected yet (Fit menu)."
+    if view_state.selected_other is not None:
+        return (
+            "Somebody else is chosen · Ctrl+1 or Ctrl+2 says who it is (with Shift: in this frame "
+            "only), Delete says more. Esc to cancel."
+        )
     if view_state.selection is not None:
         return f"Selected {ranges.spoken(view_state.selection)} · Esc clears."
-    return "Look · Drag a joint to correct it, right-click hides it."
+    return "Look · Drag a joint to correct it, right-click hides it; right-click a person for more."
+
+
+def _box_text(view_state: ViewState) -> str:
+    state = view_state.state
+    if state is None or state.observations is None:
+        return "Box · The people must be detected first. Esc to cancel."
+    owner = owner_of_new_box(state, view_state.frame, view_state.selected_person)
+    whom = identity(state, owner).name if owner is not None else "a person"
+    if any(box(state, p, view_state.frame) is None for p in range(len(state.identities))):
+        return f"Box · Drag around {whom}, who has no box here. Esc to cancel."
+    return f"Box · Drag a handle, or with Shift drag anew around {whom}. Esc to cancel."
+
+
+def _mask_text(view_state: ViewState) -> str:
+    state, person = view_state.state, view_state.selected_person
+    whose = f"{identity(state, person).name}'s mask" if person is not None else "the nearest mask"
+    size = 2 * view_state.brush_radius
+    return (
+        f"Mask · Paint {whose}; Ctrl or right button erases. Brush {size:.0f} px, [ and ] or "
+        "Ctrl+wheel change it. Esc to cancel."
+    )
 
 
 def _contact_text(view_state: ViewState) -> str:

@@ -147,6 +147,8 @@ def frame_words(content: TimelineContent | None, frame: int, seconds: float) -> 
     if content is None:
         return lines[0]
     state, diagnostics = content.state, content.state.diagnostics
+    if state.observations is not None and frame in state.observations.cuts:
+        lines.append("A cut: another shot begins here")
     for person, statuses in enumerate(content.statuses):
         status = PersonStatus(int(statuses[frame]))
         words = f"{identity(state, person).name}: {STATUS_WORDS[status]}"

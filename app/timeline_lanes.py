@@ -96,6 +96,7 @@ class LanePainter:
                 self._person(content, person)
             self._contacts(content, contacts, chosen)
             self._reviews(content.state)
+            self._cuts(content.state)
         self.painter.setClipping(False)
 
     # -- frame of reference ---------------------------------------------------------------------
@@ -257,6 +258,20 @@ class LanePainter:
         ):
             self.painter.drawEllipse(QPointF(self.scale.x(frame + 0.5), top + height / 2), 2.6, 2.6)
         self.painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+
+    def _cuts(self, state: ClipState) -> None:
+        """A thin mark through all lanes where another shot begins."""
+        observations = state.observations
+        ink = QColor(self.tokens.text)
+        for cut in observations.cuts if observations is not None else ():
+            x = round(self.scale.x(cut)) + 0.5
+            self.painter.setPen(QPen(with_alpha(self.tokens.text, 0.55), 1, Qt.PenStyle.DashLine))
+            self.painter.drawLine(QPointF(x, RULER), QPointF(x, self.layout.height))
+            self.painter.setPen(Qt.PenStyle.NoPen)
+            self.painter.setBrush(ink)
+            self.painter.drawPolygon(
+                QPolygonF([QPointF(x - 4, RULER - 6), QPointF(x + 4, RULER - 6), QPointF(x, RULER)])
+            )
 
     def _frozen(self, bar: QRectF) -> None:
         self.painter.fillRect(bar, with_alpha("#dff1ff", 0.35))

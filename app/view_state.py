@@ -16,10 +16,15 @@ from PySide6.QtCore import QObject, Signal
 from annotations.records import Changes, ClipRecord, ClipState
 from engine.structures import BodyMotion, Camera, FitResult, FrameRange
 
-Tool = Literal["select", "contact", "depth", "pose", "trust", "mask"]
+Tool = Literal["select", "contact", "depth", "pose", "trust", "box", "mask"]
 TOOLS: tuple[Tool, ...] = get_args(Tool)
 Region = tuple[int, str]
 """(person, region name of engine.body.regions)."""
+
+BRUSH_LIMITS = (1.0, 400.0)
+"""Radius of the mask brush in pixels of the picture."""
+BRUSH_STEP = 1.25
+"""Factor by which a key or a notch of the wheel changes the brush."""
 
 T = TypeVar("T")
 
@@ -98,6 +103,23 @@ def _checked_tool(_: ViewState, tool: Tool) -> Tool:
     return tool
 
 
+def _checked_person(view_state: ViewState, person: int | None) -> int | None:
+    if person is not None:
+        view_state.selected_other = None
+    return person
+
+
+def _checked_other(view_state: ViewState, other: int | None) -> int | None:
+    if other is not None:
+        view_state.selected_person = None
+    return other
+
+
+def _checked_radius(_: ViewState, radius: float) -> float:
+    least, most = BRUSH_LIMITS
+    return float(min(max(radius, least), most))
+
+
 def _checked_speed(_: ViewState, speed: float) -> float:
     if not speed:
         raise ValueError("speed must not be 0: set playing to False to stop")
@@ -118,11 +140,13 @@ class ViewState(QObject):
     speed_changed = Signal(float)
     tool_changed = Signal(str)
     selected_person_changed = Signal(object)
+    selected_other_changed = Signal(object)
     selected_contact_changed = Signal(object)
     overlays_visible_changed = Signal(bool)
     show_before_changed = Signal(bool)
     hovered_region_changed = Signal(object)
     picked_region_changed = Signal(object)
+    brush_radius_changed = Signal(float)
 
     frame = _Observed[int](0, _checked_frame)
     """The current frame; clamped to the clip."""
@@ -132,7 +156,10 @@ class ViewState(QObject):
     speed = _Observed[float](1.0, _checked_speed)
     """Times the video's own pace; negative plays backwards."""
     tool = _Observed[Tool]("select", _checked_tool)
-    selected_person = _Observed[int | None](None)
+    selected_person = _Observed[int | None](None, _checked_person)
+    """One of the clip's people. Of `selected_person` and `selected_other` at most one is set."""
+    selected_other = _Observed[int | None](None, _checked_other)
+    """Somebody else in view: a row of `state.observations.others`."""
     selected_contact = _Observed[int | None](None)
     """Index in `state.constraints.contacts`."""
     overlays_visible = _Observed[bool](True)
@@ -142,6 +169,8 @@ class ViewState(QObject):
     """The body region under the mouse while the contact tool is on."""
     picked_region = _Observed[Region | None](None)
     """The first of a contact's two regions, waiting for the second."""
+    brush_radius = _Observed[float](18.0, _checked_radius)
+    """Radius of the mask brush in pixels of the picture; clamped to `BRUSH_LIMITS`."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -178,6 +207,7 @@ class ViewState(QObject):
         self.candidate = None
         self.selection = None
         self.selected_contact = None
+        self.selected_other = None
         self.hovered_region = None
         self.picked_region = None
         self._clip_id = clip_id
@@ -207,6 +237,11 @@ class ViewState(QObject):
         contacts = state.constraints.contacts if state is not None else ()
         if self.selected_contact is not None and self.selected_contact >= len(contacts):
             self.selected_contact = None
+        found = state.observations.others if state is not None and state.observations else None
+        if self.selected_other is not None and (
+            found is None or self.selected_other >= found.person_count
+        ):
+            self.selected_other = None
         self.state_changed.emit(changes)
 
     @property

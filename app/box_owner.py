@@ -1,0 +1,44 @@
+"""Whose a box is that is drawn on the picture: what would be asked if it were not clear."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from annotations.records import ClipState
+from app import frame_evidence as evidence
+from engine.structures import Box
+
+
+def owner_of_new_box(
+    state: ClipState, frame: int, selected: int | None, box: Box | None = None
+) -> int | None:
+    """The person who alone has no box in the frame, else the selected one, else the nearest.
+
+    Nearest to where the people were last seen, or are seen next. None while `box` is not known and
+    it would decide.
+    """
+    people = range(len(state.identities))
+    without = [p for p in people if evidence.box(state, p, frame) is None]
+    if len(without) == 1:
+        return without[0]
+    candidates = without or list(people)
+    if selected in candidates:
+        return selected
+    if box is None:
+        return None
+    centre = np.array([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])
+    return min(candidates, key=lambda p: _distance(state, p, frame, centre))
+
+
+def _distance(state: ClipState, person: int, frame: int, centre: np.ndarray) -> float:
+    """Pixels from a point to the middle of a person's box in the nearest frame that has one."""
+    observations = state.observations
+    if observations is None or person >= observations.person_count:
+        return np.inf
+    seen = np.flatnonzero(np.isfinite(observations.boxes[person]).all(-1))
+    if not len(seen):
+        return np.inf
+    nearest = int(seen[np.abs(seen - frame).argmin()])
+    box = evidence.box(state, person, nearest)
+    assert box is not None
+    return float(np.hypot(*((box[:2] + box[2:]) / 2 - centre)))
