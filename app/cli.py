@@ -15,10 +15,14 @@ from typing import Annotated
 
 import typer
 
-from app import cli_edits
-from app.cli_arguments import Clip, Frames
+from app import (
+    cli_edits,
+    cli_proxies,  # noqa: F401  registers its command
+)
+from app.cli_arguments import Clip, Frames, Part
 from app.cli_project import fit_project
 from engine.errors import CannotFitError, EngineError, InputError
+from engine.perception.request import BUILT_IN
 
 commands = cli_edits.commands
 PROGRAM = "python3 main.py"
@@ -69,6 +73,23 @@ def doctor() -> None:
 
 
 @commands.command()
+def plugins(
+    check: Annotated[bool, typer.Option("--check", help="Load each one, and say what fails.")] = (
+        False
+    ),
+) -> None:
+    """List the detectors, trackers and other parts that may be chosen, built in or installed."""
+    from app.plugin_list import broken_plugins, plugin_lines
+
+    print("\n".join(plugin_lines()))
+    if check:
+        broken = broken_plugins()
+        print("\n".join(["", *broken]) if broken else "\nEvery plugin can be loaded.")
+        if broken:
+            raise typer.Exit(UNFORESEEN)
+
+
+@commands.command()
 def fit(
     project: Annotated[
         Path | None, typer.Option("--project", metavar="FILE", help="Fit a clip of a project.")
@@ -83,17 +104,21 @@ def fit(
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FIT.npz", help="Where to write.")] = None,
     body: Annotated[str, typer.Option(help="Body of a fit from file to file.")] = "open-body",
+    initializer: Part = BUILT_IN,
 ) -> None:
     """Fit two bodies: of a project's clip, or from an obs.npz to a fit.npz."""
+    from engine.perception.plugins import require
+
+    require("body_initializer", initializer)
     if observations is not None and out is not None and project is None:
         from app.cli_project import summary_lines
         from app.fit_command import fit_files
 
-        result = fit_files(observations, out, video, body)
+        result = fit_files(observations, out, video, body, initializer)
         print("\n".join(summary_lines(result.diagnostics, result.outcome.value)))
         print(f"Wrote {out}")
     elif project is not None and observations is None and out is None:
-        fit_project(project, clip, frames)
+        fit_project(project, clip, frames, initializer)
     else:
         raise InputError(
             "Say what to fit", expected="--project FILE, or --observations OBS.npz --out FIT.npz"
@@ -102,7 +127,7 @@ def fit(
 
 @commands.command()
 def bench(
-    what: Annotated[str, typer.Argument(help="body, desk or fit.")],
+    what: Annotated[str, typer.Argument(help="body, desk, fit or scrub.")],
     quick: Annotated[bool, typer.Option("--quick", help="Fewer repetitions.")] = False,
 ) -> None:
     """Measure speed on this machine and print the numbers."""

@@ -86,6 +86,9 @@ NeededFrames = Annotated[
         help="From frame A up to, not including, frame B, counted from 0.",
     ),
 ]
+Part = Annotated[
+    str, typer.Option(metavar="NAME", help="A part of Dyad or a plugin; `plugins` lists them.")
+]
 Person = Annotated[int, typer.Option("--person", min=1, help="1 or 2.")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from app.cli_arguments import (
     Clip,
     Frames,
+    Part,
     PersonBox,
     Project,
     chosen_clip,
@@ -17,6 +19,7 @@ from app.cli_arguments import (
     span_of,
 )
 from engine.errors import CannotFitError, InputError
+from engine.perception.request import BUILT_IN
 
 if TYPE_CHECKING:
     from annotations.records import Changes
@@ -75,23 +78,34 @@ def detect(
             help="Where a person is, in pixels; may be given several times.",
         ),
     ] = None,
+    detector: Part = BUILT_IN,
+    pose_estimator: Part = BUILT_IN,
+    tracker: Part = BUILT_IN,
+    segmenter: Part = BUILT_IN,
 ) -> None:
     """Find the two people, their joints and masks."""
     from app import cli_progress, worker
-    from app.fit_orders import detect_arguments, detected_again
+    from app.fit_orders import detect_arguments, detected_again, detection_provenance
+    from engine.perception.plugins import require
+    from engine.perception.request import PerceptionParts
 
+    parts = PerceptionParts(detector, pose_estimator, tracker, segmenter)
+    for kind, name in asdict(parts).items():
+        require(kind, name)
     with open_project(project) as store:
         record = chosen_clip(store, clip)
         state = store.state(record.id)
         part = None if frames is None else span_of(frames, record)
-        request = detect_arguments(state, part, tuple(b.edit for b in box or ()))
+        request = detect_arguments(state, part, tuple(b.edit for b in box or ()), parts)
         observations = cli_progress.run(worker.perceive(record.video, request))
         if part is not None:
             observations = detected_again(state.observations, observations, part)
-        say(store.set_observations(record.id, observations, {"source": "perception"}))
+        say(store.set_observations(record.id, observations, detection_provenance(parts)))
 
 
-def fit_project(project: Path, clip: str | None, frames: Frames) -> None:
+def fit_project(
+    project: Path, clip: str | None, frames: Frames, initializer: str = BUILT_IN
+) -> None:
     """Fit the bodies of a clip, or fit a range of it again, and keep the result."""
     from app import cli_progress, worker
     from app.fit_orders import fit_arguments
@@ -109,7 +123,7 @@ def fit_project(project: Path, clip: str | None, frames: Frames) -> None:
         span = span_of(frames, record)
         part = None if frames is None or state.motion is None else span
         problem = fit_arguments(state, record.video, part, store.info().body)
-        result = cli_progress.run(worker.fit(problem, {}))
+        result = cli_progress.run(worker.fit(problem, {"initializer": initializer}))
         if result.outcome is Outcome.DIVERGED:
             raise CannotFitError("The fit did not settle", advice=result.advice)
         whole = span_of(None, record)

@@ -15,25 +15,31 @@ from engine.body.display import DisplayBody
 from engine.errors import CannotFitError, InputError
 from engine.files import FitFile, ObservationsFile, read_observations, write_fit
 from engine.geometry.frames import motion_to_camera
-from engine.structures import Camera, Constraints, FitResult, Layout, Outcome
+from engine.perception.request import BUILT_IN
+from engine.structures import Camera, Constraints, FitResult, Layout, Outcome, VideoInfo
 from engine.video import probe
 
 
-def fit_files(observations: Path, out: Path, video: Path | None, body: str) -> FitResult:
+def fit_files(
+    observations: Path, out: Path, video: Path | None, body: str, initializer: str = BUILT_IN
+) -> FitResult:
     """Fit what a file holds and write what was found.
 
     Raises InputError for a file that is not what it should be, CannotFitError where it does not
     determine the bodies; then nothing is written.
     """
     given = read_observations(observations)
-    if video is not None:
-        given = _timed_by(given, video)
+    info = None if video is None else probe(video)
+    if info is not None:
+        given = _timed_by(given, info)
     if given.observations.person_count < 2:
         raise InputError(
             f"There is one person in {observations.name}; expected two or more who interact"
         )
     _check_place(out)
-    result = cli_progress.run(worker.fit(_problem(given, body), {}))
+    result = cli_progress.run(
+        worker.fit({**_problem(given, body), "video": info}, {"initializer": initializer})
+    )
     if result.outcome is Outcome.DIVERGED:
         raise CannotFitError("The fit did not settle", advice=result.advice)
     write_fit(out, fit_file(result, given.observations.layout))
@@ -106,13 +112,12 @@ def _problem(given: ObservationsFile, body: str) -> dict[str, object]:
     }
 
 
-def _timed_by(given: ObservationsFile, video: Path) -> ObservationsFile:
+def _timed_by(given: ObservationsFile, info: VideoInfo) -> ObservationsFile:
     """The same observations at the video's presentation times."""
-    info = probe(video)
     observations = given.observations
     if (info.frame_count, info.image_size) != (observations.frame_count, observations.image_size):
         raise InputError(
-            f"The observations are not of {video.name}",
+            f"The observations are not of {Path(info.path).name}",
             expected=f"{info.frame_count} frames of {info.width} x {info.height}",
             received="{} frames of {} x {}".format(
                 observations.frame_count, *observations.image_size

@@ -5,13 +5,15 @@ Imports neither Qt nor torch.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
-from annotations import ranges
+from annotations import observed, ranges
+from annotations.corrections import effective_observations
 from annotations.records import ClipState
+from engine.perception.request import PerceptionParts
 from engine.structures import BoxEdit, FrameRange, Observations, VideoInfo
 
 
@@ -26,31 +28,40 @@ def fit_arguments(
 ) -> dict[str, Any]:
     """Arguments of `engine.fit.problem.FitProblem`; `frames` None fits the whole clip anew.
 
-    A clip whose every frame may change starts without the bodies and the camera that it has.
+    A clip whose every frame may change starts without the bodies and the camera that it has, and
+    with the camera that was measured, where there is one. Frames that stay hold the camera that
+    their bodies were fitted with, and so does a fit beside them.
     """
     protected = protected_ranges(state)
     anew = state.motion is None or (frames is None and not protected)
+    measured = state.constraints.camera
+    if measured is not None:
+        measured = replace(measured, focal_source="file")
     return {
-        "observations": state.observations,
-        "camera": None if anew else state.camera,
+        "observations": effective_observations(state),
+        "camera": measured if anew else state.camera,
         "K": _intrinsics(video) if anew else None,
         "focal_source": "assumed" if video.focal_px is None else "file",
         "body": body if state.motion is None else state.motion.body,
         "constraints": replace(state.constraints, frozen=protected),
         "warm_start": None if anew else state.motion,
         "frames": None if state.motion is None else frames,
+        "video": video,
     }
 
 
 def detect_arguments(
-    state: ClipState | None, frames: FrameRange | None = None, boxes: tuple[BoxEdit, ...] = ()
+    state: ClipState | None,
+    frames: FrameRange | None = None,
+    boxes: tuple[BoxEdit, ...] = (),
+    parts: PerceptionParts = PerceptionParts(),  # noqa: B008  frozen
 ) -> dict[str, Any]:
     """Arguments of `engine.perception.PerceptionRequest`: all that was ever said of the clip.
 
-    `boxes` are said for this run alone.
+    `boxes` are said for this run alone; `parts` do the work.
     """
     if state is None:
-        return {"frames": frames, "box_edits": boxes}
+        return {"frames": frames, "box_edits": boxes, "parts": parts}
     said = state.constraints
     return {
         "frames": frames,
@@ -59,7 +70,13 @@ def detect_arguments(
         "mask_edits": said.mask_edits,
         "motion": state.motion,
         "camera": state.camera,
+        "parts": parts,
     }
+
+
+def detection_provenance(parts: PerceptionParts) -> dict[str, str]:
+    """What is kept with detections: who made them."""
+    return {"source": "perception", **asdict(parts)}
 
 
 def detected_again(
@@ -70,25 +87,7 @@ def detected_again(
         return found
     if before.person_count != found.person_count:
         return found
-    part = frames.as_slice()
-
-    def merged(old: np.ndarray, new: np.ndarray) -> np.ndarray:
-        result = old.copy()
-        result[:, part] = new[:, part]
-        return result
-
-    nothing = ((None,) * found.frame_count,) * found.person_count
-    masks = tuple(
-        (*old[: frames.start], *new[part], *old[frames.stop :])
-        for old, new in zip(before.masks or nothing, found.masks or nothing, strict=True)
-    )
-    return replace(
-        before,
-        keypoints2d=merged(before.keypoints2d, found.keypoints2d),
-        confidence=merged(before.confidence, found.confidence),
-        boxes=merged(before.boxes, found.boxes),
-        masks=masks if before.masks or found.masks else None,
-    )
+    return observed.detected_again(before, found, frames)
 
 
 def _intrinsics(video: VideoInfo) -> np.ndarray | None:

@@ -82,5 +82,8 @@ class FitConfig:
     """Frames on each side of a re-fit range that are frozen and hold its ends."""
     window: int = 400
     """Longest stretch of frames solved at once; longer clips are solved in turn."""
+    initializer: str = "dyad"
+    """Who makes the first bodies: "dyad" is the lifter, other names are those of installed plugins
+    (engine.perception.plugins). Where a plugin has no body the lifter's stays."""
     tolerance: float = 1e-4
     """Relative change of the cost over ten iterations below which a stage has converged."""

@@ -18,6 +18,8 @@ from collections.abc import Iterator
 import jaxtyping._import_hook as import_hook
 import pytest
 
+from tests.distributions import install  # noqa: F401  a fixture
+
 _declines_checks = import_hook._is_no_type_check
 
 

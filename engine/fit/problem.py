@@ -8,6 +8,7 @@ import numpy as np
 
 from engine.body.joints import KEYPOINT_NAMES
 from engine.errors import CannotFitError, InputError
+from engine.perception.plugins import InitialBodies
 from engine.structures import (
     BodyMotion,
     Camera,
@@ -15,6 +16,7 @@ from engine.structures import (
     FocalSource,
     FrameRange,
     Observations,
+    VideoInfo,
 )
 
 MINIMUM_JOINTS = 5
@@ -42,6 +44,11 @@ class FitProblem:
     """The part to solve; None for the whole clip."""
     betas: np.ndarray | None = None
     """(P, B) known shapes, held fixed; None to estimate them."""
+    video: VideoInfo | None = None
+    """The video that the observations are of; needed by a body initialiser, which looks at it."""
+    initial: InitialBodies | None = None
+    """Bodies of the whole clip that stand in for the lifter's; None: those of the initialiser that
+    the configuration names."""
 
 
 def check(problem: FitProblem) -> None:
@@ -72,6 +79,13 @@ def check(problem: FitProblem) -> None:
             "The bodies to start from do not match the observations",
             expected=f"{people} people, {frames} frames",
             received=f"{warm.person_count} people, {warm.frame_count} frames",
+        )
+    video = problem.video
+    if video is not None and video.frame_count != frames:
+        raise InputError(
+            "The observations are not of this video",
+            expected=f"{video.frame_count} frames",
+            received=f"{frames}",
         )
     part = problem.frames
     if part is not None and not 0 <= part.start < part.stop <= frames:

@@ -28,6 +28,7 @@ from engine.fit.objective import Evidence, objective
 from engine.fit.problem import FitProblem, check
 from engine.fit.state import Anchor, FitState, free_masks, people, pose
 from engine.fit.window import movable_frames
+from engine.perception.request import BUILT_IN
 from engine.structures import FitProgress, FitResult, FrameRange, Outcome
 
 SURFACE_DENSITY = "1k2"
@@ -62,7 +63,8 @@ def solve(problem: FitProblem, config: FitConfig | None = None) -> Fit:
     whole clip (frames outside `problem.frames` are exactly those of the warm start).
 
     Raises InputError for observations that contradict themselves or where every frame is frozen,
-    CannotFitError where a person is never seen.
+    CannotFitError where a person is never seen, PluginError for a body initialiser that is not
+    installed or fails.
     """
     config = config or FitConfig()
     check(problem)
@@ -73,6 +75,9 @@ def solve(problem: FitProblem, config: FitConfig | None = None) -> Fit:
         )
     began = time.monotonic()
     body = BodyModel.load(problem.body, SURFACE_DENSITY)
+    if config.initializer != BUILT_IN and problem.initial is None:
+        yield FitProgress(f"First bodies by {config.initializer}", 0.0, None)
+        problem = start.initialized(problem, config)
     problem = start.oriented(problem, body)
     solved = None
     for frames in _windows(problem, config):

@@ -11,16 +11,18 @@ from torch import Tensor
 
 from engine.body.smpl import BodyModel
 from engine.config import FitConfig
+from engine.errors import InputError
 from engine.fit.evidence import first_floor, gather, standing_evidence
 from engine.fit.hypotheses import Hypotheses, hypotheses
 from engine.fit.objective import Evidence
 from engine.fit.problem import FitProblem
 from engine.fit.scene import Scene, held, scene_of, upright
 from engine.fit.state import FitState
-from engine.fit.window import cut, cut_constraints, window_of
+from engine.fit.window import cut, cut_constraints, only, window_of
 from engine.geometry.camera import assumed_intrinsics, undistorted_pixels
 from engine.geometry.rotations import axis_angle_to_matrix, matrix_to_6d, sixd_to_matrix
-from engine.perception.initialization import Start3D, initialize
+from engine.perception.initialization import Start3D, initialize, with_bodies
+from engine.perception.plugins import load
 from engine.structures import (
     ContactLabel,
     FocalSource,
@@ -62,7 +64,10 @@ def prepare(problem: FitProblem, body: BodyModel, config: FitConfig) -> Start:
     if camera is not None:
         pixels = undistorted_pixels(observations.keypoints2d, replace(camera, K=K))
         observations = replace(observations, keypoints2d=pixels.astype(np.float64))
-    first = _smoothed(initialize(observations, K, body), observations.times)
+    first = initialize(observations, K, body)
+    if problem.initial is not None:
+        first = with_bodies(first, problem.initial, frames.as_slice(), config.initializer)
+    first = _smoothed(first, observations.times)
     continued = held(movable, warm)
     scene = scene_of(problem, frames, first.up, continued)
     state = _first_state(first, observations, scene.up, body, problem, frames, warm, K)
@@ -99,6 +104,24 @@ def oriented(problem: FitProblem, body: BodyModel) -> FitProblem:
     return replace(problem, camera=camera)
 
 
+def initialized(problem: FitProblem, config: FitConfig) -> FitProblem:
+    """The problem with first bodies by the plugin that the configuration names.
+
+    It is asked once, for the frames that the fit will look at: elsewhere it is shown nobody.
+    """
+    if problem.video is None:
+        raise InputError(
+            f"The body initialiser {config.initializer!r} needs the video and was given none",
+            advice="Say which video the observations are of.",
+        )
+    K, _ = _intrinsics(problem)
+    frames, _, _ = window_of(problem, config)
+    observations = only(problem.observations, frames)
+    with load("body_initializer", config.initializer) as plugin:
+        bodies = plugin.initialize(problem.video, observations, K)
+    return replace(problem, initial=bodies)
+
+
 def _intrinsics(problem: FitProblem) -> tuple[Float[np.ndarray, "3 3"], FocalSource]:
     """A stated focal length wins over the given camera, that over the file, that over a guess."""
     if problem.camera is not None:
@@ -127,9 +150,12 @@ def _first_state(
     people = observations.person_count
     shapes = body.shapedirs.shape[-1]
     betas = torch.zeros(people, shapes)
-    if problem.betas is not None:
-        given = torch.tensor(problem.betas, dtype=torch.float32)[:, :shapes]
-        betas[:, : given.shape[1]] = given
+    given = problem.betas
+    if given is None and problem.initial is not None and problem.body.startswith("smpl-"):
+        given = problem.initial.betas
+    if given is not None:
+        given = given[:, :shapes]
+        betas[:, : given.shape[1]] = torch.tensor(given, dtype=torch.float32)
     rotation = matrix_to_6d(first.rotmats)
     pelvis = first.pelvis
     if warm is not None and problem.warm_start is not None:

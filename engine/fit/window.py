@@ -62,6 +62,24 @@ def cut(observations: Observations, frames: FrameRange) -> Observations:
     )
 
 
+def only(observations: Observations, frames: FrameRange) -> Observations:
+    """The observations with nobody in view outside some frames."""
+    outside = np.ones(observations.frame_count, bool)
+    outside[frames.as_slice()] = False
+
+    def emptied(values: np.ndarray, nothing: float) -> np.ndarray:
+        result = values.copy()
+        result[:, outside] = nothing
+        return result
+
+    return replace(
+        observations,
+        keypoints2d=emptied(observations.keypoints2d, np.nan),
+        confidence=emptied(observations.confidence, 0.0),
+        boxes=emptied(observations.boxes, np.nan),
+    )
+
+
 def cut_constraints(constraints: Constraints, frames: FrameRange) -> Constraints:
     """Constraints counted from the window's first frame; those outside are left out."""
 

@@ -15,6 +15,7 @@ from engine.body.smpl import BodyModel
 from engine.errors import WeightError
 from engine.geometry.rotations import axis_angle_to_matrix, matrix_to_6d, sixd_to_matrix
 from engine.perception.lifter import Lifter
+from engine.perception.plugins import InitialBodies
 from engine.structures import Observations
 
 GUESS_VARIANCE = 0.5
@@ -24,6 +25,8 @@ STANCE = {16: [0.0, 0.0, -1.1], 17: [0.0, 0.0, 1.1], 18: [0.0, -0.4, 0.0], 19: [
 """Arms hang, elbows and knees bend a little (axis-angle); SMPL itself rests with arms out."""
 
 
+GIVEN_VARIANCE = 0.04
+"""rad^2: how far the joints of a body initialiser are taken to be off, about 11 degrees."""
 LEAST_EVIDENCE = 0.1
 """Share of keypoints (weighted by confidence) from which on a frame was seen, not guessed."""
 LONGEST_GAP = 0.5
@@ -74,6 +77,27 @@ def initialize(observations: Observations, K: Float[np.ndarray, "3 3"], body: Bo
         facings=(0.0, math.pi),
     )
     return _bridged(start, lifted.evidence >= LEAST_EVIDENCE, observations.times)
+
+
+def with_bodies(start: Start3D, bodies: InitialBodies, frames: slice, maker: str) -> Start3D:
+    """The start with somebody else's bodies, cut to `frames`, wherever they are valid.
+
+    Which way is up, and the facings to try, stay those of the start. `maker` is named in the notes.
+    """
+    valid = torch.from_numpy(bodies.valid[:, frames])
+    pose = np.concatenate([bodies.global_orient[:, :, None], bodies.body_pose], axis=2)[:, frames]
+    rotmats = axis_angle_to_matrix(torch.tensor(np.nan_to_num(pose), dtype=torch.float32))
+    pelvis = torch.tensor(bodies.transl[:, frames], dtype=torch.float32)
+    share = float(valid.float().mean())
+    return replace(
+        start,
+        rotmats=torch.where(valid[..., None, None, None], rotmats, start.rotmats),
+        pelvis=torch.where(valid[..., None], pelvis, start.pelvis),
+        variance=torch.where(
+            valid[..., None], torch.full_like(start.variance, GIVEN_VARIANCE), start.variance
+        ),
+        notes=(*start.notes, f"First bodies by {maker} in {share:.0%} of people's frames."),
+    )
 
 
 def _bridged(

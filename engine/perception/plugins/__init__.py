@@ -12,7 +12,8 @@ worker's process, or a script's, never in the window's.
 Any plugin may also have
 
 - `begin(video: VideoInfo, frames: FrameRange) -> None`, called before the first frame of a run.
-  The frames then come in order, each once; a plugin with a memory starts afresh.
+  The frames then come in order, each once; a plugin with a memory starts afresh. (A body
+  initialiser is called once and has no need of it.)
 - `close() -> None`, called after the run, also where it failed or was cancelled.
 
 A plugin must not change the arrays that it is given. Those that it returns may be of any numeric

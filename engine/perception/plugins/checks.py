@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -25,6 +25,8 @@ from engine.perception.plugins.protocols import (
 from engine.structures import FrameRange, Layout, Observations, VideoInfo
 
 SHAPE_COUNT = 10
+
+AnyChecked = TypeVar("AnyChecked", bound="Checked")
 
 
 def failure(
@@ -53,7 +55,7 @@ class Checked:
         self.name = name
         self._plugin = plugin
 
-    def __enter__(self) -> Self:
+    def __enter__(self: AnyChecked) -> AnyChecked:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -94,7 +94,7 @@ def _entry_point(kind: Kind, name: str) -> EntryPoint:
     if found:
         raise PluginError(
             f"Several {spoken(kind)} plugins are called {name!r}",
-            received=", ".join(_source(e) for e in found),
+            received=", ".join(sorted(_source(e) for e in found)),
             advice="Uninstall all but one of them.",
         )
     raise PluginError(
