@@ -1,0 +1,378 @@
+"""From people frame by frame, as a file has them, to tracks on the clip's frames and pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float
+
+from annotations.importers.imported import (
+    Imported,
+    ImportedTrack,
+    ImportOptions,
+    Instance,
+    Kind,
+    Reading,
+)
+from annotations.importers.linking import link
+from annotations.importers.numbering import numbered
+from annotations.importers.values import ScaleNeeded, refusal
+from engine.body.joints import KEYPOINT_NAMES
+from engine.errors import InputError
+from engine.structures import RunLengthMask, VideoInfo
+
+INSTANCE_LIMIT = 1_000_000
+"""People times frames of a file."""
+PEOPLE_LIMIT = 200
+"""People in one frame."""
+OTHERS_LIMIT = 24
+"""Tracks of other people that are kept; the rest are the shortest."""
+SHORTEST_SECONDS = 0.2
+"""Of another person's track, to be shown at all."""
+_OUTSIDE_LIMIT = 0.25
+"""Share of joints or boxes outside the picture from which the resolution must be wrong."""
+_MARGIN = 0.15
+"""Of the picture: a detector may place joints this far outside it."""
+_NORMALISED_BELOW = 2.0
+_SAME_SHAPE = 0.02
+"""Largest relative difference of two aspect ratios that are called the same."""
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """An instance on a frame of the clip, in the clip's pixels."""
+
+    frame: int
+    instance: Instance
+    box: Float[np.ndarray, "4"]
+
+
+def assembled(reading: Reading, video: VideoInfo, options: ImportOptions, sha256: str) -> Imported:
+    """Tracks, the clip's people among them, and what is worth saying of the file.
+
+    Raises InputError where frames, sizes or people do not fit the clip.
+    """
+    _check_amount(reading)
+    numbering = numbered(reading, video, options)
+    scale = _scale(reading, video, options)
+    placed: list[list[_Placed]] = [[] for _ in range(video.frame_count)]
+    for instance in reading.instances:
+        frame = numbering.frames.get(instance.frame)
+        if frame is not None:
+            each = _place(instance, frame, scale, video)
+            if np.isfinite(each.box).all():  # else nothing of this person is known here
+                placed[frame].append(each)
+    if not any(placed):
+        raise refusal(
+            reading.source, "the number of people", "people in frames of the clip", "none"
+        )
+    named = any(each.instance.track is not None for row in placed for each in row)
+    tracks = _tracks(_with_tracks(placed, video, reading), video, reading.layout)
+    notes = [note for note in (*reading.notes, numbering.note) if note]
+    if not named:
+        notes.append("The file has no track ids: people were followed by box and pose alone.")
+    found = Imported(
+        source=reading.source,
+        format=reading.format,
+        kind=_kind(reading),
+        video=video,
+        sha256=sha256,
+        tracks=tracks,
+        left_out=(),
+        layout=reading.layout,
+        source_layout=reading.source_layout,
+        offset=numbering.offset,
+        scale=scale,
+        notes=tuple(notes),
+    )
+    return _with_shown_others(_with_people(found, options, named))
+
+
+def _check_amount(reading: Reading) -> None:
+    count = len(reading.instances)
+    if count > INSTANCE_LIMIT:
+        raise refusal(
+            reading.source, "the number of detections", f"at most {INSTANCE_LIMIT}", str(count)
+        )
+    per_frame: dict[object, int] = {}
+    for instance in reading.instances:
+        per_frame[instance.frame] = per_frame.get(instance.frame, 0) + 1
+    if per_frame and (most := max(per_frame.values())) > PEOPLE_LIMIT:
+        frame = max(per_frame, key=lambda key: per_frame[key])
+        raise refusal(
+            reading.source, f"the number of people in frame {frame}", f"at most {PEOPLE_LIMIT}",
+            str(most),
+        )  # fmt: skip
+
+
+def _kind(reading: Reading) -> Kind:
+    if reading.layout is not None:
+        return "keypoints"
+    masks = any(instance.mask is not None for instance in reading.instances)
+    return "masks" if masks else "boxes"
+
+
+# Pixels ------------------------------------------------------------------------------------------
+
+
+def _scale(reading: Reading, video: VideoInfo, options: ImportOptions) -> tuple[float, float]:
+    """Factors from the file's pixels to the clip's; refuses where the file seems to need others."""
+    asked = options.factors(video.image_size)
+    if asked is not None:
+        _check_inside(reading, video, asked)
+        return asked
+    stated = reading.image_size or _mask_size(reading)
+    if stated is not None and stated != video.image_size:
+        raise wrong_size(reading.source, "the size of its images", stated, video.image_size)
+    _check_normalised(reading)
+    _check_inside(reading, video, (1.0, 1.0))
+    return 1.0, 1.0
+
+
+def _mask_size(reading: Reading) -> tuple[int, int] | None:
+    """(width, height) of the masks; they all have the same."""
+    sizes = {each.mask.size[::-1] for each in reading.instances if each.mask is not None}
+    if len(sizes) > 1:
+        a, b = sorted(sizes)[:2]
+        raise refusal(
+            reading.source, "the size of its masks", "one size for all",
+            f"{a[0]} x {a[1]} and {b[0]} x {b[1]}",
+        )  # fmt: skip
+    return next(iter(sizes), None)
+
+
+def wrong_size(
+    source: str, what: str, stated: tuple[int, int], wanted: tuple[int, int]
+) -> InputError:
+    """The images that a file speaks of are not the clip's."""
+    details = {
+        "expected": "{} x {}".format(*wanted),
+        "received": "{} x {}".format(*stated),
+    }
+    shapes = stated[0] * wanted[1], stated[1] * wanted[0]
+    if abs(shapes[0] - shapes[1]) > _SAME_SHAPE * max(shapes):
+        turned = stated == wanted[::-1]
+        advice = "It is of the video before its rotation." if turned else "It is of another video."
+        return InputError(f"{source}: {what} is wrong", **details, advice=advice)
+    advice = "To scale it, state the file's image size (--scale {}x{}).".format(*stated)
+    return ScaleNeeded(f"{source}: {what} is wrong", **details, advice=advice)
+
+
+def _corners(reading: Reading, confident: bool = True) -> Float[np.ndarray, "N 2"]:
+    """All joints (surer than 0.2 where asked) and box corners of a file."""
+    parts = [np.zeros((0, 2))]
+    for instance in reading.instances:
+        if instance.keypoints is not None:
+            points = instance.keypoints
+            parts.append(points[points[:, 2] > 0.2, :2] if confident else points[:, :2])
+        elif instance.box is not None:
+            parts.append(np.reshape(instance.box, (2, 2)))
+    points = np.concatenate(parts)
+    return np.asarray(points[np.isfinite(points).all(axis=1)])
+
+
+def _check_normalised(reading: Reading) -> None:
+    points = _corners(reading, confident=False)
+    if len(points) and abs(points).max() <= _NORMALISED_BELOW:
+        negative = points.min() < -0.1
+        advice = (
+            "Coordinates in -1..1 are not read: write them in pixels."
+            if negative
+            else "If they are shares of the width and height, say so (--scale 1x1)."
+        )
+        raise ScaleNeeded(
+            f"{reading.source}: the coordinates are wrong",
+            expected="pixels",
+            received=f"numbers from {points.min():.3g} to {points.max():.3g}",
+            advice=advice,
+        )
+
+
+def _check_inside(reading: Reading, video: VideoInfo, scale: tuple[float, float]) -> None:
+    points = _corners(reading) * scale
+    if not len(points):
+        return
+    size = np.array(video.image_size, float)
+    outside = ((points < -_MARGIN * size) | (points > (1 + _MARGIN) * size)).any(axis=1)
+    share = float(outside.mean())
+    if share > _OUTSIDE_LIMIT:
+        reach = points.max(axis=0)
+        raise ScaleNeeded(
+            f"{reading.source}: {share:.0%} of its people lie outside the picture",
+            expected=f"pixels of {video.width} x {video.height}",
+            received=f"pixels up to {reach[0]:.0f}, {reach[1]:.0f}",
+            advice="State the image size that the file was made from (--scale WIDTHxHEIGHT).",
+        )
+
+
+def _place(instance: Instance, frame: int, scale: tuple[float, float], video: VideoInfo) -> _Placed:
+    points, mask = instance.keypoints, instance.mask
+    if mask is not None and mask.size != (video.height, video.width):
+        mask = resized_mask(mask, video.image_size)
+    if points is not None and scale != (1.0, 1.0):
+        points = points * np.array([*scale, 1.0])
+    box = np.full(4, np.nan)
+    if instance.box is not None:
+        box = np.array(instance.box) * np.tile(scale, 2)
+    elif points is not None:
+        there = np.isfinite(points[:, :2]).all(axis=1) & (points[:, 2] > 0)
+        seen = points[there, :2]
+        if len(seen):
+            box = np.concatenate([seen.min(axis=0), seen.max(axis=0)])
+    elif mask is not None:
+        box = mask_box(mask)
+    return _Placed(frame, replace(instance, keypoints=points, mask=mask), box)
+
+
+def resized_mask(mask: RunLengthMask, image_size: tuple[int, int]) -> RunLengthMask:
+    """The mask at (width, height), nearest pixels."""
+    import cv2
+
+    pixels = mask.decode().astype(np.uint8)
+    return RunLengthMask.encode(cv2.resize(pixels, image_size, interpolation=cv2.INTER_NEAREST))
+
+
+def mask_box(mask: RunLengthMask) -> Float[np.ndarray, "4"]:
+    """x0, y0, x1, y1 around a mask's pixels, from its runs alone; NaN for an empty one."""
+    height = mask.size[0]
+    ends = np.cumsum(mask.counts)
+    starts, stops = ends[:-1:2], ends[1::2]
+    starts = starts[: len(stops)]
+    some = stops > starts
+    starts, stops = starts[some], stops[some]
+    if not len(starts):
+        return np.full(4, np.nan)
+    left, right = starts[0] // height, (stops[-1] - 1) // height
+    top, bottom = starts % height, (stops - 1) % height
+    # A run that goes on into the next column reaches both edges.
+    whole = starts // height != (stops - 1) // height
+    y0 = 0 if whole.any() else int(top.min())
+    y1 = height - 1 if whole.any() else int(bottom.max())
+    return np.array([left, y0, right + 1, y1 + 1], float)
+
+
+# People ------------------------------------------------------------------------------------------
+
+
+def _with_tracks(
+    placed: Sequence[Sequence[_Placed]], video: VideoInfo, reading: Reading
+) -> dict[str, list[_Placed]]:
+    """Instances by track: the file's, or followed here where it names none.
+
+    One track twice in a frame is the surer one; who has no id in a file with ids is followed apart.
+    """
+    tracks: dict[str, dict[int, _Placed]] = {}
+    nameless: list[list[_Placed]] = []
+    for row in placed:
+        nameless.append([each for each in row if each.instance.track is None])
+        for each in row:
+            if each.instance.track is not None:
+                frames = tracks.setdefault(each.instance.track, {})
+                before = frames.get(each.frame)
+                if before is None or each.instance.score > before.instance.score:
+                    frames[each.frame] = each
+    numbers = link(
+        [_stacked([each.box for each in row], 4) for row in nameless],
+        [_poses(row) for row in nameless],
+        video.fps,
+    )
+    prefix = "#" if tracks else ""
+    for row, ids in zip(nameless, numbers, strict=True):
+        for each, number in zip(row, ids, strict=True):
+            tracks.setdefault(f"{prefix}{number + 1}", {})[each.frame] = each
+    return {name: list(frames.values()) for name, frames in tracks.items()}
+
+
+def _stacked(rows: Sequence[np.ndarray], width: int) -> Float[np.ndarray, "N W"]:
+    return np.stack(rows) if rows else np.zeros((0, width))
+
+
+def _poses(row: Sequence[_Placed]) -> Float[np.ndarray, "N K 2"] | None:
+    found = [each.instance.keypoints for each in row]
+    if not found or any(points is None for points in found):
+        return None
+    return np.stack([points[:, :2] for points in found if points is not None])
+
+
+def _tracks(
+    by_name: Mapping[str, Sequence[_Placed]], video: VideoInfo, layout: str | None
+) -> tuple[ImportedTrack, ...]:
+    joints = len(KEYPOINT_NAMES[layout]) if layout is not None else 0
+    made = [_track(name, found, joints, video) for name, found in by_name.items()]
+    return tuple(sorted(made, key=lambda track: (-track.prominence, track.name)))
+
+
+def _track(name: str, found: Sequence[_Placed], joints: int, video: VideoInfo) -> ImportedTrack:
+    nothing = np.full((joints, 3), [np.nan, np.nan, 0.0])
+    points = np.stack(
+        [nothing if each.instance.keypoints is None else each.instance.keypoints for each in found]
+    ).reshape(len(found), joints, 3)
+    confidence = np.clip(np.nan_to_num(points[..., 2]), 0, 1)
+    missing = (confidence == 0) | ~np.isfinite(points[..., :2]).all(axis=-1)
+    boxes = np.stack([each.box for each in found])
+    heights = np.nan_to_num(boxes[:, 3] - boxes[:, 1])
+    sure = confidence.mean(axis=1) if joints else np.ones(len(found))
+    weight = (0.5 + 0.5 * sure) * heights / video.height
+    return ImportedTrack(
+        name=name,
+        frames=np.array([each.frame for each in found]),
+        keypoints2d=np.where(missing[..., None], np.nan, points[..., :2]),
+        confidence=np.where(missing, 0.0, confidence),
+        boxes=boxes,
+        masks=tuple(each.instance.mask for each in found),
+        prominence=float(weight.sum() / video.frame_count),
+    )
+
+
+def _with_people(found: Imported, options: ImportOptions, named: bool) -> Imported:
+    """The people whom the user named, else the most prominent tracks in order."""
+    if options.people:
+        return found.with_people(options.people)
+    count = options.person_count
+    if len(found.tracks) < count:
+        raise refusal(
+            found.source, "the number of people", f"{count} people", f"{len(found.tracks)}",
+            "Both have to be in the file.",
+        )  # fmt: skip
+    chosen = list(range(count))
+    if named:
+        chosen.sort(key=lambda index: _natural(found.tracks[index].name))
+    else:
+        chosen = _left_to_right(found, chosen)
+    return replace(found, people=tuple((index,) for index in chosen))
+
+
+def _natural(name: str) -> tuple[bool, int, str]:
+    digits = name.lstrip("#")
+    return (False, int(digits), "") if digits.isdecimal() else (True, 0, name)
+
+
+def _left_to_right(found: Imported, chosen: Sequence[int]) -> list[int]:
+    """In the frame where the people are furthest apart of those that show them all."""
+    shared = set.intersection(*(set(found.tracks[i].frames.tolist()) for i in chosen))
+    if not shared:
+        return list(chosen)
+    frames = np.array(sorted(shared))
+    middles = []
+    for index in chosen:
+        track = found.tracks[index]
+        at = np.searchsorted(track.frames, frames)
+        middles.append(track.boxes[at][:, [0, 2]].mean(axis=1))
+    spread = np.ptp(np.stack(middles), axis=0)
+    widest = int(np.argmax(np.nan_to_num(spread, nan=-1.0)))
+    return [chosen[i] for i in np.argsort([row[widest] for row in middles], kind="stable")]
+
+
+def _with_shown_others(found: Imported) -> Imported:
+    """Leaves out what is too short, or too much, to be shown as other people."""
+    shortest = max(2, round(SHORTEST_SECONDS * found.video.fps))
+    left = [i for i in found.other_tracks if len(found.tracks[i].frames) < shortest]
+    rest = [i for i in found.other_tracks if i not in left]
+    left += rest[OTHERS_LIMIT:]
+    if not left:
+        return found
+    frames = max(len(found.tracks[i].frames) for i in left)
+    note = f"{len(left)} short tracks of other people (up to {frames} frames) are left out."
+    return replace(found, left_out=tuple(sorted(left)), notes=(*found.notes, note))
