@@ -18,11 +18,12 @@ from app.cli_arguments import (
     open_project,
     span_of,
 )
-from app.cli_project import commands, say
+from app.cli_corrections import commands
+from app.cli_project import say
 from engine.errors import InputError
 
 if TYPE_CHECKING:
-    from annotations.records import ClipRecord
+    from annotations.records import ClipRecord, ClipState
     from annotations.store import Store
 
 Region = Annotated[
@@ -35,6 +36,12 @@ class Verdict(StrEnum):
     ACCEPTED = "accepted"
     SENT_BACK = "sent-back"
     UNUSABLE = "unusable"
+
+
+class Gender(StrEnum):
+    NEUTRAL = "neutral"
+    FEMALE = "female"
+    MALE = "male"
 
 
 @commands.command()
@@ -111,6 +118,27 @@ def focal(project: Project, pixels: float, clip: Clip = None) -> None:
         say(store.set_focal(chosen_clip(store, clip).id, pixels or None))
 
 
+@commands.command(context_settings={"ignore_unknown_options": True})
+def floor(
+    project: Project,
+    metres: Annotated[float | None, typer.Argument(help="Its height, y up.")] = None,
+    forget: Annotated[bool, typer.Option("--forget", help="Let the fit find it.")] = False,
+    clip: Clip = None,
+) -> None:
+    """State the height of the floor in the world of the clip's camera."""
+    if (metres is None) != forget:
+        raise InputError("Say where the floor is", expected="METRES, or --forget")
+    with open_project(project) as store:
+        say(store.set_floor(chosen_clip(store, clip).id, metres))
+
+
+@commands.command()
+def gender(project: Project, person: Person, which: Gender, clip: Clip = None) -> None:
+    """Say which gender's body a person has in exports."""
+    with open_project(project) as store:
+        say(store.set_gender(chosen_clip(store, clip).id, person - 1, which.value))
+
+
 @commands.command()
 def name(project: Project, person: Person, text: str, clip: Clip = None) -> None:
     """Say who a person is: the same name in two clips is the same person."""
@@ -153,9 +181,10 @@ def joint(
         raise InputError("A joint needs a place in the picture", expected="--x and --y")
     with open_project(project) as store:
         clip_id = chosen_clip(store, clip).id
-        if hide or (x is not None and y is not None):
-            edit = KeypointEdit(who, frame, index, x or 0.0, y or 0.0, visible=not hide)
-            say(store.edit_keypoint(clip_id, edit))
+        if hide and x is None:
+            x, y = _seen_at(store.state(clip_id), (who, frame, index))
+        if x is not None and y is not None:
+            say(store.edit_keypoint(clip_id, KeypointEdit(who, frame, index, x, y, not hide)))
         else:
             say(store.clear_keypoint(clip_id, who, frame, index))
 
@@ -193,6 +222,20 @@ def redo(project: Project, clip: Clip = None) -> None:
     """Do again what was undone last."""
     with open_project(project) as store:
         print("Done again: " + store.redo(chosen_clip(store, clip).id).label)
+
+
+def _seen_at(state: ClipState, place: tuple[int, int, int]) -> tuple[float, float]:
+    """Where a joint (person, frame, keypoint) was detected, in pixels."""
+    observations = state.observations
+    if observations is not None and all(
+        index < count for index, count in zip(place, observations.confidence.shape, strict=True)
+    ):
+        x, y = observations.keypoints2d[place].tolist()
+        if x == x and y == y:
+            return x, y
+    raise InputError(
+        "The joint was not detected, so its place is not known", expected="--x and --y"
+    )
 
 
 def _list_contacts(store: Store, record: ClipRecord) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from annotations.corrections import effective_observations
 from annotations.records import ClipRecord, ClipState
 from app.drawing import rgb
 from app.rendering import evenly_spaced, overlay_video, save_picture, sheet
@@ -30,5 +31,5 @@ def render_clip(
             pass
         return
     picked = evenly_spaced(frames, rows)
-    picture = sheet(record.video, motion, camera, state.observations, picked, colors)
+    picture = sheet(record.video, motion, camera, effective_observations(state), picked, colors)
     save_picture(out, picture)

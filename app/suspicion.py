@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from annotations import ranges
+from annotations.corrections import effective_observations
 from annotations.records import ClipState
 from engine.structures import FrameRange
 
@@ -61,7 +62,7 @@ def unreviewed(state: ClipState, found: tuple[Suspicion, ...]) -> tuple[Suspicio
 
 
 def _of_observations(state: ClipState) -> list[Suspicion]:
-    observations = state.observations
+    observations = effective_observations(state)
     if observations is None:
         return []
     found = []
@@ -108,9 +109,10 @@ def _of_fit(state: ClipState) -> list[Suspicion]:
 
 def _sizes(state: ClipState) -> Float[np.ndarray, "P F"]:
     """Height of each person in the image in pixels; the clip's median in gaps."""
-    if state.observations is None:
+    observations = effective_observations(state)
+    if observations is None:
         return np.full((len(state.identities), 1), 500.0)
-    height = state.observations.boxes[..., 3] - state.observations.boxes[..., 1]
+    height = observations.boxes[..., 3] - observations.boxes[..., 1]
     known = height[np.isfinite(height)]
     typical = float(np.median(known)) if known.size else 500.0
     return np.where(np.isfinite(height), np.maximum(height, 1.0), typical)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import cast, get_args
 
@@ -32,11 +33,14 @@ from engine.structures import (
 )
 
 PERSON_LIMIT, FRAME_LIMIT, PIXEL_LIMIT = 16, 200_000, 16_384
+OTHERS_LIMIT = 256
 """Larger files are refused: they are mistakes, or worse."""
 FPS_RANGE, DURATION_LIMIT = (0.1, 10_000.0), 24 * 3600.0
 """Frames per second, and seconds from the first frame to the last."""
 FOCAL_RANGE = 0.1, 100.0
 """Focal lengths in longer sides of the image: fields of view from 157 to 0.6 degrees."""
+DISTORTION_LIMIT = 1000.0
+"""Of any coefficient: k3 of a long lens reaches some tens."""
 BETA_LIMIT = 20.0
 """Standard deviations of the population; no human body comes near."""
 OBSERVATIONS_KIND = "an observations file"
@@ -58,6 +62,8 @@ class ObservationsFile:
     """Known shapes: the fit holds them."""
     heights: tuple[float | None, ...] = ()
     """Metres per person, None where unknown; empty where none is known."""
+    distortion: Float[np.ndarray, "5"] | None = None
+    """Of the lens that took the video: OpenCV's k1, k2, p1, p2, k3; None where it has none."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,16 @@ def read_observations(path: Path | str) -> ObservationsFile:
         checks = Checks(archive, OBSERVATIONS_KIND)
         checks.expect_names(
             required=("keypoints2d", "layout", "K", "image_size", "fps"),
-            optional=("times", "masks", "T_camera_world", "betas", "heights"),
+            optional=(
+                "times",
+                "masks",
+                "T_camera_world",
+                "betas",
+                "heights",
+                "others",
+                "cuts",
+                "distortion",
+            ),
         )
         layout = cast(Layout, checks.choice("layout", get_args(Layout)))
         count = len(KEYPOINT_NAMES[layout])
@@ -93,33 +108,32 @@ def read_observations(path: Path | str) -> ObservationsFile:
         keypoints = checks.floats("keypoints2d", (people, frames, count, 3), nan=True)
         size = _image_size(checks)
         fps = checks.number("fps", *FPS_RANGE)
-        points, confidence = _split_keypoints(checks, keypoints)
+        points, confidence = _split_keypoints(checks, keypoints, "keypoints2d")
+        found = Observations(
+            keypoints2d=points,
+            confidence=confidence,
+            layout=layout,
+            boxes=boxes_of(points, size),
+            times=_times(checks, frames, fps),
+            image_size=size,
+            masks=_masks(checks, (people, frames, size[1], size[0])),
+        )
         return ObservationsFile(
-            observations=Observations(
-                keypoints2d=points,
-                confidence=confidence,
-                layout=layout,
-                boxes=boxes_of(points, size),
-                times=_times(checks, frames, fps),
-                image_size=size,
-                masks=_masks(checks, (people, frames, size[1], size[0])),
-            ),
+            observations=replace(found, others=_others(checks, found), cuts=_cuts(checks, frames)),
             K=_intrinsics(checks, size),
             fps=fps,
             T_camera_world=checks.rigid("T_camera_world", frames),
             betas=_betas(checks, people),
             heights=_heights(checks, people),
+            distortion=_distortion(checks),
         )
 
 
 def write_observations(path: Path | str, content: ObservationsFile) -> None:
     """Write an obs.npz that `read_observations` returns unchanged."""
     observations = content.observations
-    keypoints = np.concatenate(
-        [observations.keypoints2d, observations.confidence[..., None]], axis=-1
-    )
     arrays: dict[str, np.ndarray] = {
-        "keypoints2d": keypoints,
+        "keypoints2d": _joined_keypoints(observations),
         "layout": np.array(observations.layout),
         "K": content.K,
         "image_size": np.array(observations.image_size),
@@ -132,7 +146,19 @@ def write_observations(path: Path | str, content: ObservationsFile) -> None:
         arrays["betas"] = content.betas
     if content.heights:
         arrays["heights"] = np.array([np.nan if h is None else h for h in content.heights])
+    if observations.others is not None:
+        arrays["others"] = _joined_keypoints(observations.others)
+    if observations.cuts:
+        arrays["cuts"] = np.array(observations.cuts)
+    if content.distortion is not None:
+        arrays["distortion"] = content.distortion
     _write(path, arrays, observations)
+
+
+def _joined_keypoints(observations: Observations) -> Float[np.ndarray, "P F K 3"]:
+    """x, y, confidence."""
+    points, confidence = observations.keypoints2d, observations.confidence
+    return np.concatenate([points, confidence[..., None]], axis=-1)
 
 
 def write_fit(path: Path | str, content: FitFile) -> None:
@@ -233,17 +259,52 @@ def boxes_of(
 
 
 def _split_keypoints(
-    checks: Checks, keypoints: Float[np.ndarray, "P F K 3"]
+    checks: Checks, keypoints: Float[np.ndarray, "P F K 3"], name: str
 ) -> tuple[Float[np.ndarray, "P F K 2"], Float[np.ndarray, "P F K"]]:
     confidence = np.nan_to_num(keypoints[..., 2], nan=0.0)
     low, high = float(confidence.min(initial=0)), float(confidence.max(initial=0))
     if low < 0 or high > 1:
-        raise checks.refusal("a confidence in keypoints2d", "0..1", f"{low:.3g} to {high:.3g}")
+        raise checks.refusal(f"a confidence in {name}", "0..1", f"{low:.3g} to {high:.3g}")
     points = keypoints[..., :2].copy()
     missing = (confidence == 0) | ~np.isfinite(points).all(axis=-1)
     points[missing] = np.nan
     confidence[missing] = 0.0
     return points, confidence
+
+
+def _others(checks: Checks, found: Observations) -> Observations | None:
+    """People whom the clip is not about, as the clip's own are stored, without masks."""
+    if "others" not in checks.archive:
+        return None
+    frames, count = found.frame_count, found.keypoints2d.shape[2]
+    checks.shape("others", ("P", frames, count, 3), kinds="fiu")
+    people = checks.archive.headers["others"].shape[0]
+    checks.at_most("others", people, OTHERS_LIMIT)
+    keypoints = checks.floats("others", (people, frames, count, 3), nan=True)
+    points, confidence = _split_keypoints(checks, keypoints, "others")
+    boxes = boxes_of(points, found.image_size)
+    return replace(found, keypoints2d=points, confidence=confidence, boxes=boxes, masks=None)
+
+
+def _cuts(checks: Checks, frames: int) -> tuple[int, ...]:
+    """Frames that begin another shot, increasing."""
+    if "cuts" not in checks.archive or checks.archive.headers["cuts"].shape == (0,):
+        return ()
+    cuts = checks.integers("cuts", ("C",)).tolist()
+    if any(b <= a for a, b in pairwise([0, *cuts, frames])):
+        received = ", ".join(map(str, cuts[:8]))
+        raise checks.refusal("cuts", f"frames 1 to {frames - 1} that increase", received)
+    return tuple(cuts)
+
+
+def _distortion(checks: Checks) -> Float[np.ndarray, "5"] | None:
+    if "distortion" not in checks.archive:
+        return None
+    distortion = checks.floats("distortion", (5,))
+    if (largest := float(abs(distortion).max())) > DISTORTION_LIMIT:
+        limits = f"-{DISTORTION_LIMIT:g} to {DISTORTION_LIMIT:g}"
+        raise checks.refusal("a value of distortion", limits, f"{largest:g} in size")
+    return distortion
 
 
 def _image_size(checks: Checks) -> tuple[int, int]:

@@ -1,9 +1,9 @@
 """2D keypoints as COCO JSON: one file of COCO-17 per split, and one of Halpe-26 where there is it.
 
-A joint that a person placed counts as that person placed it. Visibility, as COCO defines it: 0 not
-labelled, 1 labelled but not visible (a person hid it), 2 labelled and visible. `track_id` is the
-person's index in the clip; `videos` and `video_id` follow KWCOCO. Pixels: x right, y down, from
-the top left of the image.
+Joints, boxes and masks that a person placed, drew or painted count as they are. Visibility, as COCO
+defines it: 0 not labelled, 1 labelled but not visible (a person hid it), 2 labelled and visible.
+`track_id` is the person's index in the clip; `videos` and `video_id` follow KWCOCO. Pixels: x
+right, y down, from the top left of the image.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float, Int
 
+from annotations.corrections import effective_observations
 from annotations.exporters.package import (
     ClipExport,
     ExportFolder,
@@ -102,8 +103,10 @@ def _category(layout: Layout) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Labelled:
-    """The keypoints of a clip with what people said in place of what was detected."""
+    """What is seen in a clip, with what people said in place of what was detected."""
 
+    observations: Observations
+    """Of all joints, boxes and masks, drawn ones included."""
     keypoints2d: Float[np.ndarray, "P F K 2"]
     visibility: Int[np.ndarray, "P F K"]
     confidence: Float[np.ndarray, "P F K"]
@@ -111,7 +114,7 @@ class Labelled:
 
 def labelled(export: ClipExport, layout: Layout) -> Labelled:
     """Detections and, stronger, the joints that a person placed or hid."""
-    found = export.state.observations
+    found = effective_observations(export.state)
     assert found is not None
     count = len(KEYPOINT_NAMES[layout])
     points = found.keypoints2d[:, :, :count].astype(np.float64)
@@ -119,13 +122,10 @@ def labelled(export: ClipExport, layout: Layout) -> Labelled:
     there = np.isfinite(points).all(-1) & (confidence > 0)
     visibility = np.where(there, 2, 0)
     for edit in export.state.constraints.keypoint_edits:
-        if edit.keypoint < count:
-            place = edit.person, edit.frame, edit.keypoint
-            points[place] = edit.x, edit.y
-            visibility[place] = 2 if edit.visible else 1
-            confidence[place] = 1.0 if edit.visible else 0.0
+        if not edit.visible and edit.keypoint < count:
+            visibility[edit.person, edit.frame, edit.keypoint] = 1
     points[visibility == 0] = np.nan
-    return Labelled(points, visibility, confidence)
+    return Labelled(found, points, visibility, confidence)
 
 
 def _add_clip(content: dict[str, Any], export: ClipExport, found: Labelled) -> None:
@@ -167,8 +167,7 @@ def _add_clip(content: dict[str, Any], export: ClipExport, found: Labelled) -> N
 
 
 def _annotations(export: ClipExport, found: Labelled, frame: int) -> Iterator[dict[str, Any]]:
-    observations = export.state.observations
-    assert observations is not None
+    observations = found.observations
     for person in range(observations.person_count):
         points, seen = found.keypoints2d[person, frame], found.visibility[person, frame]
         box = _box(observations.boxes[person, frame], points)
@@ -195,7 +194,7 @@ def _segmentation(mask: RunLengthMask) -> dict[str, Any]:
 
 
 def _box(box: np.ndarray, points: np.ndarray) -> tuple[float, float, float, float] | None:
-    """The detected box; without one, that of the labelled joints; without any, None."""
+    """The box; without one, that of the labelled joints; without any, None."""
     if not np.isfinite(box).all():
         there = points[np.isfinite(points).all(-1)]
         if not len(there):

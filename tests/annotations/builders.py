@@ -58,6 +58,24 @@ def make_observations(video: VideoInfo, *, seed: int = 0, masks: bool = True) ->
     )
 
 
+def make_crowd(video: VideoInfo, *, seed: int = 0) -> Observations:
+    """The two people, two more (the second only for a while), a cut and something to say."""
+    found = make_observations(video, seed=seed)
+    others = make_observations(video, seed=seed + 50, masks=False)
+    points, boxes = others.keypoints2d.copy(), others.boxes.copy()
+    confidence = others.confidence.copy()
+    away = slice(video.frame_count // 3, None)
+    points[1, away], boxes[1, away], confidence[1, away] = np.nan, np.nan, 0
+    others = replace(others, keypoints2d=points, boxes=boxes, confidence=confidence)
+    return replace(found, others=others, cuts=(7,), notes=("There is a cut at 0.2 s.",))
+
+
+def make_disc(video: VideoInfo, x: float, *, y: float = 27, radius: float = 9) -> np.ndarray:
+    """A round mask (height, width)."""
+    rows, columns = np.mgrid[: video.height, : video.width]
+    return np.asarray((columns - x) ** 2 + (rows - y) ** 2 < radius**2)
+
+
 def _masks(boxes: np.ndarray) -> tuple[tuple[RunLengthMask | None, ...], ...]:
     """Ellipses in the boxes; None where there is no box."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]

@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -19,17 +20,40 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from annotations.corrections import effective_observations
 from annotations.errors import EditError
 from annotations.records import ClipState
 from annotations.store import Store
-from engine.structures import ContactLabel, DepthOrder, FrameRange, KeypointEdit
-from tests.annotations.builders import make_fit, make_observations, make_video, same, unpinned
+from engine.structures import (
+    BoxEdit,
+    ContactLabel,
+    DepthOrder,
+    FrameRange,
+    KeypointEdit,
+    MaskEdit,
+    RunLengthMask,
+)
+from tests.annotations.builders import (
+    make_camera,
+    make_crowd,
+    make_disc,
+    make_fit,
+    make_observations,
+    make_video,
+    same,
+    unpinned,
+)
 
 FRAMES = 70
 """More than one chunk."""
 VIDEO = make_video(FRAMES)
-OBSERVATIONS = [make_observations(VIDEO, seed=seed) for seed in range(2)]
-FITS = [make_fit(VIDEO, seed=seed) for seed in range(3)]
+OBSERVATIONS = [make_observations(VIDEO), make_crowd(VIDEO, seed=1)]
+FITS = [
+    *(make_fit(VIDEO, seed=seed) for seed in range(2)),
+    replace(make_fit(VIDEO, seed=2), masks=make_observations(VIDEO, seed=2).masks),
+]
+BOXES = [(4.0, 4.0, 30.0, 50.0), (5.0, 5.0, 31.0, 51.0), (50.0, 4.0, 80.0, 50.0)]
+MASKS = [RunLengthMask.encode(make_disc(VIDEO, x)) for x in (20, 60)]
 
 
 @st.composite
@@ -43,8 +67,8 @@ class History(RuleBasedStateMachine):
 
     template: Path
 
-    @initialize()
-    def make(self) -> None:
+    @initialize(crowded=st.booleans())
+    def make(self, crowded) -> None:
         self.folder = Path(tempfile.mkdtemp())
         self.path = self.folder / "project.dyad"
         shutil.copyfile(self.template, self.path)
@@ -52,6 +76,8 @@ class History(RuleBasedStateMachine):
         self.clip = self.store.add_clip(VIDEO).clip_id
         self.states: list[ClipState] = [self.store.state(self.clip)]
         self.position = 0
+        if crowded:
+            self.observe(OBSERVATIONS[1])
 
     def teardown(self) -> None:
         if not hasattr(self, "store"):
@@ -101,6 +127,56 @@ class History(RuleBasedStateMachine):
     def place(self, person, frame, joint) -> None:
         edit = KeypointEdit(person, frame, joint, 1.5, frame / 3)
         self.edit(lambda: self.store.edit_keypoint(self.clip, edit))
+
+    @rule(
+        frame=st.integers(0, 8),
+        box=st.sampled_from(BOXES),
+        kind=st.sampled_from(["person", "identity", "someone_else", "not_a_person"]),
+        person=st.integers(0, 1),
+    )
+    def box(self, frame, box, kind, person) -> None:
+        edit = BoxEdit(frame, box, kind, person if kind in ("person", "identity") else None)
+        self.edit(lambda: self.store.edit_box(self.clip, edit))
+        assert edit in self.store.state(self.clip).constraints.box_edits
+
+    @rule(index=st.integers(0, 5))
+    def remove_box(self, index) -> None:
+        said = self.store.state(self.clip).constraints.box_edits
+        if index < len(said):
+            self.edit(lambda: self.store.remove_box_edit(self.clip, said[index]))
+            assert said[index] not in self.store.state(self.clip).constraints.box_edits
+
+    @rule(person=st.integers(0, 1), frame=st.integers(0, 8), mask=st.sampled_from(MASKS))
+    def paint(self, person, frame, mask) -> None:
+        self.edit(lambda: self.store.edit_mask(self.clip, MaskEdit(person, frame, mask)))
+
+    @rule(person=st.integers(0, 1), frame=st.integers(0, 8))
+    def clear(self, person, frame) -> None:
+        self.edit(lambda: self.store.clear_mask(self.clip, person, frame))
+
+    @rule(person=st.integers(0, 1), other=st.integers(0, 2), frames=ranges())
+    def assign(self, person, other, frames) -> None:
+        before = self.store.state(self.clip)
+        self.edit(lambda: self.store.assign(self.clip, person, other, frames))
+        after = self.store.state(self.clip)
+        placed = {edit.frame for edit in before.constraints.keypoint_edits}
+        lost = seen_places(before) - seen_places(after)
+        assert {frame for frame, _ in lost} <= placed  # whose the joint is now, it moved
+
+    @rule(
+        source=st.tuples(st.sampled_from(["person", "other"]), st.integers(0, 2)),
+        frames=ranges(),
+        kind=st.sampled_from(["someone_else", "not_a_person"]),
+    )
+    def dismiss(self, source, frames, kind) -> None:
+        before = self.store.state(self.clip)
+        self.edit(lambda: self.store.dismiss(self.clip, source, frames, kind))
+        if kind == "someone_else":
+            assert seen_places(before) == seen_places(self.store.state(self.clip))
+
+    @rule(known=st.booleans())
+    def camera(self, known) -> None:
+        self.edit(lambda: self.store.set_camera(self.clip, make_camera(VIDEO) if known else None))
 
     @rule(frames=ranges(), a=st.integers(0, 1), kind=st.sampled_from(["contact", "no_contact"]))
     def contact(self, frames, a, kind) -> None:
@@ -164,6 +240,21 @@ class History(RuleBasedStateMachine):
             assert (self.store.can_redo(self.clip) is None) == at_tip
 
 
+def seen_places(state: ClipState) -> set[tuple]:
+    """Every (frame, joints' places) where joints are known, whosever they are."""
+    found = effective_observations(state)
+    if found is None:
+        return set()
+    groups = [found] if found.others is None else [found, found.others]
+    return {
+        (frame, points.tobytes())
+        for group in groups
+        for row in group.keypoints2d
+        for frame, points in enumerate(row)
+        if np.isfinite(points).any()
+    }
+
+
 @pytest.mark.timeout(300)
 def test_any_history_can_be_undone_and_redone(empty_project: Path):
     History.template = empty_project
@@ -171,7 +262,7 @@ def test_any_history_can_be_undone_and_redone(empty_project: Path):
         History,
         settings=settings(
             max_examples=10,
-            stateful_step_count=15,
+            stateful_step_count=20,
             deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),

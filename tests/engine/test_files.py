@@ -8,6 +8,7 @@ import pickle
 import re
 import resource
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -109,6 +110,23 @@ class TestReadingObservations:
         np.testing.assert_array_equal(observations.masks[1][2].decode(), masks[1, 2])
         assert observations.masks[0] == (None,) * FRAMES
 
+    def test_other_people_come_with_boxes_and_without_masks(self, saved):
+        others = arrays()["keypoints2d"][:1].copy()
+        others[0, 2] = np.nan
+        masks = np.ones((PEOPLE, FRAMES, SIZE[1], SIZE[0]), bool)
+        read = read_observations(saved(others=others, masks=masks)).observations
+        assert read.person_count == PEOPLE and read.others.person_count == 1
+        np.testing.assert_array_equal(read.others.boxes[0, 1], read.boxes[0, 1])
+        assert np.isnan(read.others.boxes[0, 2]).all() and (read.others.confidence[0, 2] == 0).all()
+        assert read.others.masks is None and read.others.others is None
+
+    def test_cuts_and_distortion_are_read_where_they_are_there(self, saved):
+        plain = read_observations(saved())
+        assert plain.observations.cuts == () and plain.distortion is None
+        told = read_observations(saved(cuts=np.array([2, 4]), distortion=np.full(5, 0.1)))
+        assert told.observations.cuts == (2, 4) and told.distortion.tolist() == [0.1] * 5
+        assert read_observations(saved(cuts=np.array([]))).observations.cuts == ()
+
     def test_unknown_heights_are_nan(self, saved):
         read = read_observations(saved(heights=np.array([1.8, np.nan])))
         assert read.heights == (1.8, None)
@@ -163,6 +181,18 @@ MIRRORED[:, 0, 0] = -1.0
         ({"betas": np.zeros((2, 16))}, r"shape of betas .* \(2, 10\)"),
         ({"betas": np.full((2, 10), -1e6)}, r"betas .* -20 to 20, received 1e\+06 in size"),
         ({"heights": np.array([180.0, 170.0])}, r"heights .* 0.4 to 2.8 metres, received 180, 170"),
+        ({"others": np.zeros((3, 5, 26, 3))}, r"shape of others .* \(P, 5, 17, 3\)"),
+        ({"others": np.zeros((0, 5, 17, 3))}, r"shape of others"),
+        ({"others": np.zeros((300, 5, 17, 3))}, r"number of others .* at most 256.* 300"),
+        ({"others": np.full((1, 5, 17, 3), 2.0)}, r"a confidence in others .* 0\.\.1"),
+        ({"others": np.full((1, 5, 17, 3), -np.inf)}, r"value of others .* finite"),
+        ({"cuts": np.array([0])}, r"cuts is wrong; expected frames 1 to 4 that increase"),
+        ({"cuts": np.array([3, 2])}, r"cuts .* increase, received 3, 2"),
+        ({"cuts": np.array([2, 5])}, r"cuts .* frames 1 to 4"),
+        ({"cuts": np.array([1.5])}, r"cuts .* whole numbers"),
+        ({"distortion": np.zeros(4)}, r"shape of distortion .* \(5,\)"),
+        ({"distortion": np.full(5, np.nan)}, r"value of distortion .* finite"),
+        ({"distortion": np.full(5, 1e9)}, r"distortion .* -1000 to 1000, received 1e\+09"),
         ({"hieghts": np.array([1.8, 1.7])}, r"'hieghts' is wrong; expected 'heights'"),
     ],
 )  # fmt: skip
@@ -285,21 +315,27 @@ def content() -> ObservationsFile:
     mask = np.zeros((SIZE[1], SIZE[0]), bool)
     mask[4:9, 7:20] = True
     one = RunLengthMask.encode(mask)
+    found = Observations(
+        keypoints2d=points,
+        confidence=confidence,
+        layout="halpe26",
+        boxes=boxes_of(points, SIZE),
+        times=np.array([0, 0.03, 0.07, 0.1, 0.2]),
+        image_size=SIZE,
+    )
+    others = replace(
+        found, keypoints2d=points[:, ::-1], confidence=confidence[:, ::-1],
+        boxes=found.boxes[:, ::-1],
+    )  # fmt: skip
+    masks = ((one,) * FRAMES, (None, *(one,) * (FRAMES - 1)))
     return ObservationsFile(
-        observations=Observations(
-            keypoints2d=points,
-            confidence=confidence,
-            layout="halpe26",
-            boxes=boxes_of(points, SIZE),
-            times=np.array([0, 0.03, 0.07, 0.1, 0.2]),
-            image_size=SIZE,
-            masks=((one,) * FRAMES, (None, *(one,) * (FRAMES - 1))),
-        ),
+        observations=replace(found, masks=masks, others=others, cuts=(3,)),
         K=K,
         fps=30.0,
         T_camera_world=ROTATED,
         betas=generator.normal(size=(PEOPLE, 10)),
         heights=(None, 1.7),
+        distortion=np.array([0.1, -0.02, 0.001, 0, 0.5]),
     )
 
 
