@@ -34,6 +34,35 @@ def cover(
     return np.asarray(image * (1.0 - alpha) + 128.0 * alpha).astype(np.uint8)
 
 
+_THICKNESS = (
+    (0.14, ((5, 11), (6, 12), (5, 12), (6, 11), (5, 6), (11, 12))),
+    (0.11, ((11, 13), (12, 14))),
+    (0.08, ((13, 15), (14, 16), (5, 7), (6, 8))),
+    (0.07, ((7, 9), (8, 10))),
+)
+"""Width of limbs of COCO-17, as a share of the body's height."""
+_HEAD = 0.14
+
+
+def limb_mask(
+    points: Float[np.ndarray, "17 3"], size: tuple[int, int], height: float, seen: float = 0.15
+) -> Float[np.ndarray, "H W"]:
+    """1 on the limbs, torso and head of a pose, 0 elsewhere; `size` is (width, height)."""
+    canvas = np.zeros(size[::-1], np.uint8)
+    at = np.rint(np.nan_to_num(points[:, :2], nan=-1e4)).astype(int)
+    sure = points[:, 2] > seen
+    for width, limbs in _THICKNESS:
+        thickness = max(1, round(width * height))
+        for a, b in limbs:
+            if sure[a] and sure[b]:
+                cv2.line(canvas, tuple(at[a].tolist()), tuple(at[b].tolist()), 1, thickness)
+    face = [k for k in range(5) if sure[k]]
+    if face:
+        x, y = at[face].mean(axis=0).astype(int).tolist()
+        cv2.circle(canvas, (x, y), max(1, round(_HEAD * height / 2)), 1, -1)
+    return canvas.astype(np.float32)
+
+
 def divide(
     masks: Sequence[Float[np.ndarray, "H W"]], keypoints: Sequence[Float[np.ndarray, "26 3"]]
 ) -> list[Bool[np.ndarray, "H W"]]:
