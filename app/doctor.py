@@ -190,6 +190,17 @@ def _bodies() -> Iterator[Finding]:
         yield Finding("bodies", "note", f"{body.path.name}: {body.reason}", needed=False)
 
 
+def _plugins() -> Iterator[Finding]:
+    """What is installed. It is not loaded here: a plugin may take long, or fail."""
+    from engine.perception.plugins import GROUPS, available
+
+    installed = {
+        f"{info.distribution} {info.version}" for kind in GROUPS for info in available(kind)
+    }
+    detail = ", ".join(sorted(installed)) or "none installed"
+    yield Finding("plugins", "ok", detail, needed=False)
+
+
 def _database() -> Iterator[Finding]:
     import sqlite3
 
@@ -212,5 +223,6 @@ _EXAMINATIONS: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
     ("decoding", _decoding),
     ("weights", _weights),
     ("bodies", _bodies),
+    ("plugins", _plugins),
     ("database", _database),
 )

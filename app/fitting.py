@@ -15,10 +15,17 @@ from PySide6.QtCore import QObject, Signal
 from annotations import ranges
 from annotations.records import Changes, ClipRecord, ClipState
 from app import worker
-from app.fit_orders import detect_arguments, detected_again, fit_arguments, protected_ranges
+from app.fit_orders import (
+    detect_arguments,
+    detected_again,
+    detection_provenance,
+    fit_arguments,
+    protected_ranges,
+)
 from app.jobs import Job, Jobs
 from app.operations import ClipSnapshot, Operations, Update
 from app.view_state import Candidate, ViewState
+from engine.perception.request import BUILT_IN, PerceptionParts
 from engine.structures import (
     BodyMotion,
     Camera,
@@ -82,6 +89,8 @@ class Fitting(QObject):
         self._waiting: dict[int, Candidate] = {}
         self.fit_after_detection = True
         self.body = "open-body"
+        self.parts = PerceptionParts()
+        self.initializer = BUILT_IN
         jobs.progressed.connect(self._on_progressed)
         jobs.finished.connect(self._on_finished)
         jobs.failed.connect(self._on_failed)
@@ -93,7 +102,10 @@ class Fitting(QObject):
         self, clip: ClipRecord, state: ClipState | None = None, frames: FrameRange | None = None
     ) -> None:
         """Find the two people of a clip (in some frames, within what is there); a fit follows."""
-        arguments = {"video": clip.video, "request": detect_arguments(state, frames)}
+        arguments = {
+            "video": clip.video,
+            "request": detect_arguments(state, frames, parts=self.parts),
+        }
         self._jobs.cancel_clip(clip.id)
         where = f", {ranges.spoken(frames)}" if frames is not None else ""
         label = f"Detecting people in {clip.name}{where}"
@@ -238,7 +250,7 @@ class Fitting(QObject):
         self._jobs.cancel_clip(clip_id, "fit")
         where = f", {ranges.spoken(order.frames)}" if order.frames is not None else ""
         problem = fit_arguments(order.base.state, clip.video, order.frames, self.body)
-        arguments = {"problem": problem, "config": {}}
+        arguments = {"problem": problem, "config": {"initializer": self.initializer}}
         self._jobs.submit(
             Job("fit", f"Fitting {clip.name}{where}", worker.fit, arguments, clip_id, order)
         )
@@ -274,19 +286,19 @@ class Fitting(QObject):
         if job.clip_id is None:
             return
         if job.kind == "detect":
-            self._keep_observations(job.clip_id, result, job.context)
+            self._keep_observations(job, job.clip_id, result)
         elif job.kind == "fit":
             self._keep_fit(job.clip_id, job.context, result)
 
-    def _keep_observations(
-        self, clip_id: int, found: Observations, frames: FrameRange | None
-    ) -> None:
+    def _keep_observations(self, job: Job, clip_id: int, found: Observations) -> None:
+        frames, parts = job.context, job.arguments["request"]["parts"]
+
         def keep(store: Store) -> Changes:
             observations = found
             if frames is not None:
                 before = store.state(clip_id).observations
                 observations = detected_again(before, found, frames)
-            return store.set_observations(clip_id, observations, {"source": "perception"})
+            return store.set_observations(clip_id, observations, detection_provenance(parts))
 
         def fit_next(update: Update) -> None:
             self.done.emit("The two people were found; what was corrected by hand holds.")

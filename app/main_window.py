@@ -408,6 +408,8 @@ class MainWindow(QMainWindow):
         self.playback.loop = self.preferences.loop
         self.proxies.limit = int(self.preferences.cache_gigabytes * 1e9)
         self.fitting.fit_after_detection = self.preferences.fit_after_detection
+        self.fitting.parts = self.preferences.parts
+        self.fitting.initializer = self.preferences.part("body_initializer")
 
     # -- the window itself ----------------------------------------------------------------------
 

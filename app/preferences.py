@@ -20,7 +20,10 @@ from PySide6.QtWidgets import (
 )
 
 from app.panel import label
+from app.part_choices import PartChoices
 from app.theme import Scheme
+from engine.perception.plugins import Kind
+from engine.perception.request import BUILT_IN, PerceptionParts
 
 _SCHEMES: tuple[tuple[str, Scheme], ...] = (
     ("Like the system", "system"),
@@ -106,6 +109,23 @@ class Preferences:
         others = [path for path in self.recent if path != project]
         self._settings.setValue("recent", [str(p) for p in [project, *others][:_RECENT]])
 
+    def part(self, kind: Kind) -> str:
+        """Who does a part of the work: "dyad" or a plugin, even one that is no longer there."""
+        return str(self._settings.value(f"parts/{kind}", "")) or BUILT_IN
+
+    def keep_part(self, kind: Kind, name: str) -> None:
+        self._settings.setValue(f"parts/{kind}", name)
+
+    @property
+    def parts(self) -> PerceptionParts:
+        """Who detects."""
+        return PerceptionParts(
+            detector=self.part("detector"),
+            pose_estimator=self.part("pose_estimator"),
+            tracker=self.part("tracker"),
+            segmenter=self.part("segmenter"),
+        )
+
     def state(self, name: str) -> QByteArray:
         """Geometry of the window and the like."""
         value = self._settings.value(f"window/{name}")
@@ -138,6 +158,7 @@ class PreferencesDialog(QDialog):
         self._fit.setChecked(preferences.fit_after_detection)
         self._loop = QCheckBox("Start over at the end when playing")
         self._loop.setChecked(preferences.loop)
+        self._parts = PartChoices(preferences)
         self._cache = QDoubleSpinBox()
         self._cache.setRange(0, MOST_GIGABYTES)
         self._cache.setDecimals(1)
@@ -151,6 +172,7 @@ class PreferencesDialog(QDialog):
         form.addRow("", label("Signs your edits and reviews in the project.", "muted"))
         form.addRow("After an import", self._fit)
         form.addRow("Playing", self._loop)
+        self._parts.add_to(form)
         form.addRow("Scrubbing cache", self._cache)
         form.addRow("", label("Beside each project; it may be deleted at any time.", "muted"))
         buttons = QDialogButtonBox(
@@ -172,5 +194,6 @@ class PreferencesDialog(QDialog):
         self._preferences.author = self._author.text()
         self._preferences.fit_after_detection = self._fit.isChecked()
         self._preferences.loop = self._loop.isChecked()
+        self._parts.keep()
         self._preferences.cache_gigabytes = self._cache.value()
         super().accept()
