@@ -6,6 +6,7 @@ for a fit. A painted mask does.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import get_args
 
 import numpy as np
@@ -28,6 +29,18 @@ def edit_box(state: ClipState, edit: BoxEdit, video: VideoInfo) -> ClipState:
     return constrained(
         state, None, box_edits=statements.with_box(state.constraints.box_edits, edit)
     )
+
+
+def edit_boxes(state: ClipState, edits: Iterable[BoxEdit], video: VideoInfo) -> ClipState:
+    """Many boxes and marks at once, as if drawn one after the other."""
+    frames: dict[int, tuple[BoxEdit, ...]] = {}
+    for old in state.constraints.box_edits:
+        frames[old.frame] = (*frames.get(old.frame, ()), old)
+    for edit in edits:
+        checked = _checked_box(state, edit, video)
+        frames[checked.frame] = statements.with_box(frames.get(checked.frame, ()), checked)
+    merged = tuple(edit for frame in sorted(frames) for edit in frames[frame])
+    return constrained(state, None, box_edits=merged)
 
 
 def remove_box_edit(state: ClipState, edit: BoxEdit, video: VideoInfo) -> ClipState:

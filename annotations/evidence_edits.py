@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from annotations import drawn, edits, observed, people
 from annotations.open_project import OpenProject
@@ -23,13 +23,18 @@ class EvidenceEdits(OpenProject):
     """The part of a project's surface that changes what counts as seen."""
 
     def set_observations(
-        self, clip_id: int, observations: Observations, provenance: Mapping[str, str]
+        self,
+        clip_id: int,
+        observations: Observations,
+        provenance: Mapping[str, str],
+        *,
+        label: str = "Detect people",
     ) -> Changes:
         """Other detections of the whole clip; joints that a person placed stay."""
         video = self.clip(clip_id).video
         return self._edit(
             clip_id,
-            RevisionRow(kind="observations", label="Detect people"),
+            RevisionRow(kind="observations", label=label),
             lambda state: observed.set_observations(state, observations, video),
             provenance=provenance,
         )
@@ -95,6 +100,15 @@ class EvidenceEdits(OpenProject):
             RevisionRow(kind="box", label=BOX_WORDS.get(edit.kind, "Draw box")),
             FrameRange(edit.frame, edit.frame + 1),
             lambda s: drawn.edit_box(s, edit, video),
+        )
+
+    def edit_boxes(self, clip_id: int, boxes: Iterable[BoxEdit], *, label: str) -> Changes:
+        """Many boxes and marks as one step: those of an imported file."""
+        video = self.clip(clip_id).video
+        return self._edit(
+            clip_id,
+            RevisionRow(kind="box", label=label),
+            lambda s: drawn.edit_boxes(s, boxes, video),
         )
 
     def remove_box_edit(self, clip_id: int, edit: BoxEdit) -> Changes:

@@ -17,6 +17,7 @@ import typer
 
 from app import (
     cli_edits,
+    cli_import,  # noqa: F401  registers its commands
     cli_proxies,  # noqa: F401  registers its command
 )
 from app.cli_arguments import Clip, Frames, Part

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
+from scipy.optimize import linear_sum_assignment
 
 from annotations.importers.imported import (
     Imported,
@@ -16,7 +17,7 @@ from annotations.importers.imported import (
     Kind,
     Reading,
 )
-from annotations.importers.linking import link
+from annotations.importers.linking import link, overlaps
 from annotations.importers.numbering import numbered
 from annotations.importers.values import ScaleNeeded, refusal
 from engine.body.joints import KEYPOINT_NAMES
@@ -341,6 +342,8 @@ def _with_people(found: Imported, options: ImportOptions, named: bool) -> Import
         chosen.sort(key=lambda index: _natural(found.tracks[index].name))
     else:
         chosen = _left_to_right(found, chosen)
+    if options.known_boxes is not None and len(options.known_boxes) == count:
+        chosen = _as_known(found, chosen, options.known_boxes)
     return replace(found, people=tuple((index,) for index in chosen))
 
 
@@ -363,6 +366,21 @@ def _left_to_right(found: Imported, chosen: Sequence[int]) -> list[int]:
     spread = np.ptp(np.stack(middles), axis=0)
     widest = int(np.argmax(np.nan_to_num(spread, nan=-1.0)))
     return [chosen[i] for i in np.argsort([row[widest] for row in middles], kind="stable")]
+
+
+def _as_known(
+    found: Imported, chosen: Sequence[int], known: Float[np.ndarray, "P F 4"]
+) -> list[int]:
+    """The chosen tracks in the order of the clip's people, by overlap of their boxes."""
+    overlap = np.zeros((len(known), len(chosen)))
+    for column, index in enumerate(chosen):
+        track = found.tracks[index]
+        for row, boxes in enumerate(known):
+            pairs = zip(boxes[track.frames], track.boxes, strict=True)
+            overlap[row, column] = np.nansum([overlaps(a, b[None])[0] for a, b in pairs])
+    if not overlap.any():
+        return list(chosen)
+    return [chosen[column] for column in linear_sum_assignment(-overlap)[1].tolist()]
 
 
 def _with_shown_others(found: Imported) -> Imported:

@@ -48,6 +48,8 @@ class ImportOptions:
     sequence: str | None = None
     """Which video or camera of a file that holds several."""
     person_count: int = 2
+    known_boxes: Float[np.ndarray, "P F 4"] | None = None
+    """Boxes of the people as the clip has them already: they keep their numbers."""
     metres_per_unit: float | None = None
     """Of the world of a file of cameras; None takes its units for metres and says so."""
 
@@ -202,7 +204,7 @@ class Imported:
         others = [[index] for index in self.other_tracks]
         if not others:
             return own
-        return replace(own, others=replace(self._rows(others), masks=None))
+        return replace(own, others=replace(self._rows(others), masks=None, notes=()))
 
     def _rows(self, rows: Sequence[Sequence[int]]) -> Observations:
         count, frames = self._joint_count, self.video.frame_count
@@ -223,6 +225,7 @@ class Imported:
             times=self.video.times,
             image_size=self.video.image_size,
             masks=masks if any(mask is not None for row in masks for mask in row) else None,
+            notes=self.notes,
         )
 
     def _mask_rows(
@@ -253,26 +256,28 @@ class Imported:
             BoxEdit(frame, box, "identity", person)
             for person, indices in enumerate(self.people)
             for index in indices
-            for frame, box in _pins(self.tracks[index], step)
+            for frame, box in _pins(self.tracks[index], step, self.video.image_size)
         ]
         edits += [
             BoxEdit(frame, box, "someone_else")
             for index in self.other_tracks
-            for frame, box in _pins(self.tracks[index], step)
+            for frame, box in _pins(self.tracks[index], step, self.video.image_size)
         ]
         return tuple(sorted(edits, key=lambda e: (e.frame, e.kind, e.person or 0, e.box)))
 
 
-def _pins(track: ImportedTrack, step: int) -> list[tuple[int, Box]]:
-    """(frame, box) at the ends of each unbroken run of frames and every `step` within it."""
-    seen = np.isfinite(track.boxes).all(axis=1)
-    frames, boxes = track.frames[seen], track.boxes[seen]
-    if not len(frames):
-        return []
-    starts = np.flatnonzero(np.diff(frames, prepend=-2) > 1)
+def _pins(track: ImportedTrack, step: int, image_size: tuple[int, int]) -> list[tuple[int, Box]]:
+    """(frame, box) at the ends of each unbroken run of frames and every `step` within it.
+
+    Boxes are cut to the picture; one that has nothing in it is left out.
+    """
+    boxes = np.clip(track.boxes, 0, [*image_size, *image_size])
+    seen = np.isfinite(boxes).all(axis=1) & ((boxes[:, 2:] - boxes[:, :2]) >= 2).all(axis=1)
+    frames, boxes = track.frames[seen], boxes[seen]
+    starts = np.flatnonzero(np.diff(frames, prepend=-2) > 1).tolist()
     picked: list[int] = []
     for start, stop in zip(starts, [*starts[1:], len(frames)], strict=True):
-        picked += [*range(int(start), int(stop), step), int(stop) - 1]
+        picked += [*range(start, stop, step), stop - 1]
     pins = []
     for index in sorted(set(picked)):
         x0, y0, x1, y1 = boxes[index].tolist()
