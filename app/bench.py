@@ -52,6 +52,24 @@ def bench_desk(quick: bool) -> None:
         )
 
 
+def bench_scrub(quick: bool) -> None:
+    """Random frames of a 1080p clip in the window, from request to screen."""
+    from app.scrub_benchmark import KEY_FRAME_EVERY, bench_scrub
+
+    print(f"1080p, a key frame every {KEY_FRAME_EVERY}, two 7k bodies in both views")
+    print("source   median ms   p95 ms   CPU ms   right")
+    for row in (rows := bench_scrub(quick)):
+        print(
+            f"{row['source']:<8} {row['median_ms']:>9.1f} {row['p95_ms']:>8.1f} "
+            f"{row['cpu_ms']:>8.1f} {row['right']:>7.0%}"
+        )
+    filled = rows[-1]
+    print(
+        f"filling the cache: {filled['frames']} frames in {filled['filled_s']} CPU seconds, "
+        f"{filled['megabytes']} MB"
+    )
+
+
 BENCHES: Mapping[str, Callable[[bool], None]] = MappingProxyType(
-    {"body": bench_body, "fit": bench_fit, "desk": bench_desk}
+    {"body": bench_body, "fit": bench_fit, "desk": bench_desk, "scrub": bench_scrub}
 )

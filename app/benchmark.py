@@ -14,9 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import cv2
@@ -39,6 +41,9 @@ from engine.structures import (
 )
 from engine.video import probe
 
+if TYPE_CHECKING:
+    from app.main_window import MainWindow
+
 SIZE = (1920, 1080)
 RATE = 60
 WINDOW = (1600, 900)
@@ -54,20 +59,20 @@ def bench_desk(quick: bool = False) -> list[Row]:
     display nor Xvfb is there.
     """
     if not os.environ.get("DISPLAY"):
-        return _bench_under_xvfb(quick)
+        return under_xvfb("app.benchmark", "bench_desk", quick)
     os.environ.setdefault("QT_QPA_PLATFORM", "xcb")
     with tempfile.TemporaryDirectory() as folder:
-        project = _write_project(Path(folder), seconds=2.0 if quick else 4.0)
+        video = write_video(Path(folder) / "desk.mp4", round((2.0 if quick else 4.0) * RATE))
+        project = write_project(probe(video))
         return _play(project, seconds=3.0 if quick else 10.0)
 
 
-def _bench_under_xvfb(quick: bool) -> list[Row]:
+def under_xvfb(module: str, function: str, quick: bool) -> list[Row]:
+    """What a benchmark returns that is run in a process with a screen of its own."""
     runner = shutil.which("xvfb-run")
     if runner is None:
         raise RuntimeError("no display and no Xvfb: install it with `apt install xvfb xauth`")
-    code = (
-        f"import json; from app.benchmark import bench_desk; print(json.dumps(bench_desk({quick})))"
-    )
+    code = f"import json; from {module} import {function} as run; print(json.dumps(run({quick})))"
     screen = f"-screen 0 {SCREEN} +extension GLX"
     command = [runner, "-a", "-s", screen, sys.executable, "-c", code]
     environment = {**os.environ, "LIBGL_ALWAYS_SOFTWARE": "1", "QT_QPA_PLATFORM": "xcb"}
@@ -82,12 +87,12 @@ def _bench_under_xvfb(quick: bool) -> list[Row]:
 # -- what is played -----------------------------------------------------------------------------
 
 
-def _write_project(folder: Path, seconds: float) -> Path:
-    count = round(seconds * RATE)
-    video = probe(_write_video(folder / "desk.mp4", count))
+def write_project(video: VideoInfo) -> Path:
+    """A project beside a 1080p video in which two bodies move."""
+    count = video.frame_count
     motion, camera = _motion(video), _camera(count)
     observations = _observations(motion, camera, video)
-    path = folder / "desk.dyad"
+    path = Path(video.path).with_suffix(".dyad")
     with Store.create(path, author="bench") as store:
         clip = store.add_clip(video).clip_id
         assert clip is not None
@@ -98,8 +103,16 @@ def _write_project(folder: Path, seconds: float) -> Path:
     return path
 
 
-def _write_video(path: Path, count: int) -> Path:
-    """A room in motion: texture everywhere, as a camera would have it."""
+def write_video(
+    path: Path,
+    count: int,
+    key_frame_every: int = RATE,
+    mark: Callable[[np.ndarray, int], None] = lambda picture, index: None,
+) -> Path:
+    """A room in motion: texture everywhere, as a camera would have it.
+
+    `mark` may draw on each picture, RGB (1080, 1920, 3), knowing its index.
+    """
     random = np.random.default_rng(0)
     wall = cv2.resize(random.integers(30, 200, (68, 150, 3), np.uint8), (2400, 1088))
     wall = cv2.add(wall, random.integers(0, 18, wall.shape, np.uint8))
@@ -107,10 +120,11 @@ def _write_video(path: Path, count: int) -> Path:
         stream = container.add_stream("libx264", rate=RATE)
         stream.width, stream.height = SIZE
         stream.pix_fmt = "yuv420p"
-        stream.options = {"preset": "veryfast", "crf": "23", "g": "60"}
+        stream.options = {"preset": "veryfast", "crf": "23", "g": str(key_frame_every)}
         for index in range(count):
             left = (index * 4) % (wall.shape[1] - SIZE[0])
-            picture = np.ascontiguousarray(wall[: SIZE[1], left : left + SIZE[0]], np.uint8)
+            picture = np.array(wall[: SIZE[1], left : left + SIZE[0]], np.uint8)
+            mark(picture, index)
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts, frame.time_base = index, Fraction(1, RATE)
             container.mux(stream.encode(frame))
@@ -171,6 +185,23 @@ def _observations(motion: BodyMotion, camera: Camera, video: VideoInfo) -> Obser
 
 
 def _play(project: Path, seconds: float) -> list[Row]:
+    with window_on(project) as window:
+        view_state = window.view_state
+        watches = [
+            Watch("frame view", window.frame_view, lambda: window.frame_view.shown_frame),
+            Watch("3D view", window.mesh_view, lambda: view_state.frame),
+        ]
+        view_state.playing = True
+        live(WARM_UP_SECONDS)
+        for watch in watches:
+            watch.restart()
+        live(seconds)
+        return [watch.row() for watch in watches]
+
+
+@contextmanager
+def window_on(project: Path, cache_gigabytes: float = 0.0) -> Iterator[MainWindow]:
+    """The real window on a project whose first clip has bodies."""
     from app.main_window import MainWindow
     from app.preferences import Preferences
     from app.theme import theme
@@ -179,35 +210,25 @@ def _play(project: Path, seconds: float) -> list[Row]:
     assert isinstance(application, QApplication)
     theme().dress(application)
     settings = QSettings(str(project.with_suffix(".ini")), QSettings.Format.IniFormat)
-    window = MainWindow(Preferences(settings))
-    view_state = window.view_state
+    preferences = Preferences(settings)
+    preferences.cache_gigabytes = cache_gigabytes
+    window = MainWindow(preferences)
     try:
         window.resize(*WINDOW)
         window.show()
         window.projects.open(project)
-        _run(application, 20.0, until=lambda: view_state.motion_shown() is not None)
-        watches = [
-            Watch("frame view", window.frame_view, lambda: window.frame_view.shown_frame),
-            Watch("3D view", window.mesh_view, lambda: view_state.frame),
-        ]
-        view_state.playing = True
-        _run(application, WARM_UP_SECONDS)
-        for watch in watches:
-            watch.restart()
-        _run(application, seconds)
-        return [watch.row() for watch in watches]
+        live(20.0, until=lambda: window.view_state.motion_shown() is not None)
+        yield window
     finally:
         window.close()
 
 
-def _run(
-    application: QApplication, seconds: float, until: Callable[[], bool] = lambda: False
-) -> None:
-    """Let the window live for a while."""
+def live(seconds: float, until: Callable[[], bool] = lambda: False, every: int = 50) -> None:
+    """Let the window live for a while; `until` is asked every so many milliseconds."""
     loop = QEventLoop()
     stop = time.perf_counter() + seconds
     while not until() and time.perf_counter() < stop:
-        QTimer.singleShot(50, loop.quit)
+        QTimer.singleShot(every, loop.quit)
         loop.exec()
 
 

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 
 from app.panel import label
 from app.part_choices import PartChoices
+from app.proxy_cache import CACHE_GIGABYTES
 from app.theme import Scheme
 from engine.perception.plugins import Kind
 from engine.perception.request import BUILT_IN, PerceptionParts
@@ -31,8 +32,6 @@ _SCHEMES: tuple[tuple[str, Scheme], ...] = (
     ("Dark", "dark"),
 )
 _RECENT = 8
-CACHE_GIGABYTES = 4.0
-"""Of proxies beside a project: 13,000 to 20,000 frames of 1080p."""
 MOST_GIGABYTES = 1000.0
 
 

@@ -29,6 +29,8 @@ from jaxtyping import UInt8
 from app.proxy_pack import Media, Pack, PackWriter, opened_plainly
 from engine.structures import VideoInfo
 
+CACHE_GIGABYTES = 4.0
+"""Of proxies beside a project, unless the user prefers more or less."""
 QUALITY = 95
 """JPEG, with the chroma at half size that nearly all video has anyway: 46 to 49 dB PSNR against
 what the decoder gives (0006-proxy-cache.md)."""

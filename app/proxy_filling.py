@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,38 +39,75 @@ class Filled:
 
 
 def fill(
-    video: VideoInfo, folder: Path, limit: int, near: int = 0
+    video: VideoInfo, folder: Path, limit: int, near: int = 0, *, evicts: bool = True
 ) -> Generator[Filled, None, Filled]:
     """Cache the frames of a video that are not cached yet, from frame `near` on, then the others.
 
+    With `evicts` the clips that were not looked at for longest make room for it. At most `limit`
+    bytes lie in the folder then, and fewer where the disk is nearly full.
     It may be stopped anywhere and goes on from there the next time. A file that is not the one
     that the project knows is left alone. What the disk refuses is said in `sentence`; VideoError
     is raised as by VideoReader.
     """
     store = ProxyFolder(folder, limit)
     missing = np.ones(video.frame_count, bool)
-    if not store.suits(video):
-        return _so_far(missing)
     clip: ProxyClip | None = None
     try:
-        if not store.is_verified(video):
-            if not (yield from _is_unchanged(video, missing)):
-                return _so_far(missing, f"{Path(video.path).name} is not the file it was.")
-            store.verify(video)
-        clip = store.clip(video)
+        clip = yield from _known_clip(video, store, missing)
         if clip is None:
             return _so_far(missing)
-        missing[list(clip.frames)] = False
+
+        def has_room(size: int) -> bool:
+            return store.has_room(size) or (evicts and store.make_room(size, video))
+
         yield _so_far(missing)
-        return (yield from _fill_missing(video, near, (store, clip), missing))
+        if (yield from _fill_missing(_in_order(video, missing, near), clip, missing, has_room)):
+            return _so_far(missing)
+        return _so_far(missing, f"The scrubbing cache is full ({store.allowed() / 1e9:.2g} GB).")
     except FileNotFoundError:  # somebody has deleted the cache, as they may
         return _so_far(np.ones_like(missing))
+    except _Changed:
+        return _so_far(missing, f"{Path(video.path).name} is not the file it was.")
     except OSError as error:
         reason = error.strerror or type(error).__name__
         return _so_far(missing, f"Frames are not cached for scrubbing: {reason.lower()}.")
     finally:
         if clip is not None:
             clip.close()
+
+
+def _known_clip(
+    video: VideoInfo, store: ProxyFolder, missing: Bool[np.ndarray, "F"]
+) -> Generator[Filled, None, ProxyClip | None]:
+    """The cache of a video whose file was compared with the project's hash, here or before."""
+    if not store.suits(video):
+        return None
+    if not store.is_verified(video):
+        yield from _compare(video, missing)
+        store.verify(video)
+    clip = store.clip(video)
+    if clip is not None:
+        missing[list(clip.frames)] = False
+    return clip
+
+
+def _fill_missing(
+    pictures: Iterator[tuple[int, Frame]],
+    clip: ProxyClip,
+    missing: Bool[np.ndarray, "F"],
+    has_room: Callable[[int], bool],
+) -> Generator[Filled, None, bool]:
+    """Add the pictures; False where there is no more room."""
+    report, reported, size = _so_far(missing), time.monotonic(), 0
+    for index, picture in pictures:
+        if not has_room(2 * (size or picture.nbytes // 24)):  # as the last one, and to spare
+            return False
+        size = clip.add(index, picture, FILLED)
+        missing[index] = False
+        if time.monotonic() - reported >= INTERVAL:
+            report, reported = _so_far(missing), time.monotonic()
+        yield report
+    return True
 
 
 def fill_aside(
@@ -81,27 +118,6 @@ def fill_aside(
         with suppress(OSError):
             os.nice(max(0, LOWEST - os.nice(0)))
     return (yield from fill(video, folder, limit, near))
-
-
-def _fill_missing(
-    video: VideoInfo,
-    near: int,
-    cache: tuple[ProxyFolder, ProxyClip],
-    missing: Bool[np.ndarray, "F"],
-) -> Generator[Filled, None, Filled]:
-    store, clip = cache
-    report, reported, size = _so_far(missing), time.monotonic(), video.width * video.height // 4
-    for index, picture in _in_order(video, missing, near):
-        needed = 2 * size  # as the last one, with some to spare
-        if not (store.has_room(needed) or store.make_room(needed, video)):
-            allowed = f"{store.allowed() / 1e9:.2g} GB"
-            return _so_far(missing, f"The scrubbing cache is full ({allowed}).")
-        size = clip.add(index, picture, FILLED)
-        missing[index] = False
-        if time.monotonic() - reported >= INTERVAL:
-            report, reported = _so_far(missing), time.monotonic()
-        yield report
-    return _so_far(missing)
 
 
 def _in_order(
@@ -122,12 +138,16 @@ def _so_far(missing: Bool[np.ndarray, "F"], sentence: str = "") -> Filled:
     return Filled(ranges.from_mask(~missing), float(1 - missing.mean()), sentence)
 
 
-def _is_unchanged(
-    video: VideoInfo, missing: Bool[np.ndarray, "F"]
-) -> Generator[Filled, None, bool]:
+def _compare(video: VideoInfo, missing: Bool[np.ndarray, "F"]) -> Generator[Filled, None, None]:
+    """Raises _Changed where the file's hash is not the project's."""
     digest, report = hashlib.sha256(), _so_far(missing)
     with open(video.path, "rb") as file:
         while data := file.read(_HASHED_AT_ONCE):
             digest.update(data)
             yield report
-    return digest.hexdigest() == video.sha256
+    if digest.hexdigest() != video.sha256:
+        raise _Changed
+
+
+class _Changed(Exception):
+    """The file is not the one that the project knows."""

@@ -26,7 +26,7 @@ def test_a_frame_counts_once_it_is_painted_and_again_only_after_another(qtbot):
 
 
 def test_the_scene_is_a_1080p_video_with_two_bodies_in_it(tmp_path):
-    video = probe(benchmark._write_video(tmp_path / "desk.mp4", 4))
+    video = probe(benchmark.write_video(tmp_path / "desk.mp4", 4))
     assert video.image_size == (1920, 1080)
     with VideoReader(video) as reader:
         assert np.abs(reader.frame(0).astype(int) - reader.frame(3)).mean() > 1

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from annotations.store import Store
-from app import proxy_cache
+from app import cli, proxy_cache
 from app.decoder import Decoder
 from app.frame_source import FrameSource
 from app.jobs import Jobs
@@ -639,3 +639,21 @@ def test_two_windows_on_two_projects_keep_out_of_each_others_way(
         window.view_state.frame = 33
         qtbot.waitUntil(lambda w=window: w.frame_view.shown_frame == 33)
         qtbot.waitUntil(lambda w=window: w.timeline._cached == (FrameRange(0, COUNT),))
+
+
+# -- on the command line ------------------------------------------------------------------------
+
+
+def test_a_command_makes_the_proxies_of_a_project_and_deletes_them(capsys, video, tmp_path):
+    project, folder = tmp_path / "study.dyad", folder_beside(tmp_path / "study.dyad")
+    with Store.create(project) as store:
+        store.add_clip(video)
+    assert cli.main(["proxies", str(project)]) == 0
+    assert f"numbers: {COUNT} of {COUNT} frames cached" in capsys.readouterr().out
+    assert frames_in(video, folder) == frozenset(range(COUNT))
+    assert cli.main(["proxies", str(project), "--clip", "numbers", "--clear"]) == 2
+    assert cli.main(["proxies", str(project), "--clear"]) == 0
+    assert not folder.exists()
+    assert cli.main(["proxies", str(project), "--gigabytes", "0"]) == 0
+    assert f"numbers: 0 of {COUNT} frames cached" in capsys.readouterr().out
+    assert cli.main(["proxies", str(tmp_path / "none.dyad")]) == 2
