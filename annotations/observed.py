@@ -16,7 +16,7 @@ from annotations.arrays import Masks
 from annotations.edits import default_identities, touched
 from annotations.errors import EditError
 from annotations.records import ClipState
-from annotations.statements import ABOUT_THE_SAME, iou
+from annotations.statements import ABOUT_THE_SAME, box_at, iou
 from engine.body.joints import KEYPOINT_NAMES
 from engine.structures import Constraints, FrameRange, Observations, RunLengthMask, VideoInfo
 
@@ -191,7 +191,7 @@ def _continued(
     last = old.frame_count - 1
     for outside, inside in ((frames.start - 1, frames.start), (frames.stop, frames.stop - 1)):
         for row in free if 0 <= outside <= last else ():
-            shared = iou(old.boxes[row, outside].tolist(), boxes[inside].tolist())
+            shared = iou(box_at(old.boxes[row], outside), box_at(boxes, inside))
             if shared > most:
                 best, most = row, shared
     return best

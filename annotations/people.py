@@ -20,9 +20,9 @@ from annotations.observed import emptied, exchanged_with_other, is_seen, moved_t
 from annotations.observed import without_empty_rows as without_empty_rows_of
 from annotations.records import ClipState
 from annotations.review import without_acceptance
+from annotations.statements import box_at
 from engine.structures import (
     BodyMotion,
-    Box,
     BoxEdit,
     BoxKind,
     Constraints,
@@ -228,7 +228,7 @@ def _other_boxes(state: ClipState, other: int) -> np.ndarray:
 
 def _agrees(edit: BoxEdit, boxes: np.ndarray) -> bool:
     """Whether the box is at about the place of a track (F, 4) in its frame."""
-    return statements.iou(edit.box, _box(boxes, edit.frame)) > statements.ABOUT_THE_SAME
+    return statements.iou(edit.box, box_at(boxes, edit.frame)) > statements.ABOUT_THE_SAME
 
 
 def _settled(
@@ -271,7 +271,7 @@ def _pinned(state: ClipState, persons: Iterable[int], frames: FrameRange) -> Cli
     if observations is None:
         return state
     pins = [
-        BoxEdit(frame, _box(observations.boxes[person], frame), "identity", person)
+        BoxEdit(frame, box_at(observations.boxes[person], frame), "identity", person)
         for person in persons
         for frame in (
             *_key_frames(observations.boxes[person], observations.times, frames),
@@ -287,7 +287,7 @@ def _marked(state: ClipState, boxes: np.ndarray, frames: FrameRange, kind: Nobod
     assert state.observations is not None
     edits = state.constraints.box_edits
     for frame in _key_frames(boxes, state.observations.times, frames):
-        mark = BoxEdit(frame, _box(boxes, frame), cast(BoxKind, kind))
+        mark = BoxEdit(frame, box_at(boxes, frame), cast(BoxKind, kind))
         edits = statements.with_mark(edits, mark)
     return replace(state, constraints=replace(state.constraints, box_edits=edits))
 
@@ -297,7 +297,7 @@ def _key_frames(boxes: np.ndarray, times: np.ndarray, frames: FrameRange) -> lis
     known = frames.start + np.flatnonzero(np.isfinite(boxes[frames.as_slice()]).all(-1))
     picked: list[int] = []
     for frame in known.tolist():
-        if not picked or times[frame] - times[picked[-1]] >= PIN_SECONDS:
+        if not picked or times[frame] - times[picked[-1]] >= PIN_SECONDS - 1e-3:
             picked.append(frame)
     if picked and picked[-1] != known[-1]:
         picked.append(int(known[-1]))
@@ -308,8 +308,3 @@ def _neighbours(boxes: np.ndarray, frames: FrameRange) -> list[int]:
     known = np.flatnonzero(np.isfinite(boxes).all(-1))
     before, after = known[known < frames.start], known[known >= frames.stop]
     return [*before[-1:].tolist(), *after[:1].tolist()]
-
-
-def _box(boxes: np.ndarray, frame: int) -> Box:
-    x0, y0, x1, y1 = np.asarray(boxes[frame], float).tolist()
-    return x0, y0, x1, y1

@@ -14,6 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+import numpy as np
+from jaxtyping import Float
+
 from annotations.ranges import cut, overlap, union
 from engine.structures import (
     Box,
@@ -183,15 +186,19 @@ def swapped_edits(
     )
 
 
+def box_at(boxes: Float[np.ndarray, "F 4"], frame: int) -> Box:
+    """A track's box in a frame."""
+    x0, y0, x1, y1 = np.asarray(boxes[frame], float).tolist()
+    return x0, y0, x1, y1
+
+
 def iou(a: Box, b: Box) -> float:
     """Intersection over union of two boxes; 0 where one of them is not known (NaN)."""
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
-    if not (width > 0 and height > 0):
-        return 0.0
     both = width * height
     either = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both
-    return both / either
+    return both / either if width > 0 and height > 0 and either > 0 else 0.0
 
 
 def with_box(edits: Iterable[BoxEdit], added: BoxEdit) -> tuple[BoxEdit, ...]:

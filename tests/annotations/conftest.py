@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from annotations import database
 from annotations.store import Store
 from engine.structures import FrameRange, VideoInfo
 from tests.annotations.builders import make_fit, make_observations, make_video
+
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session", autouse=True)

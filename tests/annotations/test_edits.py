@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from annotations import edits, fitted, observed, people, review
+from annotations import edits, fitted, observed, review
 from annotations.errors import EditError
 from annotations.records import ClipState, ReviewMark
 from engine.structures import (
@@ -18,7 +18,7 @@ from engine.structures import (
     KeypointEdit,
     VideoInfo,
 )
-from tests.annotations.builders import make_fit, make_observations, make_video, same, unpinned
+from tests.annotations.builders import make_fit, make_observations, make_video, same
 
 WINDOW = FrameRange(40, 60)
 WHOLE = FrameRange(0, 150)
@@ -34,106 +34,6 @@ def state(video: VideoInfo) -> ClipState:
 
 def contact(start: int, stop: int) -> ContactLabel:
     return ContactLabel(0, REGIONS[0], 1, REGIONS[1], FrameRange(start, stop))
-
-
-class TestSwap:
-    def test_exchanges_evidence_and_bodies_in_the_range_only(self, state):
-        after = people.swap(state, WINDOW)
-        inside, outside = WINDOW.as_slice(), np.r_[0:40, 60:150]
-        for part, names in (
-            ("observations", ("keypoints2d", "confidence", "boxes")),
-            ("motion", ("global_orient", "body_pose", "transl", "valid", "provenance")),
-            ("diagnostics", ("reprojection_px",)),
-        ):
-            for name in names:
-                old = getattr(getattr(state, part), name)
-                new = getattr(getattr(after, part), name)
-                assert same(new[0, inside], old[1, inside])
-                assert same(new[1, inside], old[0, inside])
-                assert same(new[:, outside], old[:, outside])
-        assert after.observations.masks[0][50] is state.observations.masks[1][50]
-        assert after.observations.masks[0][39] is state.observations.masks[0][39]
-
-    def test_leaves_betas_heights_and_names_with_the_identity(self, state):
-        said = replace(state, constraints=Constraints(heights=(1.8, None)))
-        after = people.swap(said, WINDOW)
-        assert same(after.motion.betas, said.motion.betas)
-        assert after.constraints.heights == (1.8, None)
-        assert after.identities == said.identities
-
-    def test_twice_is_the_identity(self, state):
-        said = Constraints(
-            keypoint_edits=(KeypointEdit(0, 41, 9, 1.0, 2.0), KeypointEdit(1, 90, 9, 3.0, 4.0)),
-            contacts=(contact(10, 55),),
-            depth_orders=(DepthOrder(0, 1, FrameRange(50, 100)),),
-        )
-        before = replace(state, constraints=said)
-        twice = people.swap(people.swap(before, WINDOW), WINDOW)
-        assert same(unpinned(replace(twice, edited=())), before)
-
-    def test_ends_the_acceptance_of_what_it_changes(self, state):
-        accepted = review.review(state, WHOLE, "accepted")
-        assert people.swap(accepted, WINDOW).reviews == (
-            ReviewMark(FrameRange(0, 40), "accepted"),
-            ReviewMark(FrameRange(60, 150), "accepted"),
-        )
-
-    def test_needs_two_people_of_the_clip(self, state):
-        with pytest.raises(EditError, match="two people"):
-            people.swap(state, WINDOW, (1, 1))
-        with pytest.raises(EditError, match="no such person"):
-            people.swap(state, WINDOW, (0, 2))
-
-    def test_works_before_anything_is_fitted(self, video):
-        bare = observed.set_observations(
-            ClipState(edits.default_identities(2)), make_observations(video, masks=False), video
-        )
-        after = people.swap(bare, WINDOW)
-        assert after.motion is None and after.edited == ()
-
-
-class TestObservations:
-    def test_new_detections_leave_what_people_said(self, state, video):
-        edit = KeypointEdit(1, 30, 9, 5.0, 6.0)
-        edited = edits.edit_keypoint(state, edit)
-        other = make_observations(video, seed=5)
-        after = observed.set_observations(edited, other, video)
-        assert after.observations is other
-        assert after.constraints.keypoint_edits == (edit,)
-        assert after.edited == (WHOLE,)
-
-    def test_must_belong_to_the_video(self, state, video):
-        shorter = make_observations(make_video(149))
-        with pytest.raises(EditError, match="do not belong to this video"):
-            observed.set_observations(state, shorter, video)
-        other_size = replace(make_observations(video), image_size=(10, 10))
-        with pytest.raises(EditError, match="image size"):
-            observed.set_observations(state, other_size, video)
-
-    def test_the_number_of_people_is_free_until_something_depends_on_it(self, state, video):
-        found = make_observations(video, masks=False)
-        alone = replace(
-            found,
-            keypoints2d=found.keypoints2d[:1],
-            confidence=found.confidence[:1],
-            boxes=found.boxes[:1],
-        )
-        fresh = observed.set_observations(ClipState(edits.default_identities(2)), alone, video)
-        assert [i.name for i in fresh.identities] == ["Person 1"]
-        with pytest.raises(EditError, match="number of people"):
-            observed.set_observations(state, alone, video)
-
-    def test_a_joint_placed_by_hand_needs_its_layout(self, state, video):
-        placed = edits.edit_keypoint(state, KeypointEdit(0, 1, 25, 1.0, 1.0))
-        found = make_observations(video)
-        coco = replace(
-            found,
-            layout="coco17",
-            keypoints2d=found.keypoints2d[:, :, :17],
-            confidence=found.confidence[:, :, :17],
-        )
-        with pytest.raises(EditError, match="halpe26"):
-            observed.set_observations(placed, coco, video)
 
 
 class TestKeypoints:

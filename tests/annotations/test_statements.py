@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from dataclasses import replace
+from itertools import combinations, pairwise
 
 import numpy as np
 from hypothesis import given
@@ -12,14 +13,31 @@ from annotations.ranges import cut, from_mask, union
 from annotations.statements import (
     canonical_contacts,
     canonical_depth,
+    iou,
+    swapped_boxes,
     swapped_contacts,
     swapped_depth,
     swapped_edits,
+    swapped_masks,
+    with_box,
     with_contact,
     with_depth,
     with_keypoint,
+    with_mark,
+    with_mask,
+    with_pins,
+    without_box,
+    without_mask,
 )
-from engine.structures import ContactLabel, DepthOrder, FrameRange, KeypointEdit
+from engine.structures import (
+    BoxEdit,
+    ContactLabel,
+    DepthOrder,
+    FrameRange,
+    KeypointEdit,
+    MaskEdit,
+    RunLengthMask,
+)
 
 FRAMES = 40
 WHO = {0: 1, 1: 0}
@@ -54,6 +72,34 @@ KEYPOINTS = st.builds(
     y=st.floats(0, 100),
     visible=st.booleans(),
 )
+
+
+CORNERS = st.integers(0, 60).map(float)
+
+
+@st.composite
+def boxes(draw) -> BoxEdit:
+    """Of few frames and places, so that they meet."""
+    x, y = draw(CORNERS), draw(CORNERS)
+    box = x, y, x + draw(st.sampled_from([40.0, 44.0])), y + draw(st.sampled_from([60.0, 66.0]))
+    kind = draw(st.sampled_from(["person", "identity", "someone_else", "not_a_person"]))
+    person = draw(st.integers(0, 1)) if kind in ("person", "identity") else None
+    return BoxEdit(draw(st.integers(0, 3)), box, kind, person)
+
+
+MASKS = st.builds(
+    MaskEdit,
+    person=st.integers(0, 1),
+    frame=st.integers(0, FRAMES - 1),
+    mask=st.sampled_from([RunLengthMask((2, 2), (1, 3)), RunLengthMask((2, 2), (0, 4))]),
+)
+
+
+def drawn(found) -> tuple[BoxEdit, ...]:
+    made: tuple[BoxEdit, ...] = ()
+    for edit in found:
+        made = with_box(made, edit)
+    return made
 
 
 def said(labels) -> dict[tuple, set[int]]:
@@ -121,6 +167,103 @@ def test_swapping_keypoint_edits_twice_gives_back_what_was_there(edits, window):
         if [(e.frame, e.keypoint) for e in before].count((old.frame, old.keypoint)) == 1
     )
     assert swapped_edits(once, window, WHO) == before
+
+
+def is_canonical(edits) -> bool:
+    """One box of each person in a frame; marks apart."""
+    people = [(e.frame, e.person) for e in edits if e.person is not None]
+    marks = [e for e in edits if e.person is None]
+    return len(people) == len(set(people)) and all(
+        iou(a.box, b.box) <= 0.5 for a, b in combinations(marks, 2) if a.frame == b.frame
+    )
+
+
+@given(st.lists(boxes(), max_size=10), boxes())
+def test_the_newest_box_is_kept_and_the_form_is_canonical(found, newest):
+    before = drawn(found)
+    after = with_box(before, newest)
+    assert newest in after and is_canonical(after) and set(after) <= {*before, newest}
+    assert with_box(after, newest) == after
+    gone = set(before) - set(after)
+    assert all(edit.frame == newest.frame for edit in gone)
+    assert set(without_box(after, newest)) == set(after) - {newest}
+
+
+@given(st.lists(boxes(), max_size=10))
+def test_boxes_are_in_one_order(found):
+    made = drawn(found)
+    assert list(made) == sorted(made, key=made.index)
+    again: tuple[BoxEdit, ...] = ()
+    for edit in reversed(made):
+        again = with_box(again, edit)
+    assert again == made
+
+
+@given(st.lists(boxes(), max_size=10), st.integers(0, 3), st.integers(1, 4))
+def test_swapping_boxes_twice_gives_back_what_was_there(found, start, stop):
+    before, window = drawn(found), FrameRange(start, max(start + 1, stop))
+    once = swapped_boxes(before, window, WHO)
+    assert is_canonical(once)
+    assert {e for e in once if e.person is None} == {e for e in before if e.person is None}
+    assert all(
+        replace(e, person=1 - e.person) in once
+        for e in before
+        if e.person is not None and e.frame in window
+    )
+    assert swapped_boxes(once, window, WHO) == before
+
+
+@given(st.lists(boxes(), max_size=10), st.lists(boxes(), max_size=4))
+def test_pins_replace_pins_and_nothing_else(found, added):
+    before = drawn(found)
+    pins = [replace(e, kind="identity", person=e.person or 0) for e in added]
+    after = with_pins(before, pins)
+    assert is_canonical(after)
+    assert [e for e in after if e.kind != "identity"] == [e for e in before if e.kind != "identity"]
+    spoken_for = {(e.frame, e.person) for e in after if e.person is not None}
+    assert {(e.frame, e.person) for e in pins} <= spoken_for
+
+
+@given(st.lists(boxes(), max_size=10), boxes())
+def test_a_dismissal_leaves_what_was_said_of_people(found, mark):
+    before, mark = drawn(found), replace(mark, kind="someone_else", person=None)
+    after = with_mark(before, mark)
+    assert mark in after and is_canonical(after)
+    assert [e for e in after if e.person is not None] == [e for e in before if e.person is not None]
+
+
+def test_a_person_and_nobody_cannot_be_at_the_very_same_place():
+    box = (10.0, 10.0, 50.0, 90.0)
+    near, same_place = (14.0, 10.0, 54.0, 90.0), (10.5, 10.0, 50.5, 90.0)
+    person = BoxEdit(0, box, "person", 0)
+    assert with_box((person,), BoxEdit(0, same_place, "someone_else")) == (
+        BoxEdit(0, same_place, "someone_else"),
+    )
+    assert with_box((BoxEdit(0, same_place, "not_a_person"),), person) == (person,)
+    # In an embrace boxes share most of their area: somebody stands behind.
+    assert len(with_box((person,), BoxEdit(0, near, "someone_else"))) == 2
+
+
+@given(st.lists(MASKS, max_size=10), ranges())
+def test_masks_are_painted_once_and_swapped_back(found, window):
+    before: tuple[MaskEdit, ...] = ()
+    for edit in found:
+        before = with_mask(before, edit)
+        assert edit in before
+    assert len({(e.person, e.frame) for e in before}) == len(before)
+    once = swapped_masks(before, window, WHO)
+    assert swapped_masks(once, window, WHO) == before
+    if before:
+        gone = without_mask(before, before[0].person, before[0].frame)
+        assert gone == before[1:]
+
+
+def test_boxes_that_are_not_known_or_do_not_meet_share_nothing():
+    box = (0.0, 0.0, 2.0, 2.0)
+    assert iou(box, box) == 1.0
+    assert iou(box, (1.0, 0.0, 3.0, 2.0)) == 1 / 3
+    assert iou(box, (2.0, 0.0, 3.0, 2.0)) == 0.0
+    assert iou(box, (float("nan"),) * 4) == 0.0
 
 
 def test_a_contact_that_crosses_the_window_is_split_at_its_ends():
