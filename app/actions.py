@@ -135,7 +135,8 @@ ACTIONS: tuple[ActionSpec, ...] = (
          tip="Next clip of the project"),
 
     _row("swap", "Swap the two people", "People", "S", lambda w: w.correcting.swap(),
-         tip="Swap who is who: in the selection, else from here to the end of the shot",
+         tip="Swap who is who: in the selection, else from here to the end of the shot. Joints, "
+         "bodies and contacts move along; shapes stay with the person",
          icon="swap", needs="people"),
     _row("swap_frame", "Swap in this frame only", "People", "Shift+S Ctrl+T",
          lambda w: w.correcting.swap("frame"), tip="Swap who is who in this frame only",

@@ -44,12 +44,6 @@ class IdentityPanel(Panel):
                 None,
             )
         )
-        self._swap_help = label(
-            "Swapping exchanges who is who in the selected frames, or from here to the next cut. "
-            "Joints, bodies and contacts move along; shapes stay with the person.",
-            "muted",
-        )
-        self.column.addWidget(self._swap_help)
         self._make_corrections(actions)
         self.others = OtherPeople(view_state)
         self.column.addWidget(self.others)

@@ -99,7 +99,7 @@ class MainWindow(QMainWindow):
         self._arrange()
         menus.fill_menu_bar(self, self.actions_by_id)
         menus.list_docks(self, self.docks.values())
-        menus.fill_tool_bar(self, self.actions_by_id)
+        self.tool_bar = menus.fill_tool_bar(self, self.actions_by_id)
         self._connect()
         self._apply_preferences()
         self._refresh_actions()
@@ -195,6 +195,8 @@ class MainWindow(QMainWindow):
         view_state.clip_id_changed.connect(self._on_clip_id_changed)
         view_state.playing_changed.connect(lambda _: self._request_frame())
         view_state.candidate_changed.connect(lambda _: self._refresh_actions())
+        view_state.tool_changed.connect(self._on_tool_changed)
+        self._on_tool_changed(view_state.tool)
         self.decoder.decoded.connect(self._on_decoded)
         self.decoder.failed.connect(lambda _, message: self.notifications.error(message))
         self.projects.project_opened.connect(self._on_project_opened)
@@ -288,6 +290,9 @@ class MainWindow(QMainWindow):
             self._request_frame()
         self._refresh_actions()
         self._refresh_title()
+
+    def _on_tool_changed(self, tool: Tool) -> None:
+        menus.mark_tool(self.tool_bar, self.actions_by_id, tool)
 
     def _request_frame(self) -> None:
         clip = self.view_state.clip

@@ -48,7 +48,7 @@ def list_docks(window: QMainWindow, docks: Iterable[QDockWidget]) -> None:
         listed.addAction(dock.toggleViewAction())
 
 
-def fill_tool_bar(window: QMainWindow, made: Mapping[str, QAction]) -> None:
+def fill_tool_bar(window: QMainWindow, made: Mapping[str, QAction]) -> QToolBar:
     bar = QToolBar("Tools")
     bar.setObjectName("Tools")
     bar.setMovable(False)
@@ -70,6 +70,17 @@ def fill_tool_bar(window: QMainWindow, made: Mapping[str, QAction]) -> None:
             bar.addAction(made[name])
             bar.widgetForAction(made[name]).setFocusPolicy(Qt.FocusPolicy.NoFocus)
     window.addToolBar(bar)
+    return bar
+
+
+def mark_tool(bar: QToolBar, made: Mapping[str, QAction], tool: str) -> None:
+    """The button of the tool that is on looks so."""
+    for name in (name for group in _TOOL_BAR if group is not None for name in group):
+        button = bar.widgetForAction(made[name])
+        is_on = name == f"tool_{tool}"
+        if button.property("on") != is_on:
+            button.setProperty("on", is_on)
+            button.style().polish(button)  # a style sheet reads a property once
 
 
 def name_step(action: QAction, verb: str, label: str | None) -> None:

@@ -148,12 +148,12 @@ def paint_other(
     painter.setPen(QPen(SHADE, 4.2 if is_chosen else 3.2))
     painter.drawLines(lines)
     pen = QPen(QColor("#ffffff" if is_chosen else NEUTRAL), 2.2 if is_chosen else 1.4)
-    pen.setDashPattern([3.0, 2.0])
+    pen.setDashPattern([3.0, 2.5] if is_chosen else [3.5, 3.5])
     painter.setPen(pen)
     painter.drawLines(lines)
     painter.setPen(QPen(SHADE, 1))
     painter.setBrush(QColor("#ffffff" if is_chosen else NEUTRAL))
-    radius = 2.6 if is_chosen else 2.0
+    radius = 2.4 if is_chosen else 1.5
     for x, y in skeleton.points[known].tolist():
         painter.drawEllipse(QPointF(x, y), radius, radius)
 

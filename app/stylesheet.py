@@ -42,7 +42,7 @@ QToolButton {
 }
 QToolButton:hover { background: $hover; }
 QToolButton:pressed { background: $pressed; }
-QToolButton:checked { background: $accent_ground; border-color: $accent; }
+QToolButton:checked, QToolButton[on="true"] { background: $accent_ground; border-color: $accent; }
 QToolButton:focus { border-color: $accent; }
 QToolButton:disabled { color: $text_disabled; }
 QToolButton::menu-indicator { image: none; }

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from app.frame_view import FrameView
 
 CHOOSE = ("Somebody else — click to choose",)
-CHOSEN = ("Somebody else, chosen", "Ctrl+1 or Ctrl+2 says who it is; right-click for more")
+CHOSEN = ("Somebody else, chosen", "Ctrl+1, Ctrl+2: who it is · right-click: more")
 
 
 class JointTool(FrameTool):

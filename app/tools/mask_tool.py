@@ -35,7 +35,7 @@ class MaskTool(FrameTool):
     """Left adds; Ctrl or the right button erases; Ctrl+wheel changes the brush."""
 
     cursor = Qt.CursorShape.BlankCursor
-    hides = frozenset({"bodies", "trails", "boxes"})
+    hides = frozenset({"bodies", "trails", "boxes", "skeletons"})
 
     def __init__(self, view: FrameView) -> None:
         super().__init__(view)
