@@ -194,9 +194,7 @@ def _plugins() -> Iterator[Finding]:
     """What is installed. It is not loaded here: a plugin may take long, or fail."""
     from engine.perception.plugins import GROUPS, available
 
-    installed = {
-        f"{info.distribution} {info.version}" for kind in GROUPS for info in available(kind)
-    }
+    installed = {info.source for kind in GROUPS for info in available(kind)}
     detail = ", ".join(sorted(installed)) or "none installed"
     yield Finding("plugins", "ok", detail, needed=False)
 

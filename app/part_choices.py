@@ -41,7 +41,7 @@ def _box(installed: tuple[PluginInfo, ...], chosen: str) -> QComboBox:
     box = QComboBox()
     box.addItem("Dyad's own", BUILT_IN)
     for info in installed:
-        box.addItem(f"{info.name} ({info.distribution} {info.version})", info.name)
+        box.addItem(f"{info.name} ({info.source})", info.name)
     if box.findData(chosen) < 0:
         box.addItem(f"{chosen} (not installed)", chosen)
     box.setCurrentIndex(box.findData(chosen))

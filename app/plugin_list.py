@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.errors import EngineError
-from engine.perception.plugins import GROUPS, PluginInfo, available, load, spoken
+from engine.perception.plugins import GROUPS, available, load, spoken
 from engine.perception.request import BUILT_IN
 
 
@@ -14,7 +14,7 @@ def plugin_lines() -> list[str]:
     lines = []
     for kind in GROUPS:
         lines.append(f"{spoken(kind):<18} {BUILT_IN:<16} built in")
-        lines += [f"{'':<18} {info.name:<16} {_source(info)}" for info in available(kind)]
+        lines += [f"{'':<18} {info.name:<16} {info.source}" for info in available(kind)]
     return lines
 
 
@@ -31,7 +31,3 @@ def _broken() -> Iterator[str]:
                     pass
             except EngineError as error:
                 yield str(error)
-
-
-def _source(info: PluginInfo) -> str:
-    return f"{info.distribution} {info.version}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distributions
 from typing import Literal, overload
 
 from engine.perception.plugins.checks import (
@@ -28,14 +28,14 @@ class PluginInfo:
     distribution: str
     version: str
 
+    @property
+    def source(self) -> str:
+        return f"{self.distribution} {self.version}"
+
 
 def available(kind: Kind) -> tuple[PluginInfo, ...]:
     """The installed plugins of a kind, by name. Imports none of them."""
-    described = (
-        PluginInfo(e.name, e.dist.name if e.dist else "", e.dist.version if e.dist else "")
-        for e in _entry_points(kind)
-    )
-    return tuple(sorted(described, key=lambda info: info.name))
+    return tuple(info for info, _ in _installed(kind))
 
 
 def names(kind: Kind) -> tuple[str, ...]:
@@ -46,7 +46,7 @@ def names(kind: Kind) -> tuple[str, ...]:
 def require(kind: Kind, name: str) -> None:
     """Raise PluginError where neither a built-in part nor a plugin has this name."""
     if name != BUILT_IN:
-        _entry_point(kind, name)
+        _found(kind, name)
 
 
 @overload
@@ -66,11 +66,11 @@ def load(kind: Kind, name: str) -> Checked:
 
     Raises PluginError where there is no such plugin, or it cannot be made.
     """
-    entry = _entry_point(kind, name)
+    info, entry = _found(kind, name)
     try:
         plugin = entry.load()()
     except (Exception, SystemExit) as error:
-        advice = f"Reinstall {_source(entry)} with all that it needs, in Dyad's environment."
+        advice = f"Reinstall {info.source} with all that it needs, in Dyad's environment."
         raise failure(kind, name, "could not be loaded", error, advice) from error
     method = METHODS[kind]
     if not callable(getattr(plugin, method, None)):
@@ -82,28 +82,37 @@ def load(kind: Kind, name: str) -> Checked:
     return CHECKED[kind](kind, name, plugin)
 
 
-def _entry_points(kind: Kind) -> list[EntryPoint]:
-    return [e for e in entry_points(group=GROUPS[kind]) if e.name != BUILT_IN]
+def _installed(kind: Kind) -> list[tuple[PluginInfo, EntryPoint]]:
+    """In the order of their names; a distribution that is on the path twice counts once."""
+    found: dict[tuple[str, str], tuple[PluginInfo, EntryPoint]] = {}
+    for distribution in distributions():
+        try:
+            name, version = distribution.name or "", distribution.version or ""
+            entries = distribution.entry_points.select(group=GROUPS[kind])
+        except Exception:  # whatever is wrong with its records, other plugins are not to suffer
+            continue
+        for entry in entries:
+            if entry.name != BUILT_IN:
+                info = PluginInfo(entry.name, name, version)
+                found.setdefault((entry.name, name), (info, entry))
+    return [found[key] for key in sorted(found)]
 
 
-def _entry_point(kind: Kind, name: str) -> EntryPoint:
-    installed = _entry_points(kind)
-    found = [e for e in installed if e.name == name]
+def _found(kind: Kind, name: str) -> tuple[PluginInfo, EntryPoint]:
+    installed = _installed(kind)
+    found = [(info, entry) for info, entry in installed if info.name == name]
     if len(found) == 1:
         return found[0]
     if found:
         raise PluginError(
             f"Several {spoken(kind)} plugins are called {name!r}",
-            received=", ".join(sorted(_source(e) for e in found)),
+            received=", ".join(info.source for info, _ in found),
             advice="Uninstall all but one of them.",
         )
+    known = [BUILT_IN, *dict.fromkeys(info.name for info, _ in installed)]
     raise PluginError(
         f"There is no {spoken(kind)} called {name[:80]!r}",
-        expected=" or ".join(repr(known) for known in names(kind)),
+        expected=" or ".join(map(repr, known)),
         advice="Install its plugin into Dyad's environment with .venv/bin/python -m pip install; "
         "docs/plugins.md shows how to write one.",
     )
-
-
-def _source(entry: EntryPoint) -> str:
-    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value

@@ -84,6 +84,13 @@ class TestDiscovery:
         with pytest.raises(PluginError, match="no detector called 'dyad'"):
             load("detector", "dyad")
 
+    def test_the_damaged_records_of_one_distribution_hide_no_other(self, install, tmp_path):
+        install("some", "", {"dyad.detectors": {"rtmdet": "some:D"}})
+        install("damaged", "", {"dyad.detectors": {"gone": "damaged:D"}})
+        (records,) = tmp_path.glob("site-*/damaged-*.dist-info/entry_points.txt")
+        records.write_text("[dyad.detectors]\nno equals sign\n")
+        assert names("detector") == ("dyad", "rtmdet")
+
     def test_two_plugins_of_one_name_are_not_guessed_between(self, install):
         for number in ("1", "2"):
             install(f"same{number}", "", {"dyad.trackers": {"byte": f"same{number}:T"}})
