@@ -87,8 +87,10 @@ def _installed(kind: Kind) -> list[tuple[PluginInfo, EntryPoint]]:
     found: dict[tuple[str, str], tuple[PluginInfo, EntryPoint]] = {}
     for distribution in distributions():
         try:
-            name, version = distribution.name or "", distribution.version or ""
             entries = distribution.entry_points.select(group=GROUPS[kind])
+            if not entries:
+                continue  # metadata are slow to read, and most distributions are no plugin
+            name, version = distribution.name or "", distribution.version or ""
         except Exception:  # whatever is wrong with its records, other plugins are not to suffer
             continue
         for entry in entries:
