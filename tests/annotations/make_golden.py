@@ -1,7 +1,8 @@
 """Makes the files in tests/golden that this folder's tests compare with.
 
 Run `python -m tests.annotations.make_golden` when a format changes on purpose, and look at the
-difference. The project of an older format is kept: every later version has to open it.
+difference. The project of an older format is kept: every later version has to open it. A newer one
+is made from it, so that all of them export the same.
 """
 
 from __future__ import annotations
@@ -13,8 +14,23 @@ from pathlib import Path
 from annotations.exporters import EXPORTERS, export
 from annotations.schema import SCHEMA_VERSION
 from annotations.store import Store
-from engine.structures import ContactLabel, DepthOrder, FrameRange, KeypointEdit
-from tests.annotations.builders import make_fit, make_observations, make_video
+from engine.structures import (
+    BoxEdit,
+    ContactLabel,
+    DepthOrder,
+    FrameRange,
+    KeypointEdit,
+    MaskEdit,
+    RunLengthMask,
+)
+from tests.annotations.builders import (
+    make_camera,
+    make_crowd,
+    make_disc,
+    make_fit,
+    make_observations,
+    make_video,
+)
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 EXPORTS = GOLDEN / "export"
@@ -23,7 +39,7 @@ VIDEO = make_video(12, "golden")
 
 
 def fill(store: Store) -> None:
-    """One clip with something of every kind, an undone edit and a branch that was left."""
+    """Format 1: a clip with something of every kind, an undone edit and a branch that was left."""
     clip = store.add_clip(VIDEO).clip_id
     assert clip is not None
     whole = FrameRange(0, 12)
@@ -47,12 +63,41 @@ def fill(store: Store) -> None:
     store.undo(clip)
 
 
+def correct(store: Store) -> None:
+    """Format 2 adds, on a branch that was left: other people, cuts, boxes, masks, a camera."""
+    (clip,) = (clip.id for clip in store.clips())
+    store.redo(clip)
+    tip = store.head(clip).id
+    store.undo(clip)
+    store.set_observations(clip, make_crowd(VIDEO, seed=4), {"detector": "golden"})
+    store.edit_box(clip, BoxEdit(5, (4.0, 5.0, 40.25, 50.0), "person", 1))
+    store.edit_box(clip, BoxEdit(6, (60.0, 5.0, 80.0, 50.0), "not_a_person"))
+    mask = RunLengthMask.encode(make_disc(VIDEO, 30))
+    store.edit_mask(clip, MaskEdit(0, 6, mask))
+    store.assign(clip, 0, 0, FrameRange(0, 3))
+    store.dismiss(clip, ("person", 1), FrameRange(8, 12), "someone_else")
+    store.set_camera(clip, make_camera(VIDEO))
+    store.set_floor(clip, -0.5)
+    store.set_gender(clip, 1, "female")
+    store.go_to(clip, tip)
+    store.undo(clip)
+
+
+ADDED = {1: fill, 2: correct}
+"""What each format can hold that the one before it could not."""
+
+
 def main() -> None:
     GOLDEN.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "golden.dyad"
-        with Store.create(path, author="Golden") as store:
-            fill(store)
+        older = GOLDEN / f"format-{SCHEMA_VERSION - 1}.dyad"
+        if older.exists():
+            shutil.copyfile(older, path)
+        else:
+            Store.create(path, author="Golden").close()
+        with Store.open(path, author="Golden") as store:
+            ADDED[SCHEMA_VERSION](store)
         # Before anything is exported: an export is kept on record with the folder it went to.
         shutil.copyfile(path, PROJECT)
         shutil.rmtree(EXPORTS, ignore_errors=True)
