@@ -303,6 +303,8 @@ def _npz_poses(checks: Checks, names: set[str]) -> Float[np.ndarray, "F 4 4"] | 
     if R is None:
         assert vector is not None
         R = _rodrigues(vector.reshape(-1, 3))
+    if translation.ndim == 3 and translation.shape[-1] == 1:  # OpenCV's columns
+        translation = translation[..., 0]
     # SLAHMR repeats the camera for each person: (B, T, 3, 3).
     R, t = (a[0] if a.ndim == d else a for a, d in ((R, 4), (translation, 3)))
     count = len(t)

@@ -43,7 +43,8 @@ def shown(value: object) -> str:
 
 def refusal(file: str, what: str, expected: str, received: object, advice: str = "") -> InputError:
     """One sentence: which file, what in it, what was expected, what is there."""
-    said = received if isinstance(received, str) else shown(received)
+    plain = isinstance(received, str) and len(received) <= 2 * SHOWN and received.isprintable()
+    said = str(received) if plain else shown(received)
     return InputError(f"{file}: {what} is wrong", expected=expected, received=said, advice=advice)
 
 
