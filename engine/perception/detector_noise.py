@@ -72,10 +72,12 @@ def corrupt(
     *,
     generator: torch.Generator,
     noise: DetectorNoise | None,
+    hidden: Bool[Tensor, "B F 26"] | None = None,
 ) -> tuple[Float[Tensor, "B F 26 2"], Float[Tensor, "B F 26"]]:
     """Rays (x / z, y / z) and confidences that a detector gives for keypoints in the camera frame.
 
     The image reaches `half_extent / focal` to each side. Without noise: exact, 1 inside the image.
+    `hidden` says which keypoints cannot be seen; None draws occluders and turns faces away.
     """
     depth = keypoints[..., 2:].clamp_min(0.2)
     rays = keypoints[..., :2] / depth
@@ -84,8 +86,11 @@ def corrupt(
         return rays, inside.float()
     unit = _BODY_HEIGHT / depth.mean((1, 2, 3))
     batch, frames = rays.shape[:2]
-    hidden = _turned_away(keypoints) & (torch.rand(batch, 1, 1, generator=generator) < 0.8)
-    behind = _occluder(rays, unit, generator, noise.occluded)
+    if hidden is None:
+        hidden = _turned_away(keypoints) & (torch.rand(batch, 1, 1, generator=generator) < 0.8)
+        behind = _occluder(rays, unit, generator, noise.occluded)
+    else:
+        behind = hidden
     misplaced = _intervals(batch, frames, generator, noise.limb_misplaced)
     unsure = hidden | behind | misplaced
     error = _jitter(rays, generator, noise) * (1 + 1.5 * (hidden | behind)[..., None])

@@ -1,0 +1,69 @@
+"""What is asked of a synthetic clip, and random numbers that follow from it."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from engine.errors import InputError
+from engine.structures import FrameRange
+from engine.synthesis.cameras import CameraOrder
+from engine.synthesis.scenery import SceneryKind
+
+OTHERS_LIMIT = 6
+
+
+@dataclass(frozen=True)
+class SynthesisOrder:
+    """What clip to make. The same order gives the same files."""
+
+    motion: Path
+    out: Path
+    seed: int = 0
+    frames: FrameRange | None = None
+    """Frames of the motion; None is all of them."""
+    camera: CameraOrder = field(default_factory=CameraOrder)
+    scenery: SceneryKind | None = None
+    """None: any but a picture."""
+    picture: Path | None = None
+    """A photograph without people to put behind them."""
+    similar: bool = False
+    """All people wear the same clothes."""
+    others: int = 0
+    """Passers-by, whom the clip is not about."""
+    others_motion: Path | None = None
+    """How they move: windows of this motion, drawn at random."""
+    leaving: bool = False
+    """The last person walks out of the picture and comes back."""
+    cut: bool = False
+    """From mid clip on another camera films."""
+    crf: int | None = None
+    """H.264's quality, 0 (lossless) to 51; None is drawn between 18 and 28."""
+
+    def check(self) -> None:
+        """Raises InputError for an order that cannot be met."""
+        self.camera.check()
+        if not 0 <= self.others <= OTHERS_LIMIT:
+            raise InputError(
+                "So many passers-by are not drawn",
+                expected=f"0 to {OTHERS_LIMIT}",
+                received=str(self.others),
+            )
+        if self.others and self.others_motion is None:
+            raise InputError("Passers-by need a motion", advice="Give one with --others-motion.")
+        if self.seed < 0:
+            raise InputError("A seed is not negative", received=str(self.seed))
+
+    def generator(self, purpose: str) -> np.random.Generator:
+        """Random numbers of one purpose: what another one draws does not change them."""
+        return np.random.default_rng([self.seed, zlib.crc32(purpose.encode())])
+
+
+@dataclass(frozen=True)
+class SynthesisProgress:
+    stage: str
+    fraction: float
+    remaining_seconds: float | None = None
