@@ -1,8 +1,8 @@
 """What people said to blocks of JSON and back.
 
 A block holds the statements of one kind that begin in the same 64 frames, so that an edit rewrites
-one. Painted masks and a camera's matrices stand in it as deflated numbers in base64: a mask of a
-1080p frame is some thousand run lengths, which as digits would be four times as long.
+one. Painted masks and a camera's matrices stand in it as deflated numbers in base64: the runs of a
+mask with a ragged outline in a 1080p frame take 4.6 kB, a seventh of what they take as digits.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ from engine.structures import (
     RunLengthMask,
 )
 
+MASKS_KEPT = 256
 WHOLE = ("heights", "focal_px", "floor_height")
 """Statements that are a number or a few, of the whole clip."""
 
 
 def rows_of(rows: Session, said: Constraints) -> list[ConstraintRow]:
     """The rows that say this: those that said it before, and new ones."""
-    return [_row(rows, *block) for block in _blocks(said)]
+    return [_row(rows, *block) for block in blocks(said)]
 
 
 def read(blocks: Iterable[ConstraintRow]) -> Constraints:
@@ -63,13 +64,16 @@ def read(blocks: Iterable[ConstraintRow]) -> Constraints:
             BoxEdit(frame, tuple(box), kind, person)
             for frame, box, kind, person in items.get("box", [])
         ),
-        mask_edits=tuple(_mask_from_json(item) for item in items.get("mask", [])),
+        mask_edits=tuple(
+            MaskEdit(person, frame, mask_from_json(*coded))
+            for person, frame, *coded in items.get("mask", [])
+        ),
         camera=_camera_from_json(cameras[0]) if cameras else None,
     )
 
 
-def _blocks(said: Constraints) -> list[tuple[str, int, list[Any]]]:
-    """(kind, first frame, items)."""
+def blocks(said: Constraints) -> list[tuple[str, int, list[Any]]]:
+    """(kind, first frame, items) of what is kept."""
     blocks: dict[tuple[str, int], list[Any]] = {}
 
     def add(kind: str, frame: int, item: list[Any]) -> None:
@@ -87,7 +91,7 @@ def _blocks(said: Constraints) -> list[tuple[str, int, list[Any]]]:
     for b in said.box_edits:
         add("box", b.frame, [b.frame, list(b.box), b.kind, b.person])
     for m in said.mask_edits:
-        add("mask", m.frame, [m.person, m.frame, *_mask_to_json(m.mask)])
+        add("mask", m.frame, [m.person, m.frame, *mask_to_json(m.mask)])
     if said.camera is not None:
         add("camera", 0, _camera_to_json(said.camera))
     whole = {"heights": list(said.heights), **{n: getattr(said, n) for n in WHOLE[1:]}}
@@ -114,19 +118,20 @@ def contact_from_json(item: list[Any]) -> ContactLabel:
     return ContactLabel(a, region_a, b, region_b, FrameRange(start, stop), kind)
 
 
-@lru_cache(maxsize=1024)
-def _mask_to_json(mask: RunLengthMask) -> tuple[Any, ...]:
-    """Height, width, number of runs, runs. Kept: every edit of a clip writes all of its masks."""
+@lru_cache(maxsize=MASKS_KEPT)
+def mask_to_json(mask: RunLengthMask) -> tuple[Any, ...]:
+    """Height, width, number of runs, runs. Kept: every edit of a clip reads and writes them all."""
     height, width = mask.size
     return height, width, len(mask.counts), _coded(np.asarray(mask.counts, "<u4"))
 
 
-def _mask_from_json(item: list[Any]) -> MaskEdit:
-    person, frame, height, width, count, code = item
+@lru_cache(maxsize=MASKS_KEPT)
+def mask_from_json(height: int, width: int, count: int, code: str) -> RunLengthMask:
+    """Inverse of `mask_to_json`."""
     runs = tuple(_decoded(code, "<u4", [count]).tolist())
     if sum(runs) != height * width:
         raise ValueError("a mask of another size than it says")
-    return MaskEdit(person, frame, RunLengthMask((height, width), runs))
+    return RunLengthMask((height, width), runs)
 
 
 def _camera_to_json(camera: Camera) -> list[Any]:
