@@ -31,7 +31,7 @@ from app.tools.click_tools import ContactTool, DepthTool
 from app.tools.frame_tool import DRAG_SLOP, FrameTool
 from app.tools.joint_tool import JointTool
 from app.tools.mask_tool import MaskTool
-from app.view_state import Region, Tool, ViewState
+from app.view_state import Candidate, Region, Tool, ViewState
 
 LAYERS = ("bodies", "skeletons", "boxes", "trails", "names")
 BODY_OPACITY = 0.66
@@ -103,8 +103,8 @@ class FrameView(QWidget):
         view_state.state_changed.connect(self._on_state_changed)
         view_state.frame_changed.connect(self._on_frame_changed)
         view_state.tool_changed.connect(self._on_tool_changed)
+        view_state.candidate_changed.connect(self._on_candidate_changed)
         for signal in (
-            view_state.candidate_changed,
             view_state.show_before_changed,
             view_state.selected_person_changed,
             view_state.selected_other_changed,
@@ -240,6 +240,10 @@ class FrameView(QWidget):
         self._tool = self._tools[tool]
         self.setCursor(self._tool.cursor)
         self.update()
+
+    def _on_candidate_changed(self, candidate: Candidate | None) -> None:
+        if candidate is None or candidate.is_complete or not self._view_state.playing:
+            self.update()  # else the next picture of the video will show the preview
 
     def _on_overlay_changed(self, _: object) -> None:
         self.update()

@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from app import worker
 
@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 3.0
 """How long a cancelled job may take to reach its next step before its process is ended."""
+
+PACE_MILLISECONDS = 100
+"""Between two reports of progress: more often would cost the views frames and tell nobody more."""
 
 _ids = itertools.count(1)
 
@@ -77,6 +80,8 @@ class Jobs(QObject):
         self._occupied_by: int | None = None
         self._mail: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
         self._arrived.connect(self._read_mail)
+        self._pace = QTimer(self, singleShot=True, interval=PACE_MILLISECONDS)
+        self._pace.timeout.connect(self._ask_for_more)
         self._relay = _Relay(self._post, warm_modules, grace_seconds)
 
     # -- asking ---------------------------------------------------------------------------------
@@ -127,6 +132,7 @@ class Jobs(QObject):
         """End the worker; what ran is lost, as if cancelled."""
         self._waiting.clear()
         self._running = None
+        self._pace.stop()
         self._relay.shutdown()
 
     # -- the relay's messages -------------------------------------------------------------------
@@ -150,7 +156,7 @@ class Jobs(QObject):
             case ("progress", job_id, value):
                 if self._running and self._running.id == job_id:
                     self.progressed.emit(self._running, value)
-                    self._relay.tell(("more", job_id))
+                    self._pace.start()
             case ("done", job_id, value):
                 if job := self._release(job_id):
                     self.finished.emit(job, value)
@@ -162,6 +168,11 @@ class Jobs(QObject):
             case ("died", exit_code):
                 self._bury(exit_code)
         self._start_next()
+
+    def _ask_for_more(self) -> None:
+        """The newest progress, which the worker has kept until now."""
+        if self._running is not None:
+            self._relay.tell(("more", self._running.id))
 
     def _release(self, job_id: int) -> Job | None:
         """The worker is free again; the job, unless it was cancelled meanwhile."""

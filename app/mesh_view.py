@@ -130,8 +130,12 @@ class MeshView(GLView):
     def _on_state_changed(self, changes: Changes | None) -> None:
         self._refresh_scene()
 
-    def _on_candidate_changed(self, _: Candidate | None) -> None:
-        self._refresh_scene()
+    def _on_candidate_changed(self, candidate: Candidate | None) -> None:
+        is_preview = candidate is not None and not candidate.is_complete
+        if is_preview and self._view_state.playing and self._motion is not None:
+            self._take(self._view_state.motion_shown())  # the next frame will show it
+        else:
+            self._refresh_scene()
 
     def _on_show_before_changed(self, _: bool) -> None:
         self._refresh_scene()
@@ -165,16 +169,19 @@ class MeshView(GLView):
     def _refresh_scene(self) -> None:
         """A new motion, camera or theme: lay the floor anew and show the frame."""
         tokens = theme().tokens
-        self._motion = self._view_state.motion_shown()
+        self._take(self._view_state.motion_shown())
         self._show_bodies()
-        if self._motion is not None:
-            self._path = path_of_pair(self._motion)
-            self._followed = self._where_pair_is()
         points = [body.vertices.mean(0) for body in self._posed if body is not None]
         centre = np.mean(points, 0) if points else np.zeros(3)
         self._floor.set_floor(centre, rgb(tokens.grid))
         self._shadow.strength = 0.62 if tokens.is_dark else 0.30
         self.update()
+
+    def _take(self, motion: BodyMotion | None) -> None:
+        self._motion = motion
+        if motion is not None:
+            self._path = path_of_pair(motion)
+            self._followed = self._where_pair_is()
 
     def _show_bodies(self) -> None:
         motion, frame = self._motion, self._view_state.frame

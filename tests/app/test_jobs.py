@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -83,6 +84,7 @@ def test_a_job_that_does_not_stop_loses_its_process(qtbot, jobs):
     work = job(steps.stuck)
     with qtbot.waitSignal(jobs.progressed, timeout=20_000):
         jobs.submit(work)
+    qtbot.wait(200)  # until it is stuck: what has just told its progress can still hear
     pid = jobs.worker_pid
     jobs.cancel(work)
     assert run(qtbot, jobs, job(steps.count, stop=3)) == 3
@@ -150,3 +152,14 @@ def test_shutdown_ends_the_process_even_in_the_middle_of_a_job(qtbot, jobs):
     jobs.shutdown()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_progress_is_told_ten_times_a_second_at_most_and_the_newest(qtbot, jobs):
+    """Each report makes the views work; more of them would cost playback frames."""
+    told: list[tuple[float, int]] = []
+    jobs.progressed.connect(lambda _, number: told.append((time.perf_counter(), number)))
+    run(qtbot, jobs, job(steps.count, stop=100, pause=0.005))
+    gaps = [later - sooner for (sooner, _), (later, _) in pairwise(told)]
+    assert len(told) >= 3
+    assert min(gaps) > 0.05, "the worker's answer takes no time, the pause before asking does"
+    assert told[-1][1] > 50

@@ -409,6 +409,21 @@ def test_the_bodies_before_a_fit_are_drawn_as_ghosts(view, view_state):
     assert not any(view._ghosts._shown)
 
 
+def test_a_preview_that_comes_while_playing_waits_for_the_next_frame(view, view_state):
+    """Drawing it between two frames would cost one of them."""
+    moved = replace(make_motion(), transl=make_motion().transl + np.array([0, 0.4, 0]))
+    before = view._posed
+    view_state.playing = True
+    view_state.candidate = Candidate(moved, make_camera(), FrameRange(0, FRAMES), 1)
+    assert view._posed is before
+    view_state.frame += 1
+    lifted = view._posed[0].vertices[:, 1].mean() - before[0].vertices[:, 1].mean()
+    assert lifted == pytest.approx(0.4, abs=0.1)
+    view_state.playing = False
+    view_state.candidate = None
+    assert view._posed[0].vertices[:, 1].mean() < before[0].vertices[:, 1].mean() + 0.1
+
+
 def test_a_person_without_a_pose_in_a_frame_is_not_drawn(qtbot):
     motion = make_motion()
     valid = motion.valid.copy()
