@@ -10,7 +10,7 @@ import math
 
 import cv2
 import numpy as np
-from jaxtyping import Int, UInt8, UInt32
+from jaxtyping import Float, Int, UInt8, UInt32
 from PySide6.QtGui import QColor, QImage
 
 from app.picture_transform import PictureTransform
@@ -60,15 +60,12 @@ class MaskCanvas:
         if area is None:
             return None
         x0, y0, x1, y1 = area
-        columns, rows = np.arange(x0, x1) + 0.5, np.arange(y0, y1) + 0.5
-        dx, dy = b[0] - a[0], b[1] - a[1]
-        px, py = (columns - a[0])[None, :], (rows - a[1])[:, None]
-        length2 = dx * dx + dy * dy
-        if length2 > 0:
-            share = np.clip((px * dx + py * dy) / length2, 0.0, 1.0)
-            px, py = px - share * dx, py - share * dy
-        inside = px * px + py * py <= radius * radius
-        self.pixels[y0:y1, x0:x1][inside] = value
+        px = (np.arange(x0, x1) + (0.5 - a[0])).astype(np.float32)[None, :]
+        py = (np.arange(y0, y1) + (0.5 - a[1])).astype(np.float32)[:, None]
+        inside = _distance2(px, py, b[0] - a[0], b[1] - a[1]) <= radius * radius
+        # A mask is 0 or 1, so that no pixel has to be picked out, which would cost most of all.
+        part = self.pixels[y0:y1, x0:x1]
+        (np.maximum if value else np.greater)(part, inside.view(np.uint8), out=part)
         return area
 
     def encoded(self) -> RunLengthMask:
@@ -117,6 +114,26 @@ class MaskPicture:
         core = cv2.erode(inside, _CROSS, borderType=cv2.BORDER_REPLICATE)
         shade = (2 * inside - core)[top : top + y1 - y0, left : left + x1 - x0]
         self._argb[y0:y1, x0:x1] = self._shades[shade]
+
+
+def _distance2(px: np.ndarray, py: np.ndarray, dx: float, dy: float) -> Float[np.ndarray, "h w"]:
+    """Squared distance of points (px, py) from the line between the origin and (dx, dy).
+
+    A large brush covers half a million pixels, so one array serves for all of it.
+    """
+    length2 = dx * dx + dy * dy
+    if length2 < 1e-12:
+        return px * px + py * py
+    share = px * np.float32(dx / length2) + py * np.float32(dy / length2)
+    np.clip(share, 0, 1, out=share)
+    off_x = share * np.float32(-dx)
+    off_x += px
+    off_x *= off_x
+    share *= np.float32(-dy)
+    share += py
+    share *= share
+    share += off_x
+    return share
 
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
