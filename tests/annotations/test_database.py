@@ -26,7 +26,7 @@ from annotations.project_file import ProjectLock, read_header
 from annotations.schema import APPLICATION_ID, SCHEMA_VERSION, Base
 from annotations.store import Store
 from engine.structures import FrameRange
-from tests.annotations.builders import same
+from tests.annotations.builders import make_crowd, same
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -287,6 +287,18 @@ class TestMigrations:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         assert ScriptDirectory.from_config(config).get_current_head() == f"{SCHEMA_VERSION:04d}"
+
+    def test_a_file_of_the_first_format_gains_room_for_notes(self, tmp_path):
+        path = shutil.copyfile(ROOT / "tests/golden/format-1.dyad", tmp_path / "old.dyad")
+        with Store.open(path) as store:
+            assert store.backup == tmp_path / "old.format-1.dyad"
+            assert store.clips()[0].video.note == ""
+            assert store.state(1).observations.notes == ()
+            crowd = make_crowd(store.clips()[0].video)
+            store.set_observations(1, crowd, {})
+            assert same(store.state(1).observations, crowd)
+        assert read_header(tmp_path / "old.format-1.dyad").user_version == 1
+        assert read_header(path).user_version == SCHEMA_VERSION
 
     def test_an_older_file_is_copied_and_brought_up_to_date(self, project, next_format):
         before = contents(project.parent)[project.name]

@@ -18,7 +18,7 @@ from engine.structures import (
     KeypointEdit,
     VideoInfo,
 )
-from tests.annotations.builders import make_fit, make_observations, make_video, same
+from tests.annotations.builders import make_camera, make_fit, make_observations, make_video, same
 
 WINDOW = FrameRange(40, 60)
 WHOLE = FrameRange(0, 150)
@@ -112,6 +112,54 @@ class TestStatements:
         for bad in (0.0, -5.0, float("nan")):
             with pytest.raises(EditError, match="positive"):
                 edits.set_focal(state, bad, 150)
+
+    def test_a_measured_camera_concerns_the_whole_clip(self, state, video):
+        camera = make_camera(video)
+        after = edits.set_camera(state, camera, video)
+        assert same(after.constraints.camera, camera) and after.edited == (WHOLE,)
+        assert edits.set_camera(after, make_camera(video), video) is after
+        assert edits.set_camera(after, None, video).constraints.camera is None
+        assert edits.set_camera(state, None, video) is state
+        moved = replace(camera, distortion=np.full(5, 0.1))
+        assert edits.set_camera(after, moved, video).constraints.camera.distortion[0] == 0.1
+
+    def test_a_camera_is_kept_in_double_precision_and_apart(self, state, video):
+        camera = make_camera(video)
+        single = replace(camera, T_camera_world=camera.T_camera_world.astype(np.float32))
+        kept = edits.set_camera(state, single, video).constraints.camera
+        assert kept.T_camera_world.dtype == np.float64
+        camera.K[0, 0] = 1.0
+        assert edits.set_camera(state, make_camera(video), video).constraints.camera.K[0, 0] == 80
+
+    @pytest.mark.parametrize(
+        ("changes", "sentence"),
+        [
+            ({"image_size": (10, 10)}, "image size"),
+            ({"K": np.zeros((3, 3))}, "K"),
+            ({"K": np.diag([80.0, -80.0, 1.0])}, "K"),
+            ({"K": np.full((3, 3), np.nan)}, "K; expected numbers"),
+            ({"T_camera_world": np.tile(np.eye(4), (149, 1, 1))}, r"T_camera_world.*\(150, 4, 4\)"),
+            ({"T_camera_world": np.tile(2 * np.eye(4), (150, 1, 1))}, "rotations"),
+            ({"T_camera_world": np.tile(np.diag([-1.0, 1, 1, 1]), (150, 1, 1))}, "rotations"),
+            ({"distortion": np.full(5, np.inf)}, "distortion; expected numbers"),
+        ],
+    )
+    def test_a_camera_that_cannot_be_is_refused(self, state, video, changes, sentence):
+        with pytest.raises(EditError, match=sentence):
+            edits.set_camera(state, replace(make_camera(video), **changes), video)
+
+    def test_a_gender_is_for_exports(self, state):
+        after = edits.set_gender(state, 1, "female")
+        assert [i.gender for i in after.identities] == ["neutral", "female"]
+        assert after.edited == () and edits.set_gender(after, 1, "female") is after
+        with pytest.raises(EditError, match="no such person"):
+            edits.set_gender(state, 2, "male")
+
+    def test_the_floor_may_be_anywhere_that_is_a_number(self, state):
+        after = edits.set_floor(state, -0.25, 150)
+        assert after.constraints.floor_height == -0.25 and after.edited == (WHOLE,)
+        with pytest.raises(EditError, match="number of metres"):
+            edits.set_floor(state, float("nan"), 150)
 
     def test_the_newest_depth_order_of_two_people_counts(self, state):
         after = edits.set_depth_order(state, DepthOrder(0, 1, FrameRange(0, 50)))

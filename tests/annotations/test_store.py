@@ -18,14 +18,25 @@ from annotations.records import Changes
 from annotations.schema import SCHEMA_VERSION, ArrayChunkRow, RevisionRow
 from annotations.store import Store
 from engine.structures import (
+    BoxEdit,
     Constraints,
     ContactLabel,
     DepthOrder,
     FrameRange,
     KeypointEdit,
+    MaskEdit,
+    RunLengthMask,
     VideoInfo,
 )
-from tests.annotations.builders import make_fit, make_observations, make_video, same
+from tests.annotations.builders import (
+    make_camera,
+    make_crowd,
+    make_disc,
+    make_fit,
+    make_observations,
+    make_video,
+    same,
+)
 from tests.annotations.conftest import add_fitted
 
 WINDOW = FrameRange(40, 60)
@@ -136,6 +147,91 @@ class TestEdits:
         undone = store.undo(clip_id)
         assert undone.kind == "undo"
         assert (undone.parts, undone.frames) == (changes.parts, changes.frames)
+
+    def test_other_people_cuts_and_notes_are_kept_and_cost_their_chunks(
+        self, store, clip_id, video
+    ):
+        crowd = make_crowd(video)
+        store.set_observations(clip_id, crowd, {"detector": "test"})
+        assert same(store.state(clip_id).observations, crowd)
+        count, _ = chunks(store)
+        store.assign(clip_id, 0, 0, WINDOW)
+        # keypoints2d, confidence and boxes of the person and of the others; the masks.
+        assert chunks(store)[0] - count == 7
+        store.dismiss(clip_id, ("other", 1), WHOLE, "not_a_person")
+        before, others = store.state(clip_id).observations, 1
+        assert before.others.person_count == others
+        store.undo(clip_id)
+        store.undo(clip_id)
+        assert same(store.state(clip_id).observations, crowd)
+
+    @pytest.mark.parametrize(
+        ("edit", "parts", "label"),
+        [
+            (
+                lambda s, c: s.edit_box(c, BoxEdit(7, (1.0, 1.0, 30.0, 40.0), "person", 0)),
+                {"constraints"},
+                "Draw box, frame 7",
+            ),
+            (
+                lambda s, c: s.edit_box(c, BoxEdit(7, (1.0, 1.0, 30.0, 40.0), "not_a_person")),
+                {"constraints"},
+                "Mark not a person, frame 7",
+            ),
+            (
+                lambda s, c: s.edit_mask(
+                    c, MaskEdit(0, 7, RunLengthMask.encode(make_disc(make_video(), 40)))
+                ),
+                {"constraints"},
+                "Paint mask, frame 7",
+            ),
+            (
+                lambda s, c: s.assign(c, 1, 0, WINDOW),
+                {"observations", "constraints", "clips"},
+                "Choose person 2, frames 40-59",
+            ),
+            (
+                lambda s, c: s.dismiss(c, ("person", 0), WINDOW, "someone_else"),
+                {"observations", "constraints", "clips"},
+                "Someone else, frames 40-59",
+            ),
+            (
+                lambda s, c: s.dismiss(c, ("other", 0), WINDOW, "someone_else"),
+                {"constraints"},
+                "Someone else, frames 40-59",
+            ),
+            (
+                lambda s, c: s.set_camera(c, make_camera(s.clip(c).video)),
+                {"constraints"},
+                "Set camera",
+            ),
+            (lambda s, c: s.set_floor(c, 0.25), {"constraints"}, "Set floor 0.25 m"),
+            (lambda s, c: s.set_gender(c, 0, "male"), {"identities"}, "Set gender of person 1"),
+        ],
+    )
+    def test_a_correction_says_what_it_changed(self, store, clip_id, video, edit, parts, label):
+        store.set_observations(clip_id, make_crowd(video), {"detector": "test"})
+        changes = edit(store, clip_id)
+        assert changes.parts == parts | {"history"} and changes.label == label
+        state = store.state(clip_id)
+        assert store.undo(clip_id).parts == changes.parts
+        store.redo(clip_id)
+        assert same(store.state(clip_id), state)
+
+    def test_a_fit_may_bring_masks_in_the_same_step(self, store, clip_id, video):
+        other = make_observations(video, seed=9).masks
+        base = store.head(clip_id).id
+        result = replace(make_fit(video, seed=2), masks=other)
+        changes = store.apply_fit(clip_id, result, WINDOW, base)
+        assert {"observations", "motion"} <= changes.parts
+        masks = store.state(clip_id).observations.masks
+        assert masks[0][50] == other[0][50] and masks[0][30] != other[0][30]
+        store.undo(clip_id)
+        assert store.state(clip_id).observations.masks[0][50] != other[0][50]
+
+    def test_what_is_to_be_said_of_a_video_is_kept(self, store):
+        store.add_clip(replace(make_video(9, "short"), note="The file is cut short."))
+        assert store.clips()[0].video.note == "The file is cut short."
 
     def test_saying_the_same_again_makes_no_revision(self, store, clip_id):
         store.set_height(clip_id, 0, 1.8)
