@@ -26,6 +26,7 @@ from app.drawing import (
     write,
     write_on_picture,
 )
+from engine.errors import InputError
 from engine.structures import Camera, PerceptionProgress, VideoInfo
 
 if TYPE_CHECKING:
@@ -73,6 +74,28 @@ def look(
             break
     yield PerceptionProgress("drawing", 0.9, None)
     return Look(found, preview(found))
+
+
+def try_look(
+    path: Path, video: VideoInfo, options: ImportOptions
+) -> Generator[PerceptionProgress, None, Look | str]:
+    """As `look`; a file that is not what it should be is an answer: one sentence."""
+    try:
+        return (yield from look(path, video, options))
+    except InputError as error:
+        return str(error)
+
+
+def redrawn(
+    found: Imported, people: Sequence[str]
+) -> Generator[PerceptionProgress, None, Look | str]:
+    """The same import with other tracks as the people."""
+    yield PerceptionProgress("drawing", 0.5, None)
+    try:
+        chosen = found.with_people(people)
+    except InputError as error:
+        return str(error)
+    return Look(chosen, preview(chosen))
 
 
 def preview(found: Imported, colors: Sequence[Color] = PERSON_COLORS) -> Picture:

@@ -37,6 +37,7 @@ from app.frame_view import FrameView
 from app.help import HelpDialog
 from app.history_panel import HistoryPanel
 from app.identity_panel import IdentityPanel
+from app.imports import Imports
 from app.jobs import Jobs
 from app.mesh_view import MeshView
 from app.notifications import Notifications
@@ -86,6 +87,9 @@ class MainWindow(QMainWindow):
         self.correcting: Correcting = Correcting(self.view_state, self.operations, self)
         self.fitting: Fitting = Fitting(self.view_state, self.operations, self.jobs, self)
         self.projects: Projects = Projects(self.view_state, self.operations, self.preferences, self)
+        self.imports: Imports = Imports(
+            self.view_state, self.operations, self.jobs, self.preferences, self
+        )
         self._snapshot: ClipSnapshot | None = None
         self._make_views()
         scopes: dict[actions.Scope, QWidget] = {
@@ -202,7 +206,8 @@ class MainWindow(QMainWindow):
         self.projects.project_opened.connect(self._on_project_opened)
         self.projects.clip_added.connect(self.fitting.detect)
         self.projects.exported.connect(self._on_exported)
-        for speaker in (self.editing, self.correcting, self.fitting, self.projects, self.review):
+        edits, work = (self.editing, self.correcting, self.review), (self.fitting, self.imports)
+        for speaker in (*edits, *work, self.projects):
             if hasattr(speaker, "hinted"):
                 speaker.hinted.connect(self.status.hint)
             if hasattr(speaker, "done"):
@@ -220,7 +225,7 @@ class MainWindow(QMainWindow):
         for view in (self.frame_view, self.mesh_view):
             view.body_clicked.connect(self._on_body_clicked)
             view.region_clicked.connect(self.editing.pick_region)
-        self.clip_browser.files_dropped.connect(self.projects.open_dropped)
+        self.clip_browser.files_dropped.connect(self._open_dropped)
         self.clip_browser.import_requested.connect(self.projects.ask_for_videos)
         self.timeline.selection_made.connect(self._on_selection_made)
         self.timeline.contact_interval_changed.connect(self.editing.move_contact)
@@ -452,7 +457,10 @@ class MainWindow(QMainWindow):
     def dropEvent(self, event: QDropEvent) -> None:
         paths = [Path(u.toLocalFile()) for u in event.mimeData().urls() if u.isLocalFile()]
         event.acceptProposedAction()
-        self.projects.open_dropped(paths)
+        self._open_dropped(paths)
+
+    def _open_dropped(self, paths: list[Path]) -> None:
+        self.projects.open_dropped(self.imports.open_dropped(paths))
 
     def _restore(self) -> None:
         room = self.screen().availableSize() - FRAME
