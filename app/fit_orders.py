@@ -14,7 +14,7 @@ from annotations import observed, ranges
 from annotations.corrections import effective_observations
 from annotations.records import ClipState
 from engine.perception.request import PerceptionParts
-from engine.structures import BoxEdit, FrameRange, Observations, VideoInfo
+from engine.structures import BoxEdit, Camera, FrameRange, Observations, VideoInfo
 
 
 def protected_ranges(state: ClipState) -> tuple[FrameRange, ...]:
@@ -32,11 +32,12 @@ def fit_arguments(
     with the camera that was measured, where there is one. Frames that stay hold the camera that
     their bodies were fitted with, and so does a fit beside them.
     """
-    protected = protected_ranges(state)
-    anew = state.motion is None or (frames is None and not protected)
-    measured = state.constraints.camera
+    protected, measured = protected_ranges(state), state.constraints.camera
     if measured is not None:
         measured = replace(measured, focal_source="file")
+        if frames == FrameRange(0, video.frame_count) and not _agree(measured, state.camera):
+            frames = None
+    anew = state.motion is None or (frames is None and not protected)
     return {
         "observations": effective_observations(state),
         "camera": measured if anew else state.camera,
@@ -48,6 +49,14 @@ def fit_arguments(
         "frames": None if state.motion is None else frames,
         "video": video,
     }
+
+
+def _agree(measured: Camera, fitted: Camera | None) -> bool:
+    """Whether bodies were fitted with the measured camera, in whatever world."""
+    if fitted is None or not np.array_equal(measured.distortion, fitted.distortion):
+        return False
+    change = np.linalg.inv(measured.T_camera_world) @ fitted.T_camera_world
+    return np.allclose(measured.K, fitted.K) and np.allclose(change, change[:1], atol=1e-4)
 
 
 def detect_arguments(

@@ -10,7 +10,14 @@ import pytest
 from annotations.edits import default_identities
 from annotations.records import ClipState, ReviewMark
 from app.fit_orders import detected_again, fit_arguments, protected_ranges
-from engine.structures import Constraints, FrameRange, RunLengthMask, VideoInfo
+from engine.structures import (
+    BoxEdit,
+    Constraints,
+    FrameRange,
+    MaskEdit,
+    RunLengthMask,
+    VideoInfo,
+)
 from tests.app.people import SIZE, camera, seen, standing_pair
 
 FRAMES = 6
@@ -57,6 +64,50 @@ class TestFitArguments:
         assert given["focal_source"] == "file"
         assert fit_arguments(detected, video, None, "")["K"] is None
 
+    def test_what_a_person_drew_is_what_is_seen(self, detected, video):
+        mask = RunLengthMask.encode(np.ones(SIZE[::-1], bool))
+        said = Constraints(
+            box_edits=(BoxEdit(2, (1.0, 2.0, 30.0, 40.0), "person", 1),),
+            mask_edits=(MaskEdit(0, 3, mask),),
+        )
+        given = fit_arguments(replace(detected, constraints=said), video, None, "")
+        assert given["observations"].masks[0][3] == mask
+        assert given["observations"].boxes[1, 2].tolist() == [1, 2, 30, 40]
+        assert fit_arguments(detected, video, None, "")["observations"] is detected.observations
+
+    def test_a_measured_camera_is_given_to_a_fit_of_the_whole_clip(self, detected, fitted, video):
+        measured = replace(camera(FRAMES, distance=5.0), focal_source="user")
+        said = Constraints(camera=measured)
+        given = fit_arguments(replace(detected, constraints=said), video, None, "")
+        assert given["camera"].focal_source == "file"
+        np.testing.assert_array_equal(given["camera"].T_camera_world, measured.T_camera_world)
+        state = replace(fitted, constraints=said)
+        part = fit_arguments(state, video, FrameRange(2, 4), "")
+        assert part["camera"] is fitted.camera and part["frames"] == FrameRange(2, 4)
+        settled = replace(state, reviews=(ReviewMark(FrameRange(0, 2), "accepted"),))
+        assert fit_arguments(settled, video, None, "")["camera"] is fitted.camera
+
+    def test_every_frame_is_fitted_anew_until_the_bodies_are_of_the_measured_camera(
+        self, fitted, video
+    ):
+        turned = camera(FRAMES)
+        other_world = np.eye(4)
+        other_world[:3, :3] = [[0, 1, 0], [-1, 0, 0], [0, 0, 1]]
+        used = replace(turned, T_camera_world=turned.T_camera_world @ other_world)
+        state = replace(fitted, constraints=Constraints(camera=used))
+        assert fit_arguments(state, video, WHOLE, "")["frames"] == WHOLE  # only the world differs
+        moving = used.T_camera_world.copy()
+        moving[3:, 0, 3] += 0.1
+        for changes in (
+            {"T_camera_world": moving},
+            {"K": used.K * [[1.1], [1.1], [1]]},
+            {"distortion": np.array([0.1, 0, 0, 0, 0])},
+        ):
+            said = Constraints(camera=replace(used, **changes))
+            given = fit_arguments(replace(fitted, constraints=said), video, WHOLE, "")
+            assert given["frames"] is None and given["warm_start"] is None
+            np.testing.assert_array_equal(given["camera"].K, said.camera.K)
+
     def test_frozen_and_accepted_frames_are_protected_and_sent_back_ones_are_not(self, fitted):
         state = replace(
             fitted,
@@ -90,6 +141,14 @@ class TestDetectedAgain:
         found = replace(detected.observations, masks=((mask,) * FRAMES,) * 2)
         merged = detected_again(detected.observations, found, FrameRange(2, 4))
         assert merged.masks[1] == (None, None, mask, mask, None, None)
+
+    def test_other_people_and_cuts_follow(self, detected):
+        before = replace(detected.observations, cuts=(1, 3), notes=("a",))
+        found = replace(before, others=detected.observations, cuts=(), notes=("b",))
+        merged = detected_again(before, found, FrameRange(2, 4))
+        assert merged.cuts == (1,) and merged.notes == ("a", "b")
+        assert np.isfinite(merged.others.boxes[:, 2:4]).all()
+        assert np.isnan(merged.others.boxes[:, [0, 1, 4, 5]]).all()
 
     def test_the_first_detection_stands_alone(self, detected):
         found = detected.observations
