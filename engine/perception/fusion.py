@@ -30,6 +30,8 @@ _PLACES = 6
 """Clusters of a joint that are considered in a frame."""
 _OTHER_SIDE = 0.25
 """What a witness of the left joint counts for the right one."""
+_CONTESTED, _OPPOSITE = 0.5, 0.5
+"""What the other person's, and the own other side's, witnesses count against a place."""
 _HIDDEN_COST, _APPEAR_COST = 3.0, 1.5
 _LEAP_LIMIT = 6.0
 _REACH = 2
@@ -120,6 +122,8 @@ class Fused:
     """Share of the weight at the best other place, 0..1."""
     contested: Float[np.ndarray, "F 17"]
     """Weight that the other people's witnesses of such a joint have at the same place, 0..1."""
+    opposite: Float[np.ndarray, "F 17"]
+    """Weight of the person's own witnesses who see the other side's joint there, 0..1."""
     hidden: Bool[np.ndarray, "F 17"]
     """The path says that no place is right."""
     leap: Float[np.ndarray, "F 17"]
@@ -167,6 +171,8 @@ class _Places:
     at: Float[np.ndarray, "F J M 2"]
     support: Float[np.ndarray, "F J M"]
     contested: Float[np.ndarray, "F J M"]
+    opposite: Float[np.ndarray, "F J M"]
+    """Weight of the witnesses who see the other side's joint there."""
     real: Bool[np.ndarray, "F J M"]
 
 
@@ -182,7 +188,7 @@ class _Window:
     def solve(self) -> Fused:
         frames = len(self.steps)
         xy = np.full((frames, 17, 2), np.nan)
-        support, rival, contested = (np.zeros((frames, 17)) for _ in range(3))
+        support, rival, contested, opposite = (np.zeros((frames, 17)) for _ in range(4))
         hidden = np.ones((frames, 17), bool)
         for stage in _STAGES:
             joints = list(stage)
@@ -194,13 +200,14 @@ class _Window:
             xy[:, joints] = np.take_along_axis(places.at, picked[..., None], axis=2)[:, :, 0]
             support[:, joints] = np.take_along_axis(places.support, picked, axis=2)[:, :, 0]
             contested[:, joints] = np.take_along_axis(places.contested, picked, axis=2)[:, :, 0]
+            opposite[:, joints] = np.take_along_axis(places.opposite, picked, axis=2)[:, :, 0]
             rest = np.where(np.arange(_PLACES) == picked, 0.0, places.support * places.real)
             rival[:, joints] = rest.max(axis=2)
             hidden[:, joints] = path == _PLACES
         xy = self._placed(xy, hidden)
         xy[~self.person.present] = np.nan
         leap = _leaps(xy, self.person.size, self.fresh)
-        return Fused(xy, support, rival, contested, hidden, leap)
+        return Fused(xy, support, rival, contested, opposite, hidden, leap)
 
     def _places(self, joints: Sequence[int]) -> _Places:
         """The strongest clusters of each joint, its own side's before the other side's."""
@@ -208,7 +215,7 @@ class _Window:
         frames = len(person.size)
         at = np.zeros((frames, len(joints), _PLACES, 2))
         support = np.zeros((frames, len(joints), _PLACES))
-        contested = np.zeros_like(support)
+        contested, opposite = np.zeros_like(support), np.zeros_like(support)
         for column, joint in enumerate(joints):
             other = int(_MIRROR[joint])
             sides = (joint,) if other == joint else (joint, other)
@@ -219,14 +226,17 @@ class _Window:
                 value = np.maximum(value, _OTHER_SIDE * density(person, other, candidates))
             value = np.where(voted, value, 0.0)
             at[:, column], support[:, column] = _strongest(candidates, value, person.size)
+            if other != joint:
+                opposite[:, column] = density(person, other, at[:, column])
             for rival in self.others:
                 claims = [density(rival, side, at[:, column]) for side in sides]
                 contested[:, column] += np.max(claims, axis=0)
-        return _Places(at, support, contested, support > 1e-3)
+        return _Places(at, support, contested, opposite, support > 1e-3)
 
     def _cost(self, places: _Places) -> Float[np.ndarray, "F J M"]:
         """Of each place by itself: few witnesses, and the other person's."""
-        share = places.support / (places.support + 0.5 * places.contested + 1e-6)
+        against = _CONTESTED * places.contested + _OPPOSITE * places.opposite
+        share = places.support / (places.support + against + 1e-6)
         cost = -np.log(np.maximum(places.support * share, 1e-4)) * 1.5
         return np.where(places.real, cost, 1e3)
 
