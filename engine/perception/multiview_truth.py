@@ -203,7 +203,7 @@ def error_report(scene: Reconstruction, truths: Sequence[PerceptionTruth]) -> di
     for view, truth in enumerate(truths):
         change = view_change(scene, view)
         kept = np.isin(truth.visibility, SCORED)
-        hidden = truth.visibility == Visibility.BEHIND_OTHER
+        hidden = truth.visibility == Visibility.OCCLUDED
         rows[f"view {view + 1}"] = {
             "known": round(float(kept.mean()), 4),
             "behind other": int((kept & hidden).sum()),

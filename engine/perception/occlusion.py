@@ -73,7 +73,7 @@ def visibility(
     """
     width, height = camera.image_size
     bodies = [capsules(points) for points in people]
-    result = np.full(people.shape[:2], Visibility.CLEAR, np.uint8)
+    result = np.full(people.shape[:2], Visibility.VISIBLE, np.uint8)
     for p, points in enumerate(people):
         rays, far = _rays(camera, points)
         own = _hidden_by_self(bodies[p], centre(camera), rays, far)
@@ -83,7 +83,7 @@ def visibility(
                 continue
             reach = np.full_like(far, np.inf) if q in in_front else far
             covered = _covered(body, centre(camera), rays, reach).sum(axis=1) > _COVER_M
-            result[p, covered] = Visibility.BEHIND_OTHER
+            result[p, covered] = Visibility.OCCLUDED
         pixels, depth = project(camera, points)
         inside = (pixels >= 0).all(-1) & (pixels < (width, height)).all(-1) & (depth > 0)
         result[p, ~inside] = Visibility.OUTSIDE

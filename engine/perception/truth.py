@@ -25,18 +25,18 @@ MaskRows = tuple[tuple[RunLengthMask | None, ...], ...]
 class Visibility(IntEnum):
     """How a joint can be seen in the picture."""
 
-    CLEAR = 0
-    SELF_OCCLUDED = 1
-    """The person's own body is in front."""
-    BEHIND_OTHER = 2
-    """Another person is in front."""
-    OUTSIDE = 3
+    OUTSIDE = 0
     """Not in the picture."""
+    OCCLUDED = 1
+    """Another person is in front."""
+    SELF_OCCLUDED = 2
+    """The person's own body is in front."""
+    VISIBLE = 3
     UNKNOWN = 4
-    """The truth does not know this joint in this frame, or something else is in front."""
+    """The truth does not know this joint in this frame."""
 
 
-SCORED = (Visibility.CLEAR, Visibility.SELF_OCCLUDED, Visibility.BEHIND_OTHER)
+SCORED = (Visibility.VISIBLE, Visibility.SELF_OCCLUDED, Visibility.OCCLUDED)
 """Joints that count."""
 
 

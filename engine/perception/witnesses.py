@@ -22,7 +22,7 @@ from engine.perception.trajectories import Evidence
 from engine.structures import Camera
 
 Image = UInt8[np.ndarray, "H W 3"]
-Sighting = Float[np.ndarray, "W 17 3"]
+Sighting = Float[np.ndarray, "S 17 3"]
 """One person in one view as each witness sees them: x, y, confidence of COCO-17, NaN if silent."""
 SIDES = (384, 544)
 """Longer sides of the frame that MultiPose sees."""

@@ -24,10 +24,11 @@ POSE = np.array(
 
 
 def truth(gap: float = 500.0) -> PerceptionTruth:
-    """Two people side by side, all joints clear."""
+    """Two people side by side, all joints visible."""
     points = np.stack([np.tile(POSE + np.array([x, 0.0]), (FRAMES, 1, 1)) for x in (0.0, gap)])
     boxes = np.stack([np.tile((x, 0.0, x + 100, SIDE), (FRAMES, 1)) for x in (0.0, gap)])
-    return PerceptionTruth(points, np.zeros(points.shape[:3], np.uint8), boxes, (800, 400))
+    levels = np.full(points.shape[:3], Visibility.VISIBLE, np.uint8)
+    return PerceptionTruth(points, levels, boxes, (800, 400))
 
 
 def seen(true: PerceptionTruth, confidence: float = 0.8) -> Observations:
@@ -82,17 +83,17 @@ def test_a_joint_that_is_not_reported_is_wrong_but_not_claimed():
 
 def test_joints_are_counted_by_how_they_are_hidden():
     true = truth()
-    true.visibility[0, :, 9] = Visibility.BEHIND_OTHER
+    true.visibility[0, :, 9] = Visibility.OCCLUDED
     true.visibility[0, :, 10] = Visibility.SELF_OCCLUDED
     true.visibility[1, :, 10] = Visibility.OUTSIDE
     true.keypoints2d[1, :, 9] = np.nan
     observed = seen(truth())
     observed.keypoints2d[0, :5, 9] += SIDE
     levels = scores(true, observed).levels
-    assert levels[Visibility.BEHIND_OTHER].joints == FRAMES
-    assert levels[Visibility.BEHIND_OTHER].pck_10 == 0.5
+    assert levels[Visibility.OCCLUDED].joints == FRAMES
+    assert levels[Visibility.OCCLUDED].pck_10 == 0.5
     assert levels[Visibility.SELF_OCCLUDED].pck_5 == 1
-    assert levels[Visibility.CLEAR].joints == 30 * FRAMES
+    assert levels[Visibility.VISIBLE].joints == 30 * FRAMES
 
 
 def test_confidence_is_compared_with_how_often_it_is_right():

@@ -18,36 +18,36 @@ def look(*people: np.ndarray, in_front: tuple[int, ...] = ()) -> np.ndarray:
 
 
 def test_somebody_who_faces_the_camera_alone_is_all_in_view():
-    assert (look(person()) == Visibility.CLEAR).all()
+    assert (look(person()) == Visibility.VISIBLE).all()
 
 
 def test_a_face_turned_away_is_hidden_by_the_own_head():
     levels = look(person(turn=np.pi))[0]
     assert (levels[[0, 1, 2]] == Visibility.SELF_OCCLUDED).all()
-    assert (levels[TRUNK] == Visibility.CLEAR).all()
+    assert (levels[TRUNK] == Visibility.VISIBLE).all()
 
 
 def test_the_far_arm_is_hidden_by_the_own_trunk():
     levels = look(person(turn=np.pi / 2))[0]
     near, far = ([7, 9], [8, 10]) if person(turn=np.pi / 2)[0, 7, 2] > 0 else ([8, 10], [7, 9])
-    assert (levels[near] == Visibility.CLEAR).all()
+    assert (levels[near] == Visibility.VISIBLE).all()
     assert (levels[far] == Visibility.SELF_OCCLUDED).all()
 
 
 def test_the_one_behind_is_hidden_and_the_one_in_front_is_not():
     levels = look(person(z=0.6), person(z=-0.6))
-    assert (levels[0] == Visibility.CLEAR).all()
-    assert (levels[1, TRUNK] == Visibility.BEHIND_OTHER).all()
+    assert (levels[0] == Visibility.VISIBLE).all()
+    assert (levels[1, TRUNK] == Visibility.OCCLUDED).all()
 
 
 def test_people_side_by_side_hide_nothing():
-    assert (look(person(x=-0.6), person(x=0.6)) == Visibility.CLEAR).all()
+    assert (look(person(x=-0.6), person(x=0.6)) == Visibility.VISIBLE).all()
 
 
 def test_who_was_laid_over_the_picture_hides_others_wherever_they_stand():
     levels = look(person(z=0.6), person(z=-0.6), in_front=(1,))
-    assert (levels[1] == Visibility.CLEAR).all()
-    assert (levels[0, TRUNK] == Visibility.BEHIND_OTHER).all()
+    assert (levels[1] == Visibility.VISIBLE).all()
+    assert (levels[0, TRUNK] == Visibility.OCCLUDED).all()
 
 
 def test_joints_outside_the_picture_and_unknown_ones_are_called_so():
