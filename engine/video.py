@@ -15,8 +15,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from engine.errors import VideoError
-from engine.image_folder import ImageFolder
+from engine.image_folder import STILL_SUFFIXES, ImageFolder
 from engine.structures import FrameRange, VideoInfo
+from engine.video_source import reason, shown_name
 from engine.video_stream import VideoStream
 
 Frame = UInt8[np.ndarray, "H W 3"]
@@ -29,28 +30,31 @@ def probe(path: str | Path) -> VideoInfo:
     in one sentence, for anything that is not a video.
     """
     resolved = Path(path).expanduser().resolve()
-    if resolved.is_dir():
-        return _probe_folder(resolved)
-    if not resolved.is_file():
-        raise VideoError(f"There is no file or folder {resolved}")
-    source = VideoStream(resolved)
     try:
-        return _info(source, resolved, _file_sha256(resolved))
-    finally:
-        source.close()
+        source = _source(resolved)
+        try:
+            sha256 = source.sha256() if isinstance(source, ImageFolder) else _sha256(resolved)
+            width, height = source.size
+            return VideoInfo(
+                str(resolved), width, height, source.times, sha256, source.focal_px, source.note
+            )
+        finally:
+            source.close()
+    except OSError as error:
+        raise VideoError(f"{shown_name(resolved)} cannot be read ({reason(error)})") from error
 
 
-def _probe_folder(folder: Path) -> VideoInfo:
-    source = ImageFolder(folder)
-    return _info(source, folder, source.sha256())
+def _source(path: Path) -> VideoStream | ImageFolder:
+    if path.is_dir() or (path.is_file() and path.suffix.lower() in STILL_SUFFIXES):
+        return ImageFolder(path)
+    if not path.exists():
+        raise VideoError(f"There is no file or folder {path.parent / shown_name(path)}")
+    if not path.is_file():
+        raise VideoError(f"{shown_name(path)} is a device or a pipe, not a file")
+    return VideoStream(path)
 
 
-def _info(source: VideoStream | ImageFolder, path: Path, sha256: str) -> VideoInfo:
-    width, height = source.size
-    return VideoInfo(str(path), width, height, source.times, sha256, source.focal_px, source.note)
-
-
-def _file_sha256(path: Path) -> str:
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -68,12 +72,12 @@ class VideoReader:
             raise VideoError(
                 f"The video {path} is no longer there", advice="Put it back or import it again."
             )
-        self._source = ImageFolder(path) if path.is_dir() else VideoStream(path)
+        self._source = _source(path)
         if len(self._source.times) != self.info.frame_count:
             received = len(self._source.times)
             self.close()
             raise VideoError(
-                f"{path.name} has changed since it was imported",
+                f"{shown_name(path)} has changed since it was imported",
                 expected=f"{self.info.frame_count} frames",
                 received=str(received),
                 advice="Import it again.",

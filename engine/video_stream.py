@@ -8,27 +8,30 @@ from __future__ import annotations
 
 import bisect
 import logging
+import os
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import av
 import av.error
-import cv2
 import numpy as np
-from av.video.reformatter import Interpolation, VideoReformatter
 from jaxtyping import Float, UInt8
 
 from engine.errors import VideoError
 from engine.image_folder import FOLDER_FPS, focal_px_from_35mm
+from engine.video_pictures import MOST_PIXELS, Pictures, check_coded_size
+from engine.video_source import ends_early, open_container, reason, shown_name
 
 _log = logging.getLogger(__name__)
 
 CACHE_BYTES = 96 * 2**20
 """Decoded frames kept: about 32 of a 1080p video in its own pixel format."""
-MAX_PIXELS = 16384 * 16384
+_THREADS = 8
+"""Of the decoder: each holds a frame, so that frames larger than 4K get one thread."""
+_SIZELESS = ("mpegts", "mpeg", "flv")
+"""Formats that do not say how long they are: whether the last frames are whole is tried."""
 _FOCAL_KEYS = (
     "com.apple.quicktime.camera.focal_length.35mm_equivalent",
     "com.android.camera.focal_length.35mm_equivalent",
@@ -36,66 +39,43 @@ _FOCAL_KEYS = (
 Frame = UInt8[np.ndarray, "H W 3"]
 
 
-@dataclass(frozen=True)
-class _Orientation:
-    """The display matrix of a stream as a transpose followed by mirrorings."""
-
-    transpose: bool = False
-    flip_x: bool = False
-    flip_y: bool = False
-
-    @classmethod
-    def of(cls, frame: av.VideoFrame) -> _Orientation:
-        data = frame.side_data.get("DISPLAYMATRIX")
-        if data is None:
-            return cls()
-        # libavutil/display.h: x' = a x + c y, y' = b x + d y, rows (a b u), (c d v), (x y w)
-        a, b, _, c, d = np.frombuffer(data, np.int32)[:5]  # type: ignore[call-overload]
-        if abs(int(a)) >= abs(int(b)):
-            return cls(False, bool(a < 0), bool(d < 0))
-        return cls(True, bool(c < 0), bool(b < 0))
-
-    def apply(self, image: Frame) -> UInt8[np.ndarray, "H_upright W_upright 3"]:
-        if self.transpose:
-            image = np.asarray(cv2.transpose(image), np.uint8)
-        if self.flip_x or self.flip_y:
-            code = -1 if self.flip_x and self.flip_y else int(self.flip_x)
-            image = np.asarray(cv2.flip(image, code), np.uint8)
-        return image
-
-
 class VideoStream:
     """Decodes one video stream by presentation time, with a small cache of decoded frames."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._name = shown_name(path)
         self.damaged: set[int] = set()
-        self.note = ""
-        self._reformatter = VideoReformatter()
-        self._container = self._open()
+        self._notes: list[str] = []
+        self._identity = _identity(path)
+        self._container = open_container(path)
         try:
-            self._stream = self._container.streams.best("video")
-            if self._stream is None or self._is_cover(self._stream):
-                raise VideoError(f"{path.name} holds no video", advice="Choose a video file.")
+            self._choose_stream()
             self._cache: OrderedDict[int, av.VideoFrame] = OrderedDict()
             self._position = -1
             self._decoder: Iterator[av.VideoFrame] = iter(())
             self._pts: list[int] = []
             self._untimed = False
+            self._left_out = 0
             self._pts, self._keys = self._scan()
             self._finish_index()
         except BaseException:
             self._container.close()
             raise
 
-    def _open(self) -> Any:
-        try:
-            return av.open(str(self._path), metadata_errors="ignore")
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise VideoError(
-                f"{self._path.name} is not a video that can be opened ({_reason(error)})",
-                advice="If it plays elsewhere, convert it to MP4 (H.264).",
-            ) from error
+    @property
+    def note(self) -> str:
+        """What a user should know of the file, in a sentence or a few; empty if nothing."""
+        return " ".join(self._notes)
+
+    def _choose_stream(self) -> None:
+        self._stream = self._container.streams.best("video")
+        if self._stream is None or self._is_cover(self._stream):
+            sound = "only sound" if self._container.streams.audio else "no video"
+            raise VideoError(f"{self._name} holds {sound}", advice="Choose a video file.")
+        moving = [s for s in self._container.streams.video if not self._is_cover(s)]
+        if len(moving) > 1:
+            self._notes.append(f"It holds {len(moving)} videos, of which one is read.")
 
     @staticmethod
     def _is_cover(stream: Any) -> bool:
@@ -103,25 +83,30 @@ class VideoStream:
         return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
     def _scan(self) -> tuple[list[int], list[int]]:
-        """Presentation times of all packets, and of those where decoding may start."""
+        """Presentation times of all packets to show, and of those where decoding may start."""
         pts: set[int] = set()
         keys: set[int] = set()
-        untimed = False
+        hidden = shown = 0
         try:
             for packet in self._container.demux(self._stream):
-                if packet.size == 0 or packet.is_discard:
+                if packet.size == 0:
                     continue
                 if packet.pts is None:
-                    untimed = True
-                    break
-                pts.add(packet.pts)
+                    return self._count_frames()
                 if packet.is_keyframe:
                     keys.add(packet.pts)
+                if packet.is_discard:  # before the start of an edited clip, yet needed to decode it
+                    hidden += 1
+                    continue
+                shown += 1
+                pts.add(packet.pts)
         except av.error.FFmpegError as error:
-            _log.warning("%s: reading stopped early (%s)", self._path.name, _reason(error))
-        if untimed:
-            return self._count_frames()
-        return sorted(pts), sorted(keys)
+            _log.warning("%s: reading stopped early (%s)", self._name, reason(error))
+        if shown > len(pts):
+            self._notes.append(_same_time(shown - len(pts)))
+        self._left_out = hidden + shown - len(pts)
+        times = sorted(pts)
+        return times, sorted(keys) or times[:1]
 
     def _count_frames(self) -> tuple[list[int], list[int]]:
         """For streams without presentation times (raw H.264): the order of decoding is the time."""
@@ -133,11 +118,9 @@ class VideoStream:
     def _finish_index(self) -> None:
         self._rank = {pts: index for index, pts in enumerate(self._pts)}
         first = self._first_frame()
-        self._orientation = _Orientation.of(first)
-        self._coded_size = first.width, first.height
-        self.size = self._coded_size[::-1] if self._orientation.transpose else self._coded_size
-        if first.width * first.height > MAX_PIXELS:
-            raise VideoError(f"{self._path.name} is too large: {first.width} x {first.height}")
+        self._pictures = Pictures(first, self._stream)
+        self.size = self._pictures.size
+        self._notes += self._pictures.notes
         self._cache_frames = max(2, CACHE_BYTES // max(1, first.width * first.height * 3 // 2))
         self._drop_undecodable_end()
         rate = float(self._stream.average_rate or FOLDER_FPS)
@@ -153,29 +136,45 @@ class VideoStream:
             self._rewind()
             for frame in self._decoder:
                 if frame.pts in self._rank:
-                    self._pts = self._pts[self._rank[frame.pts] :]
-                    self._rank = {pts: index for index, pts in enumerate(self._pts)}
+                    self._keep(slice(self._rank[frame.pts], None))
                     self._rewind()
                     return frame
+        if self._container.format.name == "webp_pipe":
+            raise VideoError(
+                f"{self._name} is an animated WebP, which cannot be read",
+                advice="Convert it to MP4 or GIF.",
+            )
         raise VideoError(
-            f"{self._path.name} holds no frame that can be decoded",
+            f"{self._name} holds no frame that can be decoded",
             advice="The file may be damaged; copy or convert it again.",
         )
+
+    def _keep(self, part: slice) -> None:
+        self._pts = self._pts[part]
+        self._rank = {pts: index for index, pts in enumerate(self._pts)}
 
     def _drop_undecodable_end(self) -> None:
         """Where the file ends before its header says, the last frames may not decode."""
         declared = int(self._stream.frames or 0)
-        if declared <= len(self._pts):
+        missing = declared > len(self._pts) + self._left_out
+        early = missing or ends_early(self._path)
+        if self._untimed or not (early or self._container.format.name in _SIZELESS):
             return
-        last_key = self._keys[max(0, bisect.bisect_right(self._keys, self._pts[-1]) - 1)]
-        self._seek(last_key)
-        decoded = [f.pts for f in self._decoder if f.pts in self._rank and not f.is_corrupt]
-        end = max(decoded, default=last_key)
-        self._pts = self._pts[: bisect.bisect_right(self._pts, end)]
-        self._rank = {pts: index for index, pts in enumerate(self._pts)}
+        decoded: list[int] = []
+        for key in self._keys_before(self._pts[-1]):
+            self._seek(key)
+            decoded = [f.pts for f in self._decoder if f.pts in self._rank and not f.is_corrupt]
+            if decoded:
+                break
+        end = max(decoded, default=self._pts[0])
+        early = early or end < self._pts[-1]
+        self._keep(slice(bisect.bisect_right(self._pts, end)))
         self._rewind()
-        self.note = f"The file is cut short: {len(self._pts)} of {declared} frames are there."
-        _log.warning("%s: %s", self._path.name, self.note)
+        if early:
+            count = len(self._pts)
+            there = f"{count} of {declared} frames are" if missing else _first_frames(count)
+            self._notes.insert(0, f"The file is cut short: {there} there.")
+            _log.warning("%s: %s", self._name, self._notes[0])
 
     def _metadata_focal(self) -> float | None:
         metadata = {**self._container.metadata, **self._stream.metadata}
@@ -191,9 +190,18 @@ class VideoStream:
     def _rewind(self) -> None:
         """Decode from the very start: opened anew, as some formats cannot seek to their start."""
         self._container.close()
-        self._container = self._open()
+        if _identity(self._path) != self._identity:
+            raise VideoError(
+                f"{self._name} was changed or removed while it was read",
+                advice="Put it back or import it again.",
+            )
+        self._container = open_container(self._path)
         self._stream = self._container.streams.best("video")
+        context = self._stream.codec_context
+        check_coded_size(context.width, context.height)
+        large = context.width * context.height > MOST_PIXELS
         self._stream.thread_type = "AUTO"
+        context.thread_count = 1 if large else min(_THREADS, os.cpu_count() or 1)
         self._start_decoding(floor=-(2**63))
 
     def _seek(self, pts: int) -> None:
@@ -223,13 +231,13 @@ class VideoStream:
                     count += 1
                     yield frame
         except av.error.FFmpegError as error:
-            _log.debug("%s: reading stopped early (%s)", self._path.name, _reason(error))
+            _log.debug("%s: reading stopped early (%s)", self._name, reason(error))
 
     def _decode(self, packet: Any) -> list[av.VideoFrame]:
         try:
             return list(packet.decode())
         except av.error.FFmpegError as error:
-            _log.debug("%s: %s", self._path.name, _reason(error))
+            _log.debug("%s: %s", self._name, reason(error))
             return []
 
     def frame(self, index: int, reduction: int = 1) -> Frame:
@@ -238,21 +246,30 @@ class VideoStream:
             decoded = self._decode_to(index)
         else:
             self._cache.move_to_end(index)
-        return self._to_rgb(decoded, reduction)
+        return self._pictures.rgb(decoded, reduction)
 
     def _decode_to(self, index: int) -> av.VideoFrame:
-        key = max(0, bisect.bisect_right(self._keys, self._pts[index]) - 1)
-        if not self._reachable(index, self._keys[key]):
-            self._seek(self._keys[key])
+        keys = self._keys_before(self._pts[index])
+        key = next(keys)
+        if not self._reachable(index, key):
+            self._seek(key)
         while True:
             found = self._advance_to(index)
             if found is not None:
                 return found
-            if key == 0:
-                break
-            key //= 2  # the seek landed too late: start further back
-            self._seek(self._keys[key])
-        return self._stand_in(index)
+            earlier = next(keys, None)
+            if earlier is None:
+                return self._stand_in(index)
+            self._seek(earlier)  # the seek landed too late
+
+    def _keys_before(self, pts: int) -> Iterator[int]:
+        """The key frame at or before a time, then earlier ones in growing steps, to the first."""
+        at = max(0, bisect.bisect_right(self._keys, pts) - 1)
+        step = 1
+        while at > 0:
+            yield self._keys[at]
+            at, step = at - step, 2 * step
+        yield self._keys[0]
 
     def _reachable(self, index: int, key_pts: int) -> bool:
         """Whether decoding on from here gets there at least as soon as seeking would."""
@@ -287,7 +304,7 @@ class VideoStream:
         if earlier:
             return self._cache[max(earlier)]
         raise VideoError(
-            f"Frame {index} of {self._path.name} cannot be decoded",
+            f"Frame {index} of {self._name} cannot be decoded",
             advice="The file may be damaged; copy or convert it again.",
         )
 
@@ -297,18 +314,26 @@ class VideoStream:
         while len(self._cache) > self._cache_frames:
             self._cache.popitem(last=False)
 
-    def _to_rgb(self, frame: av.VideoFrame, reduction: int) -> Frame:
-        width, height = (-(-side // reduction) for side in self._coded_size)
-        how = Interpolation.BILINEAR if reduction == 1 else Interpolation.AREA
-        resized = self._reformatter.reformat(frame, width, height, "rgb24", interpolation=how)
-        image = resized.to_ndarray()
-        return self._orientation.apply(image)
-
     def close(self) -> None:
         self._decoder = iter(())
         self._cache.clear()
         self._container.close()
 
 
-def _reason(error: BaseException) -> str:
-    return str(getattr(error, "strerror", None) or error).rstrip(".")
+def _identity(path: Path) -> tuple[int, ...] | None:
+    """Changes with the file; None where it is gone."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _same_time(count: int) -> str:
+    if count == 1:
+        return "One frame has the time of another and is left out."
+    return f"{count} frames have the time of another and are left out."
+
+
+def _first_frames(count: int) -> str:
+    return "its first frame is" if count == 1 else f"its first {count} frames are"

@@ -1,88 +1,21 @@
-"""Videos whose every frame carries its number as black and white blocks, so that truth is known."""
+"""Any frame of any video: exact, whatever the container says."""
 
 from __future__ import annotations
 
 import struct
-from fractions import Fraction
+import zlib
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from engine.errors import VideoError
 from engine.structures import FrameRange
 from engine.video import VideoReader, probe
-
-BITS = 10
-WIDTH, HEIGHT = 160, 96
-
-
-def numbered(number: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
-    """RGB frame whose top row of blocks spells its number in binary; the bottom half is red."""
-    image = np.full((height, width, 3), 30, np.uint8)
-    block = width // BITS
-    for bit in range(BITS):
-        if number >> bit & 1:
-            image[: height // 2, bit * block : (bit + 1) * block] = 225
-    image[height // 2 :] = (200, 30, 30)
-    return image
-
-
-def number_in(image: np.ndarray) -> int:
-    block = image.shape[1] // BITS
-    rows = slice(image.shape[0] // 8, image.shape[0] * 3 // 8)
-    lit = [image[rows, b * block + 4 : (b + 1) * block - 4].mean() > 128 for b in range(BITS)]
-    return sum(1 << bit for bit, on in enumerate(lit) if on)
-
-
-def write_video(
-    path: Path,
-    ticks: list[int],
-    *,
-    size: tuple[int, int] = (WIDTH, HEIGHT),
-    codec: str = "libx264",
-    options: dict[str, str] | None = None,
-    rotation: tuple[float, bool] | None = None,
-    audio: bool = False,
-) -> Path:
-    """Encode frames 0..n-1 shown at `ticks` sixtieths of a second."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=60)
-        stream.width, stream.height = size
-        stream.pix_fmt = "yuv420p" if size[0] % 2 == 0 and size[1] % 2 == 0 else "yuv444p"
-        stream.time_base = stream.codec_context.time_base = Fraction(1, 60)
-        stream.options = {
-            "g": "250",
-            "bf": "3",
-            "crf": "18",
-            "preset": "veryfast",
-            **(options or {}),
-        }
-        if rotation is not None:
-            stream.set_display_rotation(rotation[0], hflip=rotation[1])
-        sound = container.add_stream("aac", rate=16000) if audio else None
-        for number, tick in enumerate(ticks):
-            frame = av.VideoFrame.from_ndarray(numbered(number, *size), format="rgb24")
-            frame.pts, frame.time_base = tick, Fraction(1, 60)
-            container.mux(stream.encode(frame))
-            if sound is not None:
-                container.mux(sound.encode(_silence(number)))
-        container.mux(stream.encode(None))
-        if sound is not None:
-            container.mux(sound.encode(None))
-    return path
-
-
-def _silence(number: int) -> av.AudioFrame:
-    frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
-    frame.sample_rate, frame.pts, frame.time_base = 16000, number * 1024, Fraction(1, 16000)
-    return frame
-
-
-def irregular_ticks(count: int, seed: int = 0) -> list[int]:
-    return np.cumsum(np.random.default_rng(seed).integers(1, 9, count)).tolist()
+from tests.engine.videos import HEIGHT, WIDTH, irregular_ticks, number_in, numbered, write_video
 
 
 @pytest.fixture(scope="module")
@@ -260,6 +193,10 @@ def test_what_is_not_a_video_is_one_sentence(tmp_path, name, variable_rate):
     assert "\n" not in str(caught.value)
 
 
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
 class TestImageFolder:
     def folder(self, tmp_path: Path, count: int = 12) -> Path:
         for number in range(count):
@@ -275,13 +212,93 @@ class TestImageFolder:
 
     def test_a_broken_image_is_named(self, tmp_path):
         (self.folder(tmp_path) / "frame3.png").write_bytes(b"nothing")
-        with VideoReader(tmp_path) as reader, pytest.raises(VideoError, match=r"frame3\.png"):
-            reader.frame(3)
+        with pytest.raises(VideoError, match=r"frame3\.png cannot be read as an image"):
+            probe(tmp_path)
 
     def test_an_image_of_another_size_is_named(self, tmp_path):
         cv2.imwrite(str(self.folder(tmp_path) / "frame5.png"), np.zeros((10, 10, 3), np.uint8))
-        with VideoReader(tmp_path) as reader, pytest.raises(VideoError, match=r"frame5\.png"):
-            reader.frame(5)
+        with pytest.raises(VideoError, match=r"frame5\.png differs .* received 10 x 10"):
+            probe(tmp_path)
+
+    @pytest.mark.parametrize("broken", [b"nothing", None])
+    def test_an_image_that_changed_after_import_is_named(self, tmp_path, broken):
+        with VideoReader(self.folder(tmp_path)) as reader:
+            path = tmp_path / "frame3.png"
+            if broken is None:
+                cv2.imwrite(str(path), np.zeros((10, 10, 3), np.uint8))
+            else:
+                path.write_bytes(broken)
+            with pytest.raises(VideoError, match=r"frame3\.png"):
+                reader.frame(3)
+
+    def test_numbers_that_are_missing_are_said(self, tmp_path):
+        (self.folder(tmp_path) / "frame4.png").unlink()
+        with VideoReader(tmp_path) as reader:
+            assert reader.info.note == (
+                "1 number is missing between its images; they are taken to follow one another."
+            )
+            assert number_in(reader.frame(4)) == 5
+
+    def test_names_that_are_times_are_not_counted(self, tmp_path):
+        for number in range(3):
+            (tmp_path / f"{1700000000 + 33 * number}.png").write_bytes(
+                cv2.imencode(".png", numbered(number))[1].tobytes()
+            )
+        assert probe(tmp_path).note == ""
+
+    @pytest.mark.parametrize("kind", ["16 bit", "grey", "alpha", "palette", "CMYK"])
+    def test_images_of_every_kind_are_rgb(self, tmp_path, kind):
+        image = numbered(5)
+        if kind == "16 bit":
+            cv2.imwrite(str(tmp_path / "0.png"), image[..., ::-1].astype(np.uint16) * 257)
+        elif kind == "alpha":
+            alpha = np.dstack([image[..., ::-1], np.full(image.shape[:2], 90, np.uint8)])
+            cv2.imwrite(str(tmp_path / "0.png"), alpha)
+        else:
+            mode, name = {"grey": ("L", "0.png"), "palette": ("P", "0.png")}.get(
+                kind, ("CMYK", "0.jpg")
+            )
+            Image.fromarray(image).convert(mode).save(tmp_path / name)
+        with VideoReader(tmp_path) as reader:
+            shown = reader.frame(0)
+        assert shown.shape == image.shape
+        assert number_in(shown) == 5
+        if kind != "grey":
+            np.testing.assert_allclose(shown[-8:].mean((0, 1)), image[-8:].mean((0, 1)), atol=20)
+
+    def test_images_are_upright_as_exif_asks(self, tmp_path):
+        exif = Image.Exif()
+        exif[0x0112] = 6  # stored turned by a quarter to the left
+        turned = Image.fromarray(np.rot90(numbered(9)).copy())
+        turned.save(tmp_path / "photo.jpg", exif=exif)
+        with VideoReader(tmp_path) as reader:
+            assert (reader.info.width, reader.info.height) == (WIDTH, HEIGHT)
+            assert number_in(reader.frame(0)) == 9
+
+    def test_a_single_image_is_a_video_of_one_frame(self, tmp_path):
+        for name in ("still.jpg", "still.png", "still.bmp", "still.tif", "still.webp"):
+            cv2.imwrite(str(tmp_path / name), numbered(3)[..., ::-1])
+            with VideoReader(tmp_path / name) as reader:
+                assert reader.info.frame_count == 1
+                assert number_in(reader.frame(0)) == 3
+
+    def test_images_larger_than_4k_are_reduced(self, tmp_path):
+        cv2.imwrite(str(tmp_path / "0.jpg"), numbered(77, 5000, 3000)[..., ::-1])
+        with VideoReader(tmp_path) as reader:
+            assert (reader.info.width, reader.info.height) == (2500, 1500)
+            assert reader.frame(0).shape == (1500, 2500, 3)
+            assert number_in(reader.frame(0, reduction=4)) == 77
+            assert "larger than 4K" in reader.info.note
+
+    def test_an_image_of_a_gigabyte_is_refused_unread(self, tmp_path):
+        (tmp_path / "0.png").write_bytes(
+            b"\x89PNG\r\n\x1a\n"
+            + _chunk(b"IHDR", struct.pack(">IIBBBBB", 30000, 30000, 8, 2, 0, 0, 0))
+            + _chunk(b"IDAT", b"")
+            + _chunk(b"IEND", b"")
+        )
+        with pytest.raises(VideoError, match=r"0\.png"):
+            probe(tmp_path)
 
     def test_the_focal_length_comes_from_exif(self, tmp_path):
         _, jpeg = cv2.imencode(".jpg", numbered(1))
