@@ -55,6 +55,16 @@ def paint_drawn_corners(painter: QPainter, box: QRectF, color: str) -> None:
             painter.drawRect(_square(at, 7.0))
 
 
+def paint_other_box(painter: QPainter, box: QRectF, *, is_chosen: bool) -> None:
+    """Somebody whom the clip is not about and of whom no joint is known."""
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.setPen(QPen(SHADE, 3))
+    painter.drawRect(box)
+    color, width = ("#ffffff", 2.2) if is_chosen else (NEUTRAL, 1.2)
+    painter.setPen(QPen(QColor(color), width, Qt.PenStyle.DashLine))
+    painter.drawRect(box)
+
+
 def paint_mark(painter: QPainter, box: QRectF, kind: BoxKind, tokens: Tokens) -> None:
     """A place of which a person said that it is none of the clip's people."""
     painter.setBrush(Qt.BrushStyle.NoBrush)

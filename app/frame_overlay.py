@@ -11,7 +11,7 @@ from PySide6.QtGui import QPainter
 
 from annotations.records import ClipState
 from app import frame_evidence as evidence
-from app.box_painting import paint_chip, paint_drawn_corners
+from app.box_painting import paint_chip, paint_drawn_corners, paint_other_box
 from app.overlay_items import (
     Skeleton,
     paint_badge,
@@ -65,11 +65,18 @@ class FrameOverlay:
             return
         bones, tokens = evidence.bones(state), theme().tokens
         for other, skeleton in enumerate(skeletons):
-            if skeleton is None:
-                continue
             is_chosen = self.view_state.selected_other == other
-            paint_other(self.painter, skeleton, bones, is_chosen=is_chosen)
-            top = skeleton.points[np.nanargmin(skeleton.points[:, 1])]
+            if skeleton is not None:
+                paint_other(self.painter, skeleton, bones, is_chosen=is_chosen)
+                top = skeleton.points[np.nanargmin(skeleton.points[:, 1])]
+            else:
+                box = evidence.other_box(state, other, self.frame)
+                if box is None:
+                    continue
+                corners = self.transform.to_view(box.reshape(2, 2))
+                top = np.array([corners[:, 0].mean(), corners[0, 1]])
+                frame = QRectF(QPointF(*corners[0]), QPointF(*corners[1]))
+                paint_other_box(self.painter, frame, is_chosen=is_chosen)
             at = QPointF(float(top[0]) - 9, max(2.0, float(top[1]) - 28))
             paint_chip(self.painter, at, "?", tokens, is_strong=is_chosen)
 

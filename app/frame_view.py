@@ -21,7 +21,7 @@ from annotations.records import Changes, ClipState
 from app import frame_evidence as evidence
 from app.frame_body_overlay import FrameBodyOverlay
 from app.frame_overlay import FrameOverlay
-from app.frame_picking import GRIP, nearest_skeleton, smallest_box
+from app.frame_picking import GRIP, FramePicker
 from app.overlay_items import Skeleton
 from app.picture_transform import PictureTransform
 from app.shown_picture import ShownPicture
@@ -71,6 +71,7 @@ class FrameView(QWidget):
         super().__init__(parent)
         self._view_state = view_state
         self._body_overlay = FrameBodyOverlay(view_state)
+        self._picker = FramePicker(self, self._body_overlay)
         self._layers = set(LAYERS)
         self._picture = ShownPicture()
         self._transform = PictureTransform()
@@ -156,9 +157,9 @@ class FrameView(QWidget):
 
     @property
     def reduction(self) -> int:
-        """How much smaller a frame may be decoded to fill the view: 1 (whole) unless in motion."""
+        """How much smaller a frame may be decoded and still fill the view; 1 is whole."""
         shown, reduction = self._transform.scale * self.devicePixelRatioF(), 1
-        while self._view_state.playing and shown * reduction * 2 <= 1:
+        while shown * reduction * 2 <= 1:
             reduction *= 2
         return reduction
 
@@ -299,50 +300,25 @@ class FrameView(QWidget):
 
     # -- pointing -------------------------------------------------------------------------------
 
-    @property
-    def _has_skeletons(self) -> bool:
-        return "skeletons" in self.layers and self._view_state.overlays_visible
-
     def joint_under(self, position: QPointF, reach: float = GRIP) -> tuple[int, int] | None:
         """(person, keypoint) that the mouse would take at a point of the widget."""
-        if not self._has_skeletons:
-            return None
-        at = (position.x(), position.y())
-        preferred = self._view_state.selected_person
-        return evidence.nearest_joint(self.skeletons(), at, reach, preferred)
+        return self._picker.joint(position, reach)
 
     def region_under(self, position: QPointF) -> Region | None:
         """Person and region of the projected body under a point of the widget."""
-        x, y = self.to_picture(position)
-        return self._body_overlay.region_at(self.shown_frame, x, y)
+        return self._picker.region(position)
 
     def other_under(self, position: QPointF) -> int | None:
         """Somebody else whose joint or bone is under a point of the widget."""
-        if not self._has_skeletons:
-            return None
-        bones = evidence.bones(self._view_state.state)
-        at = (position.x(), position.y())
-        return nearest_skeleton(self.other_skeletons(), bones, at)
+        return self._picker.other(position)
 
     def person_under(self, position: QPointF) -> int | None:
         """Whose joint, body or (smallest) box is under a point of the widget."""
-        joint, region = self.joint_under(position), self.region_under(position)
-        if joint is not None or region is not None:
-            return joint[0] if joint is not None else region[0]  # type: ignore[index]
-        state = self._view_state.state
-        if state is None:
-            return None
-        x, y = self.to_picture(position).tolist()
-        people = range(len(self.skeletons()))
-        return smallest_box([evidence.box(state, p, self.shown_frame) for p in people], (x, y))
+        return self._picker.person(position)
 
     def source_under(self, position: QPointF) -> Source | None:
         """Who is under a point: a joint of the two, then somebody else's lines, then bodies."""
-        joint, other = self.joint_under(position), self.other_under(position)
-        if joint is None and other is not None:
-            return "other", other
-        person = self.person_under(position)
-        return ("person", person) if person is not None else None
+        return self._picker.source(position)
 
     # -- mouse and keys -------------------------------------------------------------------------
 

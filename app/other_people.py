@@ -38,15 +38,20 @@ class OtherPeople(QWidget):
         self._shown: Observations | None = None
         self._names: tuple[str, ...] = ()
         self._rows: dict[int, _OtherRow] = {}
+        self._pictures: dict[bytes, QImage] = {}
+        """Thumbnails by the boxes of who is on them: rows change places, people do not."""
+        self._last: tuple[int, np.ndarray] | None = None
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, theme().tokens.space_2, 0, 0)
         self._column.setSpacing(theme().tokens.space_2)
+        view_state.clip_id_changed.connect(self._on_clip_id_changed)
         view_state.state_changed.connect(self._on_state_changed)
         view_state.selected_other_changed.connect(self._on_selected_other_changed)
         self._on_state_changed(None)
 
     def take_picture(self, index: int, image: UInt8[np.ndarray, "H W 3"]) -> None:
         """A frame was decoded (it may be reduced): a thumbnail for whoever lacks one."""
+        self._last = (index, image)
         state = self._view_state.state
         if state is None or self._shown is None:
             return
@@ -54,7 +59,12 @@ class OtherPeople(QWidget):
         for other, shown in self._rows.items():
             box = None if shown.has_picture else evidence.other_box(state, other, index)
             if box is not None:
-                shown.set_picture(_square(image, box * scale))
+                picture = self._pictures[self._who(other)] = _square(image, box * scale)
+                shown.set_picture(picture)
+
+    def _who(self, other: int) -> bytes:
+        assert self._shown is not None
+        return self._shown.boxes[other].tobytes()
 
     @property
     def rows(self) -> dict[int, _OtherRow]:
@@ -68,6 +78,16 @@ class OtherPeople(QWidget):
         if others is not self._shown or names != self._names:
             self._shown, self._names = others, names
             self._fill(state, others)
+            self._pictures = {
+                who: self._pictures[who]
+                for who in map(self._who, self._rows)
+                if who in self._pictures
+            }
+            if self._last is not None:
+                self.take_picture(*self._last)
+
+    def _on_clip_id_changed(self, _: int | None) -> None:
+        self._last = None
 
     def _fill(self, state: ClipState | None, others: Observations | None) -> None:
         clear(self._column)
@@ -80,6 +100,8 @@ class OtherPeople(QWidget):
             for other in longest[:MOST_ROWS]:
                 self._rows[other] = _OtherRow(self, other, seen[other], self._names)
                 self._column.addWidget(self._rows[other])
+                if self._who(other) in self._pictures:
+                    self._rows[other].set_picture(self._pictures[self._who(other)])
             if len(longest) > MOST_ROWS:
                 more = f"and {len(longest) - MOST_ROWS} more, seen for a shorter time"
                 self._column.addWidget(label(more, "muted"))

@@ -30,7 +30,7 @@ class PersonMenu(QObject):
         self._view = view
         self._correcting = correcting
 
-    def open(self, source: Source, joint: Joint | None, at: QPoint) -> None:
+    def open(self, source: Source, joint: Joint | None, at: QPoint) -> QMenu:
         """Select who was clicked, and show the menu at a point of the screen."""
         view_state = self._view.view_state
         if source[0] == "other":
@@ -40,6 +40,7 @@ class PersonMenu(QObject):
         menu = self.build(source, joint)
         menu.aboutToHide.connect(menu.deleteLater)
         menu.popup(at)
+        return menu
 
     def open_selected(self) -> None:
         """The menu of the selected skeleton, beside it: for the keyboard."""
@@ -53,7 +54,8 @@ class PersonMenu(QObject):
         at = QPointF(self._view.rect().center())
         if skeleton is not None:
             at = QPointF(*np.nanmean(skeleton.points, axis=0).tolist())
-        self.open(source, None, self._view.mapToGlobal(at.toPoint()))
+        menu = self.open(source, None, self._view.mapToGlobal(at.toPoint()))
+        menu.setActiveAction(next(a for a in menu.actions() if a.isEnabled() and a.text()))
 
     def build(self, source: Source, joint: Joint | None) -> QMenu:
         """All that can be said of `source` in the shown frame; `joint` is the nearest one."""

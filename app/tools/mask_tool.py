@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from app.frame_overlay import FrameOverlay
     from app.frame_view import FrameView
 
+NEIGHBOUR = 0.4
+"""Strength of the other people's masks while one is painted."""
 _CONTROL = Qt.KeyboardModifier.ControlModifier
 
 
@@ -43,6 +45,8 @@ class MaskTool(FrameTool):
         self._canvas_of: tuple[object, ...] = ()
         self._picture: MaskPicture | None = None
         self._picture_of: tuple[object, ...] = ()
+        self._neighbours: list[MaskPicture] = []
+        self._neighbours_of: tuple[object, ...] = ()
         self._stroke: Stroke | None = None
         self._sent: MaskEdit | None = None
         self._at: QPointF | None = None
@@ -165,14 +169,41 @@ class MaskTool(FrameTool):
         canvas = self.canvas()
         if canvas is None:
             return
-        view = self.view
-        ratio, size = view.devicePixelRatioF(), (view.width(), view.height())
-        color = evidence.identity(view.view_state.state, self.person or 0).color
-        key = (id(canvas), view.transform, size, ratio, color)
+        view, person = self.view, self.person or 0
+        place = (view.transform, view.width(), view.height(), view.devicePixelRatioF())
+        key = (id(canvas), place, person)
         if self._picture is None or self._picture_of != key:
-            self._picture = MaskPicture(canvas.pixels, view.transform, size, ratio, color)
+            self._picture = self._pictured(canvas.pixels, person)
             self._picture_of = key
+        self._paint_neighbours(painter)
         painter.drawImage(0, 0, self._picture.image)
+
+    def _paint_neighbours(self, painter: QPainter) -> None:
+        """The other people's masks, faintly: where this one must end."""
+        view, state, size = self.view, self.view.view_state.state, self.view.picture_size
+        if state is None or size is None:
+            return
+        people = [p for p in range(len(state.identities)) if p != self.person]
+        found = [(p, evidence.mask(state, p, view.shown_frame)) for p in people]
+        place = (view.transform, view.width(), view.height(), view.devicePixelRatioF())
+        key = (place, size, tuple(found))
+        if self._neighbours_of != key:
+            self._neighbours_of = key
+            self._neighbours = [
+                self._pictured(MaskCanvas((size[1], size[0]), mask).pixels, p)
+                for p, mask in found
+                if mask is not None
+            ]
+        painter.setOpacity(NEIGHBOUR)
+        for picture in self._neighbours:
+            painter.drawImage(0, 0, picture.image)
+        painter.setOpacity(1.0)
+
+    def _pictured(self, pixels: np.ndarray, person: int) -> MaskPicture:
+        view = self.view
+        color = evidence.identity(view.view_state.state, person).color
+        size, ratio = (view.width(), view.height()), view.devicePixelRatioF()
+        return MaskPicture(pixels, view.transform, size, ratio, color)
 
     def paint_above(self, painter: QPainter, overlay: FrameOverlay) -> None:
         if self._at is None:

@@ -13,13 +13,22 @@ from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtGui import QColor, QImage, QKeyEvent
 from PySide6.QtWidgets import QApplication
 
+from annotations.corrections import effective_observations
 from app import frame_evidence as evidence
 from app.frame_bodies import NEAR, project
 from app.frame_view import FrameView
 from app.mesh_view import MeshView
 from app.picture_transform import PictureTransform
 from engine.body.joints import HALPE26
-from engine.structures import Camera, Constraints, KeypointEdit
+from engine.structures import (
+    BoxEdit,
+    Camera,
+    Constraints,
+    KeypointEdit,
+    MaskEdit,
+    Observations,
+    RunLengthMask,
+)
 from tests.app.scenes import (
     FRAMES,
     MIDDLE,
@@ -390,10 +399,70 @@ def test_a_reduced_picture_lies_where_the_whole_one_lay(view, view_state):
     assert np.abs(array_of(view.grab().toImage()).astype(int) - whole).mean() < 3
 
 
-def test_frames_are_decoded_reduced_only_in_motion_and_only_for_a_small_view(view, view_state):
+def test_frames_are_decoded_reduced_only_for_a_small_view(view):
     view.resize(160, 120)
     view.fit()
-    assert view.reduction == 1
-    view_state.playing = True
     assert view.reduction > 1
     assert view.transform.scale * view.reduction <= 1
+    view.resize(2000, 1500)
+    view.fit()
+    assert view.reduction == 1
+
+
+# -- people whom the clip is not about ----------------------------------------------------------
+
+
+def with_others(state, keypoints, boxes):
+    """The state with one row of others, the same in all frames."""
+    rows = np.broadcast_to(keypoints, (1, FRAMES, 26, 2)).copy()
+    seen = state.observations
+    other = Observations(
+        rows, np.where(np.isfinite(rows[..., 0]), 0.8, 0.0), seen.layout,
+        np.broadcast_to(boxes, (1, FRAMES, 4)).astype(float), seen.times, seen.image_size,
+    )  # fmt: skip
+    return replace(state, observations=replace(seen, others=other))
+
+
+def test_somebody_else_is_found_by_their_joints_and_their_bones(view, view_state):
+    points = np.full((26, 2), np.nan)
+    points[[5, 7, 9]] = [[20, 40], [20, 140], [90, 140]]  # shoulder, elbow, wrist
+    view_state.set_state(with_others(view_state.state, points, [10, 30, 100, 150]))
+    clicked, hit = heard(view.other_clicked), view.transform.to_view
+    click(view, tuple(hit(np.array([20.0, 140.0]))))
+    click(view, tuple(hit(np.array([20.0, 90.0]))))
+    click(view, tuple(hit(np.array([60.0, 60.0]))))
+    assert clicked == [(0,), (0,)]
+
+
+def test_somebody_else_of_whom_only_a_box_is_known_is_found_by_it(view, view_state):
+    nothing = np.full((26, 2), np.nan)
+    view_state.set_state(with_others(view_state.state, nothing, [10, 30, 100, 150]))
+    assert view.source_under(QPointF(*view.transform.to_view(np.array([50.0, 90.0])))) == (
+        "other",
+        0,
+    )
+    view.grab()
+
+
+def test_a_joint_of_the_two_is_taken_before_somebody_else_who_stands_there(view, view_state):
+    own = view_state.state.observations
+    view_state.set_state(with_others(view_state.state, own.keypoints2d[0, 0], own.boxes[0, 0]))
+    assert view.source_under(joint_at(view, 0)) == ("person", 0)
+
+
+def test_the_view_shows_what_exporters_write(view_state):
+    edits = Constraints(
+        keypoint_edits=(KeypointEdit(0, 2, WRIST, 11.0, 22.0),),
+        box_edits=(
+            BoxEdit(2, (1.0, 2.0, 30.0, 40.0), "person", 1),
+            BoxEdit(2, (5.0, 5.0, 9.0, 9.0), "not_a_person"),
+        ),
+        mask_edits=(MaskEdit(1, 2, RunLengthMask.encode(np.ones((SIZE[1], SIZE[0]), bool))),),
+    )
+    state = replace(view_state.state, constraints=edits)
+    written = effective_observations(state)
+    for person in (0, 1):
+        shown = evidence.skeleton(state, person, 2)
+        np.testing.assert_array_equal(shown.points, written.keypoints2d[person, 2])
+        np.testing.assert_array_equal(evidence.box(state, person, 2), written.boxes[person, 2])
+        assert evidence.mask(state, person, 2) == written.masks[person][2]

@@ -247,6 +247,25 @@ def test_the_tooltip_says_what_is_known_of_the_frame(timeline, view_state):
     assert timeline.tip_at(QPointF(GUTTER / 2, 40)) == ""
 
 
+def test_a_cut_is_marked_through_all_lanes_and_named(timeline, view_state):
+    cut = 8
+    plain = timeline.grab().toImage()
+    state = view_state.state
+    seen = replace(state.observations, cuts=(cut,))
+    view_state.set_state(replace(state, observations=seen))
+    marked, x = timeline.grab().toImage(), round(timeline.scale.x(cut))
+    differs = {
+        (column, line)
+        for line in range(RULER, timeline.height())
+        for column in range(GUTTER, timeline.width())
+        if plain.pixel(column, line) != marked.pixel(column, line)
+    }
+    assert {column for column, _ in differs} <= set(range(x - 5, x + 6))
+    assert len({line for _, line in differs}) > (timeline.height() - RULER) / 2
+    assert "another shot" in timeline.tip_at(QPointF(timeline.scale.x(cut + 0.5), 60))
+    assert "another shot" not in timeline.tip_at(QPointF(timeline.scale.x(cut + 1.5), 60))
+
+
 def test_a_contact_s_words_say_its_kind():
     assert contact_words(HANDS) == "left palm · right palm"
     assert contact_words(replace(HANDS, kind="no_contact")).startswith("no contact")

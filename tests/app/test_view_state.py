@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from annotations.records import ClipRecord, ClipState, Identity
-from app.view_state import Candidate, ViewState
+from app.view_state import BRUSH_LIMITS, Candidate, ViewState
 from engine.structures import (
     BodyMotion,
     Camera,
@@ -17,6 +18,7 @@ from engine.structures import (
     Diagnostics,
     FitResult,
     FrameRange,
+    Observations,
     Outcome,
     VideoInfo,
 )
@@ -170,3 +172,39 @@ def test_a_new_state_is_announced_with_its_changes(view_state):
     changes = heard(view_state.state_changed)
     view_state.set_state(state(), None)
     assert changes == [None]
+
+
+def observations(others: int) -> Observations:
+    """Two people and some others, nobody of them seen."""
+
+    def nobody(count: int) -> Observations:
+        nothing = np.full((count, 10, 26), np.nan)
+        points, boxes = np.stack([nothing] * 2, -1), nothing[..., :4]
+        times = np.arange(10) / 30
+        return Observations(points, np.zeros((count, 10, 26)), "halpe26", boxes, times, (64, 48))
+
+    found = nobody(2)
+    return replace(found, others=nobody(others) if others else None)
+
+
+def test_one_of_the_two_or_somebody_else_is_selected_never_both(view_state):
+    view_state.selected_person = 1
+    view_state.selected_other = 3
+    assert (view_state.selected_person, view_state.selected_other) == (None, 3)
+    view_state.selected_person = 0
+    assert (view_state.selected_person, view_state.selected_other) == (0, None)
+
+
+def test_somebody_else_who_is_gone_is_not_selected_any_more(view_state):
+    view_state.set_state(state(observations=observations(2)))
+    view_state.selected_other = 1
+    view_state.set_state(state(observations=observations(2)))
+    assert view_state.selected_other == 1
+    view_state.set_state(state(observations=observations(1)))
+    assert view_state.selected_other is None
+
+
+def test_the_brush_keeps_within_its_limits(view_state):
+    for radius in (0.0, 1e9):
+        view_state.brush_radius = radius
+        assert BRUSH_LIMITS[0] <= view_state.brush_radius <= BRUSH_LIMITS[1]
