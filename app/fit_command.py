@@ -14,6 +14,7 @@ from engine.body.data import load_body_data
 from engine.body.display import DisplayBody
 from engine.errors import CannotFitError, InputError
 from engine.files import FitFile, ObservationsFile, read_observations, write_fit
+from engine.geometry.camera import undistorted_pixels
 from engine.geometry.frames import motion_to_camera
 from engine.perception.request import BUILT_IN
 from engine.structures import Camera, Constraints, FitResult, Layout, Outcome, VideoInfo
@@ -42,6 +43,8 @@ def fit_files(
     )
     if result.outcome is Outcome.DIVERGED:
         raise CannotFitError("The fit did not settle", advice=result.advice)
+    if given.distortion is not None:
+        result = replace(result, camera=replace(result.camera, distortion=given.distortion))
     write_fit(out, fit_file(result, given.observations.layout))
     return result
 
@@ -75,7 +78,7 @@ def fit_file(result: FitResult, layout: Layout) -> FitFile:
         joints[person, known] = display.joints(*posed)
         keypoints = display.keypoints(*posed, layout)
         placed = np.full((len(known), *keypoints.shape[1:-1], 2), np.nan)
-        placed[known] = _projected(keypoints, camera.K)
+        placed[known] = _projected(keypoints, camera)
         pixels.append(placed)
     return FitFile(
         motion=motion,
@@ -88,22 +91,35 @@ def fit_file(result: FitResult, layout: Layout) -> FitFile:
     )
 
 
-def _projected(
-    points: Float[np.ndarray, "*N 3"], K: Float[np.ndarray, "3 3"]
-) -> Float[np.ndarray, "*N 2"]:
-    image = points @ K.T
+def _projected(points: Float[np.ndarray, "*N 3"], camera: Camera) -> Float[np.ndarray, "*N 2"]:
+    """Pixels of the picture as it was taken: with the lens's distortion."""
+    if np.any(camera.distortion):
+        import cv2
+
+        flat = np.ascontiguousarray(points.reshape(-1, 1, 3), np.float64)
+        still = np.zeros(3)
+        pixels, _ = cv2.projectPoints(flat, still, still, camera.K, camera.distortion)
+        return pixels.reshape(*points.shape[:-1], 2)
+    image = points @ camera.K.T
     return image[..., :2] / image[..., 2:]
 
 
 def _problem(given: ObservationsFile, body: str) -> dict[str, object]:
-    """Arguments of `engine.fit.problem.FitProblem`."""
-    camera = None
-    if given.T_camera_world is not None:
-        size = given.observations.image_size
-        camera = Camera(given.K, size, given.T_camera_world, focal_source="file")
+    """Arguments of `engine.fit.problem.FitProblem`.
+
+    The fit undoes a lens's distortion where it is given the whole camera. Where the camera's place
+    is unknown it is undone here.
+    """
+    observations, T = given.observations, given.T_camera_world
+    distortion = np.zeros(5) if given.distortion is None else given.distortion
+    still = np.tile(np.eye(4), (observations.frame_count, 1, 1))
+    camera = Camera(given.K, observations.image_size, still if T is None else T, "file", distortion)
+    if T is None:
+        points = undistorted_pixels(observations.keypoints2d, camera)
+        observations = replace(observations, keypoints2d=points)
     return {
-        "observations": given.observations,
-        "camera": camera,
+        "observations": observations,
+        "camera": None if T is None else camera,
         "K": given.K,
         "focal_source": "file",
         "body": body,

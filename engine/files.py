@@ -164,9 +164,11 @@ def _joined_keypoints(observations: Observations) -> Float[np.ndarray, "P F K 3"
 def write_fit(path: Path | str, content: FitFile) -> None:
     """Write a fit.npz, complete or not at all."""
     motion, camera = content.motion, content.camera
+    lens = {"distortion": camera.distortion} if np.any(camera.distortion) else {}
     _write(
         path,
         {
+            **lens,
             "betas": motion.betas,
             "global_orient": motion.global_orient,
             "body_pose": motion.body_pose,
@@ -194,7 +196,7 @@ def read_fit(path: Path | str) -> FitFile:
     """Read and check a fit.npz that `write_fit` wrote."""
     with NpzArchive(path, FIT_KIND) as archive:
         checks = Checks(archive, FIT_KIND)
-        checks.expect_names(required=_FIT_NAMES)
+        checks.expect_names(required=_FIT_NAMES, optional=("distortion",))
         checks.choice("frame", ("camera",))
         betas = checks.floats("betas", ("P", "B"))
         people = len(betas)
@@ -218,7 +220,10 @@ def read_fit(path: Path | str) -> FitFile:
         if transforms is None:
             raise AssertionError("expect_names has seen T_camera_world")
         focal = cast(FocalSource, checks.choice("focal_source", get_args(FocalSource)))
-        camera = Camera(checks.intrinsics("K"), _image_size(checks), transforms, focal)
+        lens = _distortion(checks)
+        distortion = np.zeros(5) if lens is None else lens
+        size = _image_size(checks)
+        camera = Camera(checks.intrinsics("K"), size, transforms, focal, distortion)
         return FitFile(
             motion=motion,
             joints=checks.floats("joints", (people, frames, 24, 3), nan=True),

@@ -139,6 +139,14 @@ class TestTheLoop:
         assert run("undo", "--project", project, "--clip", "missing").code == 2
 
 
+def bent_by(lens: np.ndarray, pixels: np.ndarray, K: np.ndarray) -> np.ndarray:
+    """Pixels of a picture without distortion as a lens of radial k1, k2 would show them."""
+    x, y = np.moveaxis((pixels - K[:2, 2]) / [K[0, 0], K[1, 1]], -1, 0)
+    square = x**2 + y**2
+    factor = 1 + lens[0] * square + lens[1] * square**2
+    return np.stack([x * factor, y * factor], -1) * [K[0, 0], K[1, 1]] + K[:2, 2]
+
+
 class TestFileToFile:
     def test_observations_become_bodies_in_the_camera_frame(self, observations, run, tmp_path):
         done = run("fit", "--observations", observations, "--out", tmp_path / "fit.npz")
@@ -168,6 +176,30 @@ class TestFileToFile:
         fit = read_fit(tmp_path / "fit.npz")
         np.testing.assert_array_equal(fit.motion.betas, given.betas)
         np.testing.assert_allclose(fit.camera.T_camera_world, by.T_camera_world, atol=1e-6)
+
+    @pytest.mark.parametrize("placed", [True, False], ids=["camera placed", "camera somewhere"])
+    def test_a_lens_may_distort(self, tmp_path, run, placed):
+        """The pixels that come back are those of the picture, bent as the lens bends them."""
+        by = camera(FRAMES)
+        straight = seen(standing_pair(FRAMES), by, "coco17")
+        lens = np.array([-0.6, 0.3, 0, 0, 0])
+        bent = bent_by(lens, straight.keypoints2d, by.K)
+        far = np.linalg.norm(bent - straight.keypoints2d, axis=-1) > 3
+        assert far.any()
+        given = ObservationsFile(
+            replace(straight, keypoints2d=bent),
+            by.K,
+            FPS,
+            T_camera_world=by.T_camera_world if placed else None,
+            distortion=lens,
+        )
+        write_observations(tmp_path / "obs.npz", given)
+        run("fit", "--observations", tmp_path / "obs.npz", "--out", tmp_path / "fit.npz")
+        fit = read_fit(tmp_path / "fit.npz")
+        np.testing.assert_array_equal(fit.camera.distortion, lens)
+        error = np.linalg.norm(fit.keypoints2d_reprojected - bent, axis=-1)
+        unbent = np.linalg.norm(fit.keypoints2d_reprojected - straight.keypoints2d, axis=-1)
+        assert np.median(error) < 4 and error[far].mean() < 0.6 * unbent[far].mean()
 
     def test_people_who_are_never_seen_cannot_be_fitted(self, tmp_path, run):
         by = camera(FRAMES)

@@ -390,6 +390,11 @@ class TestWriting:
         write_fit(tmp_path / "fit.npz", fit())
         assert_same(read_fit(tmp_path / "fit.npz"), fit())
 
+    def test_a_fit_keeps_the_distortion_of_its_lens(self, tmp_path):
+        lens = replace(fit().camera, distortion=np.array([0.1, -0.02, 0, 0, 0.5]))
+        write_fit(tmp_path / "fit.npz", replace(fit(), camera=lens))
+        assert_same(read_fit(tmp_path / "fit.npz"), replace(fit(), camera=lens))
+
     def test_a_fit_has_the_promised_arrays_for_plain_numpy(self, tmp_path):
         write_fit(tmp_path / "fit.npz", fit())
         with np.load(tmp_path / "fit.npz", allow_pickle=False) as file:
