@@ -24,9 +24,14 @@ CACHE_BYTES = 256 * 2**20
 """Decoded RGB frames kept: about 40 of a 1080p video."""
 AHEAD = 4
 """Frames decoded in advance while nothing else is asked for."""
+FARTHEST_STEP = 10
+"""Frames from one request to the next that still count as going on: playing at speed drops some."""
 IDLE_SECONDS = 0.02
 """Without a request for so long, a frame that was decoded is kept as a proxy: a playback that needs
 all the time there is goes without."""
+REST_SECONDS = 0.15
+"""Without a request for so long, a frame that was asked for reduced is handed over whole as well:
+for zooming in, and for whoever paints on its pixels."""
 
 
 class Decoder(QObject):
@@ -38,6 +43,8 @@ class Decoder(QObject):
     """VideoInfo and one sentence; said once per video."""
     _arrived = Signal(object, int, object, int)
     """As `decoded`, from the decoder thread, with the number of the request."""
+    _sharpened = Signal(object, int, object, int)
+    """As `_arrived`: a frame again, whole this time."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -58,12 +65,16 @@ class Decoder(QObject):
         """By frame and reduction."""
         self._last_served = (0, 1)
         self._direction = 1
+        self._reduced: tuple[VideoInfo, int, int] | None = None
+        """Video, index and request of the last frame served, unless it has been served whole."""
         self._arrived.connect(self._hand_over)
+        self._sharpened.connect(self._hand_over_whole)
 
     def request(self, info: VideoInfo, index: int, reduction: int = 1) -> None:
         """Ask for a frame; replaces a request that is still waiting.
 
-        A `reduction` of n asks for means of n x n pixels (see VideoReader.frame).
+        A `reduction` of n asks for means of n x n pixels (see VideoReader.frame); the whole frame
+        follows when nothing else is asked for.
 
         A frame that is decoded already is handed over at once, so that the video keeps step with
         what is drawn beside it.
@@ -101,6 +112,10 @@ class Decoder(QObject):
             self._handed_over = number
             self.decoded.emit(info, index, image)
 
+    def _hand_over_whole(self, info: VideoInfo, index: int, image: np.ndarray, number: int) -> None:
+        if number == self._asked:
+            self.decoded.emit(info, index, image)
+
     def shutdown(self) -> None:
         with self._wake:
             self._stopping = True
@@ -115,22 +130,34 @@ class Decoder(QObject):
         while not self._stopping:
             ahead = self._frame_ahead()
             with self._wake:
-                if not self._is_called() and ahead is None:
-                    has_to_keep = self._source is not None and self._source.has_to_keep
-                    self._wake.wait_for(self._is_called, IDLE_SECONDS if has_to_keep else None)
+                called = ahead or self._wake.wait_for(self._is_called, self._patience())
                 request, self._request = self._request, None
                 proxies_are_new, self._proxies_are_new = self._proxies_are_new, False
             if self._stopping:
                 break
-            if proxies_are_new and self._source is not None:
+            if proxies_are_new:
                 self._try(lambda source: source.use(self._proxies))
             if request is not None:
                 self._serve(*request)
             elif ahead is not None:
                 self._try(lambda _, ahead=ahead: self._frame(*ahead))
-            elif self._source is not None and self._source.has_to_keep:
-                self._try(FrameSource.keep_one)
+            elif not called:
+                self._try(FrameSource.keep_one if self._has_to_keep() else self._sharpen)
         self._close()
+
+    def _has_to_keep(self) -> bool:
+        return self._source is not None and self._source.has_to_keep
+
+    def _patience(self) -> float | None:
+        """How long to wait for a request before something else is done; None for ever."""
+        if self._has_to_keep():
+            return IDLE_SECONDS
+        return REST_SECONDS if self._reduced is not None else None
+
+    def _sharpen(self, _: FrameSource) -> None:
+        if self._reduced is not None:
+            (info, index, number), self._reduced = self._reduced, None
+            self._sharpened.emit(info, index, self._frame(index, 1), number)
 
     def _is_called(self) -> bool:
         return self._request is not None or self._stopping or self._proxies_are_new
@@ -148,8 +175,11 @@ class Decoder(QObject):
             log.exception("decoding %s", info.path)
             self._give_up(info, f"The video cannot be decoded ({type(error).__name__}: {error}).")
         else:
-            self._direction = -1 if index < self._last_served[0] else 1
+            step = index - self._last_served[0]
+            # After a jump nobody knows where it goes on, and another jump must not wait.
+            self._direction = 0 if abs(step) > FARTHEST_STEP else -1 if step < 0 else 1
             self._last_served = (index, reduction)
+            self._reduced = (info, index, number) if reduction > 1 else None
             self._arrived.emit(info, index, image, number)
 
     def _open(self, info: VideoInfo) -> None:
@@ -159,7 +189,7 @@ class Decoder(QObject):
     def _close(self) -> None:
         if self._source is not None:
             self._source.close()
-        self._source = None
+        self._source = self._reduced = None
         self._cache.clear()
         self._cached_bytes = 0
 
@@ -199,7 +229,8 @@ class Decoder(QObject):
 
     def _try(self, work: Callable[[FrameSource], object]) -> None:
         """What nobody waits for."""
-        assert self._source is not None
+        if self._source is None:
+            return
         try:
             work(self._source)
         except Exception as error:

@@ -14,7 +14,7 @@ from annotations.store import Store
 from engine.structures import FrameRange, VideoInfo
 from engine.video import probe
 from tests.annotations.builders import make_fit, make_observations
-from tests.engine.test_video import write_video
+from tests.engine.videos import write_video
 
 FRAMES = 40
 

@@ -12,7 +12,7 @@ import pytest
 from app.decoder import Decoder
 from engine.structures import VideoInfo
 from engine.video import probe
-from tests.engine.test_video import number_in, write_video
+from tests.engine.videos import number_in, write_video
 
 
 @pytest.fixture
@@ -82,3 +82,18 @@ def test_a_reduced_frame_is_the_same_frame_smaller(qtbot, decoder, video):
     assert reduced.shape == (-(-video.height // 2), -(-video.width // 2), 3)
     assert np.abs(reduced.astype(int) - expected).mean() < 3
     assert frame(qtbot, decoder, video, 12).shape == whole.shape
+
+
+def test_a_frame_that_was_asked_for_reduced_follows_whole_when_nothing_else_is(
+    qtbot, decoder, video
+):
+    whole = frame(qtbot, decoder, video, 12)
+    seen = []
+    decoder.decoded.connect(lambda _, index, image: seen.append((index, image.shape[0])))
+    decoder.request(video, 30, 2)
+    decoder.request(video, 20, 2)
+    qtbot.waitUntil(lambda: (20, whole.shape[0]) in seen)
+    assert seen.index((20, whole.shape[0] // 2)) < seen.index((20, whole.shape[0]))
+    assert (30, whole.shape[0]) not in seen
+    qtbot.wait(200)
+    assert seen.count((20, whole.shape[0])) == 1

@@ -15,7 +15,7 @@ from PySide6.QtTest import QTest
 from app import projects, sample, window_start, worker
 from engine.structures import FrameRange
 from tests.app import steps
-from tests.engine.test_video import write_video
+from tests.engine.videos import write_video
 
 KEY = Qt.Key
 WAIT = 20_000

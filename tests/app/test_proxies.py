@@ -31,7 +31,7 @@ from engine.errors import VideoError
 from engine.structures import FrameRange, VideoInfo
 from engine.video import VideoReader, probe
 from tests.app.scenes import make_clip, make_view_state
-from tests.engine.test_video import number_in, numbered, write_video
+from tests.engine.videos import number_in, numbered, write_video
 
 COUNT = 40
 PLENTY = 10**9
