@@ -152,6 +152,7 @@ class ImportDialog(QDialog):
 
     def show_progress(self, fraction: float | None) -> None:
         self._progress.set_fraction(fraction)
+        self._progress.setVisible(fraction is not None)
 
     def show_problem(self, sentence: str) -> None:
         """It cannot be taken in as it is; what helps can be said below."""

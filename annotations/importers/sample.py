@@ -13,7 +13,6 @@ from annotations.importers.values import shown
 from engine.errors import InputError
 
 _HEAD = 1 << 16
-_LOOK = 0.01
 _ITEMS = 2000
 _ENTRIES = 5000
 
@@ -49,7 +48,7 @@ class Sample:
         """Look at what is there. Raises InputError where nothing is, or it cannot be opened."""
         try:
             if path.is_dir():
-                entries = list(islice(sorted(path.iterdir()), _ENTRIES))
+                entries = sorted(islice(path.iterdir(), _ENTRIES))
                 files = tuple(e.name for e in entries if e.is_file())
                 folders = tuple(e.name for e in entries if e.is_dir())
                 return cls(path, True, files, folders)

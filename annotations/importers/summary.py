@@ -35,7 +35,8 @@ def _frames(found: Imported) -> str:
     """Which frames of the clip have somebody in them."""
     seen = sorted({int(frame) for track in found.tracks for frame in track.frames})
     video = found.video
-    text = f"frames {seen[0]} to {seen[-1]} of the clip's {video.frame_count} ({len(seen)} of them)"
+    count = video.frame_count
+    text = f"frames {seen[0]} to {seen[-1]}: people in {len(seen)} of the clip's {count}"
     if found.offset:
         text += f", numbered from {found.offset} in the file"
     if found.scale != (1.0, 1.0):
