@@ -38,6 +38,7 @@ def write_video(
     codec: str = "libx264",
     options: dict[str, str] | None = None,
     rotation: tuple[float, bool] | None = None,
+    aspect: Fraction | None = None,
     audio: bool = False,
 ) -> Path:
     """Encode frames 0..n-1 shown at `ticks` sixtieths of a second."""
@@ -53,6 +54,8 @@ def write_video(
             "preset": "veryfast",
             **(options or {}),
         }
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
         if rotation is not None:
             stream.set_display_rotation(rotation[0], hflip=rotation[1])
         sound = container.add_stream("aac", rate=16000) if audio else None
