@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from engine.errors import InputError
-from engine.perception.multiview import project
+from engine.multiview.cameras import project
+from engine.multiview.witnesses import SLOTS, find_people, first_points, gather, match, settled
 from engine.perception.runtime import PoseModels
-from engine.perception.witnesses import SLOTS, find_people, first_points, gather, match, settled
-from tests.engine.perception.scene import cameras, person
+from tests.engine.multiview.scene import cameras, person
 
 NOBODY = np.full((len(SLOTS), 17, 3), np.nan)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from engine.perception.multiview import centre, project
+from engine.multiview.cameras import centre, project
 from engine.perception.truth import Visibility
 from engine.structures import Camera
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.perception.multiview import project
-from engine.perception.trajectories import Evidence
+from engine.multiview.cameras import project
+from engine.multiview.trajectories import Evidence
 from engine.structures import Camera
 
 SIZE = (1000, 800)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.perception.occlusion import body_box, visibility
+from engine.multiview.occlusion import body_box, visibility
 from engine.perception.truth import Visibility
-from tests.engine.perception.scene import SIZE, camera_at, person
+from tests.engine.multiview.scene import SIZE, camera_at, person
 
 FRONT = camera_at(0.0)
 """Sees people at turn 0 from the front, from z = +4 m."""

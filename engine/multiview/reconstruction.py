@@ -1,6 +1,6 @@
 """True 2D joints for clips that several calibrated cameras filmed at once.
 
-    python -m engine.perception.multiview_truth VIDEOS CALIBRATION OUT
+    python -m engine.multiview VIDEOS CALIBRATION OUT
 
 VIDEOS is a folder of synchronous videos, one a camera, in the order of the cameras' names;
 CALIBRATION a Qualisys .qca.txt; OUT gets NAME-truth.npz for every video and error.json. The 2D
@@ -20,13 +20,13 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from engine.errors import InputError
-from engine.perception.multiview import adjust, project, read_qualisys
-from engine.perception.occlusion import body_box, visibility
+from engine.multiview.cameras import adjust, project, read_qualisys
+from engine.multiview.occlusion import body_box, visibility
+from engine.multiview.trajectories import Evidence, Trajectories, bone_lengths, solve
+from engine.multiview.witnesses import Sighting, find_people, first_points, gather, look, match
+from engine.multiview.witnesses import settled as settled_joints
 from engine.perception.runtime import PoseModels
-from engine.perception.trajectories import Evidence, Trajectories, bone_lengths, solve
 from engine.perception.truth import SCORED, PerceptionTruth, Visibility, write_truth
-from engine.perception.witnesses import Sighting, find_people, first_points, gather, look, match
-from engine.perception.witnesses import settled as settled_joints
 from engine.structures import Camera, VideoInfo
 from engine.video import VideoReader, probe
 
@@ -214,7 +214,8 @@ def error_report(scene: Reconstruction, truths: Sequence[PerceptionTruth]) -> di
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    """The command line."""
+    parser = argparse.ArgumentParser("engine.multiview", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("videos", type=Path, help="folder of synchronous videos")
     parser.add_argument("calibration", type=Path, help="Qualisys .qca.txt")
     parser.add_argument("out", type=Path, help="folder for the truth")
@@ -234,7 +235,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
     report = error_report(scene, truths)
     (given.out / "error.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(report, indent=2))
-
-
-if __name__ == "__main__":
-    main()

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.perception.trajectories import BONES, bone_lengths, solve
-from tests.engine.perception.scene import FPS, cameras, person, seen_by
+from engine.multiview.trajectories import BONES, bone_lengths, solve
+from tests.engine.multiview.scene import FPS, cameras, person, seen_by
 
 
 def start(points: np.ndarray, seed: int = 1) -> np.ndarray:

@@ -15,10 +15,10 @@ from jaxtyping import Float, Int, UInt8
 
 from engine.body.joints import COCO17, mirrored
 from engine.errors import InputError
+from engine.multiview.cameras import centre, consensus, midpoints, project, sight
+from engine.multiview.trajectories import Evidence
 from engine.perception.keypoints import COCO_OF_BLAZE
-from engine.perception.multiview import centre, consensus, midpoints, project, sight
 from engine.perception.runtime import BlazePose, PoseModels, Region
-from engine.perception.trajectories import Evidence
 from engine.structures import Camera
 
 Image = UInt8[np.ndarray, "H W 3"]

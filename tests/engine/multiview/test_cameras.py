@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.errors import InputError
-from engine.perception.multiview import (
+from engine.multiview.cameras import (
     adjust,
     centre,
     consensus,
@@ -18,7 +18,7 @@ from engine.perception.multiview import (
     sight,
     sight_equations,
 )
-from tests.engine.perception.scene import STANDING, cameras, person, seen_by
+from tests.engine.multiview.scene import STANDING, cameras, person, seen_by
 
 QUALISYS = """<?xml version='1.0' encoding='ASCII'?>
 <calibration><cameras>

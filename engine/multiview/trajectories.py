@@ -15,7 +15,7 @@ import scipy.sparse as sparse
 import scipy.sparse.linalg as sparse_linalg
 from jaxtyping import Float
 
-from engine.perception.multiview import normalized, sight_equations
+from engine.multiview.cameras import normalized, sight_equations
 from engine.structures import Camera
 
 OUTLIER_M = 0.03
