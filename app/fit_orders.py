@@ -74,6 +74,7 @@ def detect_arguments(
     said = state.constraints
     return {
         "frames": frames,
+        "person_count": len(state.identities),
         "box_edits": (*said.box_edits, *boxes),
         "keypoint_edits": said.keypoint_edits,
         "mask_edits": said.mask_edits,

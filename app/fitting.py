@@ -45,6 +45,8 @@ MARGIN_SECONDS = 0.3
 NEAR_SECONDS = 1.0
 """Edits closer than this are fitted together."""
 _INPUTS = frozenset({"observations", "constraints", "motion", "reviews"})
+_NO_INPUTS = frozenset({"box"})
+"""Kinds of edits that say something for the next look at the video, and nothing to a fit."""
 
 
 @dataclass
@@ -183,7 +185,7 @@ class Fitting(QObject):
             return
         running = self._job_of(snapshot.clip_id)
         candidate = self._candidate_of(snapshot.clip_id)
-        if not update.changes.parts & _INPUTS:
+        if not update.changes.parts & _INPUTS or update.changes.kind in _NO_INPUTS:
             self._rebase(snapshot, running, candidate)
         elif running is not None:
             self._jobs.cancel(running)

@@ -9,11 +9,13 @@ import pytest
 
 from annotations.edits import default_identities
 from annotations.records import ClipState, ReviewMark
-from app.fit_orders import detected_again, fit_arguments, protected_ranges
+from app.fit_orders import detect_arguments, detected_again, fit_arguments, protected_ranges
+from engine.perception.request import PerceptionRequest
 from engine.structures import (
     BoxEdit,
     Constraints,
     FrameRange,
+    KeypointEdit,
     MaskEdit,
     RunLengthMask,
     VideoInfo,
@@ -118,6 +120,22 @@ class TestFitArguments:
             ),
         )
         assert protected_ranges(state) == (FrameRange(0, 3),)
+
+
+def test_a_detection_is_told_all_that_was_ever_said(fitted):
+    box, pin = (1.0, 2.0, 30.0, 40.0), (50.0, 2.0, 80.0, 40.0)
+    said = Constraints(
+        keypoint_edits=(KeypointEdit(0, 1, 9, 3.0, 4.0),),
+        box_edits=(BoxEdit(2, box, "person", 1), BoxEdit(3, pin, "identity", 0)),
+        mask_edits=(MaskEdit(0, 3, RunLengthMask((1, 1), (1,))),),
+    )
+    now = BoxEdit(4, box, "person", 0)
+    given = PerceptionRequest(**detect_arguments(replace(fitted, constraints=said), WHOLE, (now,)))
+    assert given.box_edits == (*said.box_edits, now) and given.frames == WHOLE
+    assert (given.keypoint_edits, given.mask_edits) == (said.keypoint_edits, said.mask_edits)
+    assert given.motion is fitted.motion and given.camera is fitted.camera
+    assert given.person_count == 2
+    assert PerceptionRequest(**detect_arguments(None)).box_edits == ()
 
 
 class TestDetectedAgain:

@@ -13,7 +13,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from app import projects, sample, window_start, worker
-from engine.structures import FrameRange
+from engine.structures import BoxEdit, FrameRange
 from tests.app import steps
 from tests.engine.videos import write_video
 
@@ -215,7 +215,17 @@ def test_an_edit_restarts_the_fit_that_it_touches(qtbot, fitted_window, monkeypa
     assert fitted_window.jobs.running is not first
 
 
-def test_a_name_given_while_a_candidate_waits_does_not_cost_the_candidate(qtbot, fitted_window):
+def draw_box(window) -> None:
+    edit = BoxEdit(7, (4.0, 4.0, 40.0, 50.0), "person", 0)
+    window.operations.edit(lambda store: store.edit_box(window.view_state.clip_id, edit))
+
+
+@pytest.mark.parametrize(
+    ("say", "kind"),
+    [(lambda window: window.editing.rename(0, "Maria"), "identity"), (draw_box, "box")],
+    ids=["a name", "a box"],
+)
+def test_what_no_fit_depends_on_does_not_cost_the_candidate(qtbot, fitted_window, say, kind):
     window = fitted_window
     window.view_state.selection = FrameRange(5, 15)
     press(window, KEY.Key_E)
@@ -223,10 +233,10 @@ def test_a_name_given_while_a_candidate_waits_does_not_cost_the_candidate(qtbot,
         lambda: window.view_state.candidate is not None and window.view_state.candidate.is_complete,
         timeout=WAIT,
     )
-    window.editing.rename(0, "Maria")
-    wait_for(qtbot, window, "identity")
+    say(window)
+    wait_for(qtbot, window, kind)
     press(window, KEY.Key_Return)
-    wait_for(qtbot, window, "identity", "fit")
+    wait_for(qtbot, window, kind, "fit")
 
 
 def test_an_edit_after_a_fit_makes_its_candidate_out_of_date(qtbot, fitted_window):
