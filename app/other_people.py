@@ -38,8 +38,8 @@ class OtherPeople(QWidget):
         self._shown: Observations | None = None
         self._names: tuple[str, ...] = ()
         self._rows: dict[int, _OtherRow] = {}
-        self._pictures: dict[bytes, QImage] = {}
-        """Thumbnails by the boxes of who is on them: rows change places, people do not."""
+        self._pictures: list[tuple[np.ndarray, QImage]] = []
+        """Thumbnails, each with the boxes of who is on it: rows change places, people do not."""
         self._last: tuple[int, np.ndarray] | None = None
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, theme().tokens.space_2, 0, 0)
@@ -59,12 +59,9 @@ class OtherPeople(QWidget):
         for other, shown in self._rows.items():
             box = None if shown.has_picture else evidence.other_box(state, other, index)
             if box is not None:
-                picture = self._pictures[self._who(other)] = _square(image, box * scale)
+                picture = _square(image, box * scale)
+                self._pictures.append((self._shown.boxes[other], picture))
                 shown.set_picture(picture)
-
-    def _who(self, other: int) -> bytes:
-        assert self._shown is not None
-        return self._shown.boxes[other].tobytes()
 
     @property
     def rows(self) -> dict[int, _OtherRow]:
@@ -78,16 +75,24 @@ class OtherPeople(QWidget):
         if others is not self._shown or names != self._names:
             self._shown, self._names = others, names
             self._fill(state, others)
-            self._pictures = {
-                who: self._pictures[who]
-                for who in map(self._who, self._rows)
-                if who in self._pictures
-            }
+            self._find_pictures()
             if self._last is not None:
                 self.take_picture(*self._last)
 
     def _on_clip_id_changed(self, _: int | None) -> None:
         self._last = None
+        self._pictures = []
+
+    def _find_pictures(self) -> None:
+        """Give each row the thumbnail of whoever was in the same places before."""
+        known, self._pictures = self._pictures, []
+        for other, shown in self._rows.items():
+            assert self._shown is not None
+            boxes = self._shown.boxes[other]
+            found = next((picture for old, picture in known if _same_person(old, boxes)), None)
+            if found is not None:
+                self._pictures.append((boxes, found))
+                shown.set_picture(found)
 
     def _fill(self, state: ClipState | None, others: Observations | None) -> None:
         clear(self._column)
@@ -100,8 +105,6 @@ class OtherPeople(QWidget):
             for other in longest[:MOST_ROWS]:
                 self._rows[other] = _OtherRow(self, other, seen[other], self._names)
                 self._column.addWidget(self._rows[other])
-                if self._who(other) in self._pictures:
-                    self._rows[other].set_picture(self._pictures[self._who(other)])
             if len(longest) > MOST_ROWS:
                 more = f"and {len(longest) - MOST_ROWS} more, seen for a shorter time"
                 self._column.addWidget(label(more, "muted"))
@@ -178,6 +181,14 @@ class _OtherRow(QFrame):
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if event.button() == Qt.MouseButton.LeftButton:
             self._panel.choose(self._other, self._frames)
+
+
+def _same_person(old: np.ndarray, new: np.ndarray) -> bool:
+    """Whether most boxes (F, 4) of a row are where they were."""
+    if old.shape != new.shape:
+        return False
+    seen = np.isfinite(new).all(-1)
+    return bool(seen.any()) and bool((old == new).all(-1)[seen].mean() > 0.5)
 
 
 def _square(image: UInt8[np.ndarray, "H W 3"], box: np.ndarray) -> QImage:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from app.frame_overlay import FrameOverlay
     from app.frame_view import FrameView
 
-NEIGHBOUR = 0.4
+NEIGHBOUR = 0.5
 """Strength of the other people's masks while one is painted."""
 _CONTROL = Qt.KeyboardModifier.ControlModifier
 
