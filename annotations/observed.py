@@ -237,6 +237,13 @@ def emptied(observations: Observations, row: int, frames: FrameRange) -> Observa
     )
 
 
+def without_other(observations: Observations, other: int, frames: FrameRange) -> Observations:
+    """Nobody in a row of the others over the frames."""
+    assert observations.others is not None
+    others = without_empty_rows(emptied(observations.others, other, frames))
+    return replace(observations, others=others)
+
+
 def exchanged_with_other(
     observations: Observations, person: int, other: int, frames: FrameRange
 ) -> Observations:

@@ -16,8 +16,13 @@ from annotations import statements
 from annotations.corrections import corrected
 from annotations.edits import checked_person, touched
 from annotations.errors import EditError
-from annotations.observed import emptied, exchanged_with_other, is_seen, moved_to_others
-from annotations.observed import without_empty_rows as without_empty_rows_of
+from annotations.observed import (
+    emptied,
+    exchanged_with_other,
+    is_seen,
+    moved_to_others,
+    without_other,
+)
 from annotations.records import ClipState
 from annotations.review import without_acceptance
 from annotations.statements import box_at
@@ -137,9 +142,7 @@ def assign(state: ClipState, person: int, other: int, frames: FrameRange) -> Cli
     box was drawn around the very track that is chosen now. The bodies stay until the next fit.
     """
     checked_person(state, person)
-    incoming = _other_boxes(state, other)
-    if not np.isfinite(incoming[frames.as_slice()]).all(-1).any():
-        raise EditError("Nobody else was seen there in these frames", received=f"other {other + 1}")
+    incoming = _other_boxes(state, other, frames)
     agreed = {
         e.frame
         for e in state.constraints.box_edits
@@ -182,14 +185,10 @@ def dismiss(state: ClipState, source: Source, frames: FrameRange, kind: NobodyKi
         return _dismissed_person(state, source[1], frames, kind)
     if source[0] != "other":
         raise EditError("No such track", expected="person or other", received=str(source[0])[:40])
-    boxes = _other_boxes(state, source[1])
-    observations = state.observations
-    assert observations is not None and observations.others is not None
-    marked = _marked(state, boxes, frames, kind)
-    if kind == "someone_else":
+    marked = _marked(state, _other_boxes(state, source[1], frames), frames, kind)
+    if kind == "someone_else" or state.observations is None:
         return marked
-    others = without_empty_rows_of(emptied(observations.others, source[1], frames))
-    return replace(marked, observations=replace(observations, others=others))
+    return replace(marked, observations=without_other(state.observations, source[1], frames))
 
 
 def _dismissed_person(
@@ -213,8 +212,8 @@ def _dismissed_person(
     return _marked(after, observations.boxes[person], frames, kind)
 
 
-def _other_boxes(state: ClipState, other: int) -> np.ndarray:
-    """(F, 4) of a row among the others, or an EditError."""
+def _other_boxes(state: ClipState, other: int, frames: FrameRange) -> np.ndarray:
+    """(F, 4) of a row among the others that is seen in the frames, or an EditError."""
     others = state.observations.others if state.observations is not None else None
     count = 0 if others is None else others.person_count
     if others is None or not 0 <= other < count:
@@ -223,7 +222,10 @@ def _other_boxes(state: ClipState, other: int) -> np.ndarray:
             expected=f"0 to {count - 1}" if count else "a clip in which somebody else was seen",
             received=str(other),
         )
-    return np.asarray(others.boxes[other])
+    boxes = np.asarray(others.boxes[other])
+    if not np.isfinite(boxes[frames.as_slice()]).all(-1).any():
+        raise EditError("Nobody else was seen there in these frames", received=f"other {other + 1}")
+    return boxes
 
 
 def _agrees(edit: BoxEdit, boxes: np.ndarray) -> bool:

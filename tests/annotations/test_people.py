@@ -293,6 +293,7 @@ class TestDismiss:
         [
             (("person", 2), WINDOW, "someone_else", "no such person"),
             (("other", 2), WINDOW, "someone_else", "no such other person"),
+            (("other", 1), FrameRange(60, 70), "someone_else", "Nobody else was seen"),
             (("person", 1), FrameRange(75, 78), "someone_else", "not seen in these frames"),
         ],
     )
