@@ -59,6 +59,8 @@ def _refusal(path: Path, error: BaseException) -> VideoError:
     name, head = shown_name(path), _head(path)
     if not head:
         return VideoError(f"{name} is empty", advice="Copy it again.")
+    if isinstance(error, av.error.EOFError):
+        return VideoError(f"{name} ends before its first frame", advice="Copy it again.")
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     for mark, what, advice in _KINDS:
         if start.startswith(mark):

@@ -30,6 +30,7 @@ CACHE_BYTES = 96 * 2**20
 """Decoded frames kept: about 32 of a 1080p video in its own pixel format."""
 _THREADS = 8
 """Of the decoder: each holds a frame, so that frames larger than 4K get one thread."""
+_GAP_SECONDS = 1.0
 _SIZELESS = ("mpegts", "mpeg", "flv")
 """Formats that do not say how long they are: whether the last frames are whole is tried."""
 _FOCAL_KEYS = (
@@ -69,18 +70,13 @@ class VideoStream:
         return " ".join(self._notes)
 
     def _choose_stream(self) -> None:
-        self._stream = self._container.streams.best("video")
-        if self._stream is None or self._is_cover(self._stream):
+        moving = _moving_streams(self._container)
+        if not moving:
             sound = "only sound" if self._container.streams.audio else "no video"
             raise VideoError(f"{self._name} holds {sound}", advice="Choose a video file.")
-        moving = [s for s in self._container.streams.video if not self._is_cover(s)]
         if len(moving) > 1:
-            self._notes.append(f"It holds {len(moving)} videos, of which one is read.")
-
-    @staticmethod
-    def _is_cover(stream: Any) -> bool:
-        """Album art of a sound file is a stream of one picture."""
-        return bool(stream.disposition & av.stream.Disposition.attached_pic)
+            self._notes.append(f"It holds {len(moving)} videos; the largest is read.")
+        self._stream = moving[0]
 
     def _scan(self) -> tuple[list[int], list[int]]:
         """Presentation times of all packets to show, and of those where decoding may start."""
@@ -128,6 +124,7 @@ class VideoStream:
         self.times: Float[np.ndarray, "F"] = (
             np.asarray(self._pts, np.float64) - self._pts[0]
         ) * base
+        self._notes += _gaps(self.times)
         self.focal_px = self._metadata_focal()
 
     def _first_frame(self) -> av.VideoFrame:
@@ -155,9 +152,7 @@ class VideoStream:
 
     def _drop_undecodable_end(self) -> None:
         """Where the file ends before its header says, the last frames may not decode."""
-        declared = int(self._stream.frames or 0)
-        missing = declared > len(self._pts) + self._left_out
-        early = missing or ends_early(self._path)
+        early = ends_early(self._path)
         if self._untimed or not (early or self._container.format.name in _SIZELESS):
             return
         decoded: list[int] = []
@@ -171,10 +166,15 @@ class VideoStream:
         self._keep(slice(bisect.bisect_right(self._pts, end)))
         self._rewind()
         if early:
-            count = len(self._pts)
-            there = f"{count} of {declared} frames are" if missing else _first_frames(count)
-            self._notes.insert(0, f"The file is cut short: {there} there.")
+            self._notes.insert(0, f"The file is cut short: {self._how_many()} there.")
             _log.warning("%s: %s", self._name, self._notes[0])
+
+    def _how_many(self) -> str:
+        count = len(self._pts)
+        stated = int(self._stream.frames or 0) - self._left_out
+        if stated > count and "mp4" in self._container.format.name:  # AVI counts empty frames too
+            return f"{count} of {stated} frames are"
+        return "its first frame is" if count == 1 else f"its first {count} frames are"
 
     def _metadata_focal(self) -> float | None:
         metadata = {**self._container.metadata, **self._stream.metadata}
@@ -196,7 +196,7 @@ class VideoStream:
                 advice="Put it back or import it again.",
             )
         self._container = open_container(self._path)
-        self._stream = self._container.streams.best("video")
+        self._stream = _moving_streams(self._container)[0]
         context = self._stream.codec_context
         check_coded_size(context.width, context.height)
         large = context.width * context.height > MOST_PIXELS
@@ -335,5 +335,17 @@ def _same_time(count: int) -> str:
     return f"{count} frames have the time of another and are left out."
 
 
-def _first_frames(count: int) -> str:
-    return "its first frame is" if count == 1 else f"its first {count} frames are"
+def _gaps(times: Float[np.ndarray, "F"]) -> list[str]:
+    """The longest stretch without a frame, where it lasts a second and is out of the ordinary."""
+    steps = np.diff(times)
+    if not len(steps) or steps.max() < max(_GAP_SECONDS, 10 * float(np.median(steps))):
+        return []
+    frame = int(steps.argmax())
+    return [f"After frame {frame} there is no frame for {steps[frame]:.1f} s."]
+
+
+def _moving_streams(container: Any) -> list[Any]:
+    """The video streams, the largest first; album art of a sound file is one of a still picture."""
+    still = av.stream.Disposition.attached_pic
+    moving = [s for s in container.streams.video if not s.disposition & still]
+    return sorted(moving, key=lambda s: -s.codec_context.width * s.codec_context.height)

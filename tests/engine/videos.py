@@ -39,13 +39,15 @@ def write_video(
     options: dict[str, str] | None = None,
     rotation: tuple[float, bool] | None = None,
     aspect: Fraction | None = None,
+    pix_fmt: str | None = None,
     audio: bool = False,
 ) -> Path:
     """Encode frames 0..n-1 shown at `ticks` sixtieths of a second."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=60)
         stream.width, stream.height = size
-        stream.pix_fmt = "yuv420p" if size[0] % 2 == 0 and size[1] % 2 == 0 else "yuv444p"
+        even = size[0] % 2 == 0 and size[1] % 2 == 0
+        stream.pix_fmt = pix_fmt or ("yuv420p" if even else "yuv444p")
         stream.time_base = stream.codec_context.time_base = Fraction(1, 60)
         stream.options = {
             "g": "250",
