@@ -206,6 +206,17 @@ class TestOpenGop:
                     np.testing.assert_array_equal(reader.frame(index), truth[index])
 
 
+    def test_frames_shown_before_the_key_are_not_kept(self, film):
+        """Most decoders withhold them; one that shows them half decoded must not be believed."""
+        with VideoReader(film) as reader:
+            source = reader._source
+            source._rewind()
+            source._start_decoding(floor=source._pts[30])  # as after a seek to frame 30
+            assert source._advance_to(33) is not None
+            assert sorted(source._cache) == [30, 31, 32, 33]
+            assert number_in(reader.frame(29)) == 29
+
+
 class TestStreams:
     def test_sound_is_said_to_be_sound(self, tmp_path):
         path = tmp_path / "song.m4a"
