@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float
 
 from annotations.records import ClipState
 from app import frame_evidence as evidence
@@ -30,15 +31,29 @@ def owner_of_new_box(
     return min(candidates, key=lambda p: _distance(state, p, frame, centre))
 
 
+def nearest_box(
+    state: ClipState, person: int, frame: int, size: tuple[int, int]
+) -> Float[np.ndarray, "4"]:
+    """The person's box in the nearest frame that has one; else the middle of the picture."""
+    found = _box_around(state, person, frame)
+    if found is not None:
+        return found
+    width, height = size
+    return np.array([width / 3, height / 4, 2 * width / 3, 3 * height / 4])
+
+
 def _distance(state: ClipState, person: int, frame: int, centre: np.ndarray) -> float:
     """Pixels from a point to the middle of a person's box in the nearest frame that has one."""
+    box = _box_around(state, person, frame)
+    return np.inf if box is None else float(np.hypot(*((box[:2] + box[2:]) / 2 - centre)))
+
+
+def _box_around(state: ClipState, person: int, frame: int) -> Float[np.ndarray, "4"] | None:
+    """The person's box in the nearest frame that has one."""
     observations = state.observations
     if observations is None or person >= observations.person_count:
-        return np.inf
+        return None
     seen = np.flatnonzero(np.isfinite(observations.boxes[person]).all(-1))
     if not len(seen):
-        return np.inf
-    nearest = int(seen[np.abs(seen - frame).argmin()])
-    box = evidence.box(state, person, nearest)
-    assert box is not None
-    return float(np.hypot(*((box[:2] + box[2:]) / 2 - centre)))
+        return None
+    return evidence.box(state, person, int(seen[np.abs(seen - frame).argmin()]))

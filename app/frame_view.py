@@ -216,18 +216,20 @@ class FrameView(QWidget):
 
     def drop_pending(self, *_: object) -> None:
         """An edit was refused: show what the project says."""
-        self._tool.forget()
+        for tool in self._tools.values():
+            tool.forget()
         self.update()
 
     # -- what changed ---------------------------------------------------------------------------
 
     def _on_clip_id_changed(self, _: int | None) -> None:
         self._picture.clear()
-        self._tool.cancel()
+        self.drop_pending()
         self.fit()
 
     def _on_state_changed(self, _: Changes | None) -> None:
-        self._tool.settle()
+        for tool in self._tools.values():  # the answer to a tool that was left counts too
+            tool.settle()
         self.update()
 
     def _on_frame_changed(self, _: int) -> None:
@@ -331,6 +333,9 @@ class FrameView(QWidget):
             Qt.MouseButton.LeftButton,
             Qt.MouseButton.RightButton,
         ):
+            if self._tool.stops_playing and self._view_state.playing:
+                self._view_state.playing = False
+                self._view_state.frame = self.shown_frame
             is_taken = self._tool.press(event)
             if is_taken:
                 self._pressed_at = event.position()
@@ -378,11 +383,11 @@ class FrameView(QWidget):
         if event.key() == Qt.Key.Key_Escape and self._tool.is_busy:
             self._tool.cancel()
             self.update()
-        elif not self._turn_modifier(event, is_down=True):
+        elif not (self._tool.key(event, is_down=True) or self._turn_modifier(event, is_down=True)):
             super().keyPressEvent(event)
 
     def keyReleaseEvent(self, event: QKeyEvent) -> None:
-        if not self._turn_modifier(event, is_down=False):
+        if not (self._tool.key(event, is_down=False) or self._turn_modifier(event, is_down=False)):
             super().keyReleaseEvent(event)
 
     def _turn_modifier(self, event: QKeyEvent, *, is_down: bool) -> bool:

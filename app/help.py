@@ -14,6 +14,7 @@ _MOUSE = (
     ("Video", "Click a dashed skeleton", "choose somebody else; Ctrl+1 or Ctrl+2 says who it is"),
     ("Box tool", "Drag", "draw a box, or take one by a corner, an edge, its inside"),
     ("Box tool", "Shift+drag", "draw a new box also over an old one"),
+    ("Box tool", "Alt+arrow keys", "move a box, with Shift its corner; let go of Alt to keep it"),
     ("Mask tool", "Drag, Ctrl+drag or right drag", "add to the mask, erase from it"),
     ("Mask tool", "Ctrl+wheel", "size of the brush"),
     ("Video", "Wheel, middle drag", "zoom, pan"),

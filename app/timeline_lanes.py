@@ -253,9 +253,10 @@ class LanePainter:
         self.painter.setPen(QPen(QColor("#ffffff"), 1))
         self.painter.setBrush(QColor("#111111"))
         self.painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for frame in sorted(
-            {e.frame for e in state.constraints.keypoint_edits if e.person == person}
-        ):
+        said = state.constraints
+        drawn = [e for e in said.box_edits if e.kind == "person"]
+        by_hand = (*said.keypoint_edits, *drawn, *said.mask_edits)
+        for frame in sorted({e.frame for e in by_hand if e.person == person}):
             self.painter.drawEllipse(QPointF(self.scale.x(frame + 0.5), top + height / 2), 2.6, 2.6)
         self.painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QMouseEvent, QPainter
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter
 
 from app import frame_evidence as evidence
 from app.box_handles import (
@@ -18,7 +18,7 @@ from app.box_handles import (
     is_large_enough,
     spanned,
 )
-from app.box_owner import owner_of_new_box
+from app.box_owner import nearest_box, owner_of_new_box
 from app.box_painting import paint_handles, paint_mark, paint_rubber_band
 from app.overlay_items import paint_hint
 from app.theme import theme
@@ -28,6 +28,13 @@ from engine.structures import Box, BoxEdit
 if TYPE_CHECKING:
     from app.frame_overlay import FrameOverlay
     from app.frame_view import FrameView
+
+NUDGE = 2.0
+"""View pixels that an arrow key moves a box."""
+_ARROWS = {
+    Qt.Key.Key_Left: (-1, 0), Qt.Key.Key_Right: (1, 0),
+    Qt.Key.Key_Up: (0, -1), Qt.Key.Key_Down: (0, 1),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,10 +55,15 @@ class BoxDrag:
 
 
 class BoxTool(FrameTool):
-    """Shift+drag draws a new box also where a press would take an old one."""
+    """Shift+drag draws a new box also where a press would take an old one.
+
+    Without a mouse: Alt and the arrow keys move a box, with Shift its lower right corner; it is
+    let go with Alt.
+    """
 
     cursor = Qt.CursorShape.CrossCursor
     hides = frozenset({"bodies", "trails", "boxes"})
+    stops_playing = True
     has_menu = True
 
     def __init__(self, view: FrameView) -> None:
@@ -136,17 +148,23 @@ class BoxTool(FrameTool):
         self.view.update()
 
     def release(self, event: QMouseEvent, *, is_click: bool) -> None:
-        drag, self._drag = self._drag, None
-        if drag is None or event.button() != Qt.MouseButton.LeftButton:
+        if self._drag is None or event.button() != Qt.MouseButton.LeftButton:
             return
         if is_click:
+            self._drag = None
             self._click(event.position())
-        elif drag.box is not None and drag.person is not None and is_large_enough(drag.box):
+        else:
+            self._let_go()
+        self.hover(event.position(), event.modifiers())
+        self.view.update()
+
+    def _let_go(self) -> None:
+        drag, self._drag = self._drag, None
+        assert drag is not None
+        if drag.box is not None and drag.person is not None and is_large_enough(drag.box):
             # It stays where it was let go until the project answers with a new state.
             self._sent = BoxEdit(drag.frame, drag.box, "person", drag.person)
             self.view.box_drawn.emit(self._sent)
-        self.hover(event.position(), event.modifiers())
-        self.view.update()
 
     def _click(self, at: QPointF) -> None:
         source = self.view.source_under(at)
@@ -163,6 +181,41 @@ class BoxTool(FrameTool):
 
     def leave(self) -> None:
         self._hovered = None
+
+    def key(self, event: QKeyEvent, *, is_down: bool) -> bool:
+        step = _ARROWS.get(Qt.Key(event.key()))
+        if is_down and step is not None and event.modifiers() & Qt.KeyboardModifier.AltModifier:
+            resizes = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+            self._nudge(step, "se" if resizes else "inside")
+            return True
+        if not is_down and event.key() == Qt.Key.Key_Alt and self._drag is not None:
+            self._let_go()
+            return True
+        return False
+
+    def _nudge(self, step: tuple[int, int], handle: Handle) -> None:
+        """Move or size the box of whoever a new one would be of; where there is none, the last."""
+        state, size, frame = (
+            self.view.view_state.state,
+            self.view.picture_size,
+            self.view.shown_frame,
+        )
+        if state is None or size is None:
+            return
+        drag = self._drag
+        if drag is None:
+            chosen = self.view.view_state.selected_person
+            owner = owner_of_new_box(state, frame, chosen)
+            owner = (chosen or 0) if owner is None else owner
+            start = self.boxes()[owner] or _box(nearest_box(state, owner, frame, size))
+            drag = BoxDrag(frame, (0.0, 0.0), owner, handle, start)
+        box = drag.box or drag.start
+        by = (
+            step[0] * NUDGE / self.view.transform.scale,
+            step[1] * NUDGE / self.view.transform.scale,
+        )
+        self._drag = replace(drag, handle=handle, box=dragged(box, handle, by, size))
+        self.view.update()
 
     def cancel(self) -> None:
         self._drag = self._hovered = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QMouseEvent, QPainter, QWheelEvent
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QWheelEvent
 
 from engine.structures import KeypointEdit
 
@@ -27,6 +27,8 @@ class FrameTool:
     cursor: ClassVar[Qt.CursorShape] = Qt.CursorShape.ArrowCursor
     hides: ClassVar[frozenset[str]] = frozenset()
     """Layers of the frame view that would lie in the way of this tool."""
+    stops_playing: ClassVar[bool] = False
+    """Whether a press stops the video at the frame that is seen."""
     has_menu: ClassVar[bool] = False
     """Whether a right click that it leaves alone opens the menu of who that is."""
 
@@ -58,6 +60,10 @@ class FrameTool:
 
     def leave(self) -> None:
         """The mouse left the view."""
+
+    def key(self, event: QKeyEvent, *, is_down: bool) -> bool:
+        """A key of no action went down or up. False leaves it to the view."""
+        return False
 
     def wheel(self, event: QWheelEvent) -> bool:
         """False leaves the wheel to the view, which zooms."""

@@ -37,6 +37,7 @@ class MaskTool(FrameTool):
     """Left adds; Ctrl or the right button erases; Ctrl+wheel changes the brush."""
 
     cursor = Qt.CursorShape.BlankCursor
+    stops_playing = True
     hides = frozenset({"bodies", "trails", "boxes", "skeletons"})
 
     def __init__(self, view: FrameView) -> None:

@@ -638,3 +638,60 @@ def test_an_empty_mask_is_a_mask(qtbot, window):
     mask = evidence.mask(state, 0, 6)
     assert isinstance(mask, RunLengthMask)
     assert not mask.decode().any()
+
+
+def test_alt_and_the_arrows_move_a_box_in_one_step(qtbot, window):
+    ALT = Qt.KeyboardModifier.AltModifier
+    press(window, KEY.Key_2)
+    press(window, KEY.Key_Q)
+    box, view = detected_box(window, 1), window.frame_view
+    for key, modifier in ((KEY.Key_Right, ALT), (KEY.Key_Right, ALT), (KEY.Key_Down, ALT | SHIFT)):
+        QTest.keyPress(view, key, modifier)
+    state = after(qtbot, window, lambda: QTest.keyRelease(view, KEY.Key_Alt))
+    (edit,) = state.constraints.box_edits
+    step = 2 / view.transform.scale
+    np.testing.assert_allclose(edit.box, box + step * np.array([2, 0, 2, 1]))
+    assert edit.person == 1
+    QTest.keyPress(view, KEY.Key_Up, ALT)
+    press(window, KEY.Key_Escape)
+    QTest.keyRelease(view, KEY.Key_Alt)
+    qtbot.wait(100)
+    assert window.view_state.state is state
+
+
+def test_alt_and_an_arrow_bring_the_nearest_box_to_whoever_has_none(qtbot, window):
+    go_to(qtbot, window, GAP)
+    press(window, KEY.Key_Q)
+    QTest.keyPress(window.frame_view, KEY.Key_Left, Qt.KeyboardModifier.AltModifier)
+    state = after(qtbot, window, lambda: QTest.keyRelease(window.frame_view, KEY.Key_Alt))
+    (edit,) = state.constraints.box_edits
+    assert (edit.person, edit.frame) == (1, GAP)
+    near = state.observations.boxes[1, GAP - 1] - 2 / window.frame_view.transform.scale * np.array(
+        [1, 0, 1, 0]
+    )
+    np.testing.assert_allclose(edit.box, near)
+
+
+def test_leaving_the_tool_before_the_project_answers_leaves_nothing_behind(qtbot, window):
+    press(window, KEY.Key_1)
+    press(window, KEY.Key_M)
+    before = mask_of(window)
+    after(
+        qtbot,
+        window,
+        lambda: (drag(window, at(window, 8, 4), at(window, 20, 4)), press(window, KEY.Key_V)),
+    )
+    undone(qtbot, window)
+    press(window, KEY.Key_M)
+    np.testing.assert_array_equal(window.frame_view._tool.canvas().pixels, before)
+
+
+def test_a_press_of_the_brush_stops_the_video_at_the_frame_that_is_seen(qtbot, window):
+    press(window, KEY.Key_1)
+    press(window, KEY.Key_M)
+    window.view_state.playing = True
+    qtbot.waitUntil(lambda: window.frame_view.shown_frame != 6, timeout=WAIT)
+    state = after(qtbot, window, lambda: drag(window, at(window, 8, 4), at(window, 20, 4)))
+    assert not window.view_state.playing
+    (edit,) = state.constraints.mask_edits
+    assert edit.frame == window.frame_view.shown_frame == window.view_state.frame
