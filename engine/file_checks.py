@@ -15,6 +15,10 @@ from engine.npz import NpzArchive
 Axis = int | str
 """A length, or the name of an axis of any length but zero."""
 TEXT_LIMIT = 200
+PIXEL_LIMIT = 16_384
+"""Of an image's side: larger is a mistake, or worse."""
+DISTORTION_LIMIT = 1000.0
+"""Of any coefficient: k3 of a long lens reaches some tens."""
 RIGID_TOLERANCE = 1e-3
 """Largest entry of R R^T - I that is still called a rotation (files in single precision)."""
 
@@ -111,6 +115,23 @@ class Checks:
         values = self.floats(name, (count,))
         if (np.diff(values) <= 0).any():
             raise self.refusal(name, "seconds that increase", "some that do not")
+        return values
+
+    def image_size(self, name: str) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        width, height = (int(value) for value in self.integers(name, (2,)))
+        if not (0 < width <= PIXEL_LIMIT and 0 < height <= PIXEL_LIMIT):
+            raise self.refusal(name, f"1 to {PIXEL_LIMIT} pixels", f"{width} x {height}")
+        return width, height
+
+    def distortion(self, name: str) -> Float[np.ndarray, "5"] | None:
+        """OpenCV's k1, k2, p1, p2, k3, None where the array is absent."""
+        if name not in self.archive:
+            return None
+        values = self.floats(name, (5,))
+        if (largest := float(abs(values).max())) > DISTORTION_LIMIT:
+            limits = f"-{DISTORTION_LIMIT:g} to {DISTORTION_LIMIT:g}"
+            raise self.refusal(f"a value of {name}", limits, f"{largest:g} in size")
         return values
 
     def intrinsics(self, name: str) -> Float[np.ndarray, "3 3"]:

@@ -1,4 +1,5 @@
 """Reads .npz files that come from outside: plain arrays only, sizes known before a byte is loaded.
+Writes them whole or not at all.
 
 An .npz is a zip archive of .npy members, each with a header that states type and shape. Every
 header is read and checked first, so that a file that promises terabytes, hides an object array
@@ -7,10 +8,11 @@ header is read and checked first, so that a file that promises terabytes, hides 
 
 from __future__ import annotations
 
+import os
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -174,3 +176,28 @@ class NpzArchive:
 
     def _refusal(self, why: str) -> InputError:
         return InputError(f"{self.path.name} is not {self._kind}: {why}")
+
+
+def write_npz(
+    path: Path | str,
+    arrays: Mapping[str, np.ndarray],
+    more: Callable[[zipfile.ZipFile], object] | None = None,
+) -> None:
+    """An .npz under another name first, so that a file is complete or not there at all.
+
+    `more` writes further members into the open archive. Raises InputError where the disk refuses.
+    """
+    target = Path(path)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+            if more is not None:
+                more(archive)
+        os.replace(partial, target)
+    except OSError as error:
+        raise InputError(f"Cannot write {target}", received=error.strerror or str(error)) from error
+    finally:
+        partial.unlink(missing_ok=True)
