@@ -86,8 +86,10 @@ def import_detections(
     named = tuple(name.strip() for name in people.split(",")) if people else ()
     with open_project(project) as store:
         record = chosen_clip(store, clip)
-        before = store.state(record.id).observations
+        state = store.state(record.id)
+        before = state.observations
         options = ImportOptions(
+            person_count=len(state.identities),
             offset=offset,
             scale=scale.factors if scale else None,
             resolution=scale.resolution if scale else None,

@@ -221,6 +221,7 @@ def _options(said: Said, state: ClipState | None) -> ImportOptions:
     factors, resolution = parsed_size(said.size)
     observations = state.observations if state is not None else None
     return ImportOptions(
+        person_count=2 if state is None else len(state.identities),
         offset=said.offset,
         scale=factors,
         resolution=resolution,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,7 +20,14 @@ from annotations.importers import json_stream
 from annotations.importers.cameras import CameraReading, distortion_of, finished
 from annotations.importers.imported import ImportOptions, Reading
 from annotations.importers.sample import Sample
-from annotations.importers.values import numbers, read_text, refusal
+from annotations.importers.values import (
+    number,
+    numbers,
+    read_text,
+    refusal,
+    shown,
+    whole,
+)
 from engine.errors import InputError
 from engine.structures import VideoInfo
 
@@ -74,13 +82,18 @@ def _camera(source: str, values: Mapping[str, Any]) -> CameraReading:
             source, "the distortion", "OpenCV's k1, k2, p1, p2, k3", model or "a fisheye model",
             "Undistort the video, or calibrate with five coefficients.",
         )  # fmt: skip
+    if not isinstance(found, np.ndarray) or found.size != 9:
+        raise refusal(source, "the camera matrix", "3 x 3 numbers", _said(found))
     distortion = next((values[name] for name in DISTORTION_NAMES if name in values), None)
-    matrix = np.asarray(found, np.float64)
-    if matrix.size != 9:
-        raise refusal(source, "the camera matrix", "3 x 3 numbers", f"{matrix.size} numbers")
+    if distortion is not None and not isinstance(distortion, np.ndarray):
+        raise refusal(source, "the distortion", "a matrix", _said(distortion))
     return CameraReading(
-        matrix.reshape(3, 3), _size(source, values), distortion_of(distortion, source)
+        found.reshape(3, 3), _size(source, values), distortion_of(distortion, source)
     )
+
+
+def _said(value: object) -> str:
+    return f"{value.size} numbers" if isinstance(value, np.ndarray) else shown(value)
 
 
 def _size(source: str, values: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -89,13 +102,13 @@ def _size(source: str, values: Mapping[str, Any]) -> tuple[int, int] | None:
         for names in (_WIDTHS, _HEIGHTS)
     ]
     pair = values.get("image_size", values.get("imageSize"))
-    if sides == [None, None] and isinstance(pair, list | np.ndarray) and len(pair) == 2:
-        sides = list(pair)
-    if None in sides:
+    if isinstance(pair, np.ndarray) and len(pair) == 2:
+        sides = pair.tolist()
+    if any(side is None for side in sides):
         return None
-    if not all(isinstance(side, int | float | np.number) and 0 < side < 1e5 for side in sides):
-        raise refusal(source, "the image size", "pixels", str(sides)[:60])
-    return int(sides[0]), int(sides[1])  # type: ignore[arg-type]
+    refuse = partial(refusal, source, "the image size")
+    width, height = (whole(side, refuse) for side in sides)
+    return width, height
 
 
 def _values(path: Path) -> dict[str, Any]:
@@ -114,12 +127,11 @@ def _from_json(path: Path) -> dict[str, Any]:
         matrix = value.get("data") if isinstance(value, dict) else value
         if isinstance(matrix, list) and matrix:
             if isinstance(matrix[0], int | float | list):
-                values[name] = numbers(
-                    matrix,
-                    lambda e, r, n=name: refusal(path.name, n, e, r),  # type: ignore[misc]
-                )
-        elif isinstance(value, int | float | str):
+                values[name] = numbers(matrix, partial(refusal, path.name, name))
+        elif isinstance(value, str):
             values[name] = value
+        elif type(value) in (int, float):
+            values[name] = number(value, partial(refusal, path.name, name))
     return values
 
 

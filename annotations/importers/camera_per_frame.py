@@ -1,7 +1,8 @@
 """A camera per frame, as scripts write it: JSON or NumPy's .npz.
 
-JSON: intrinsics at the top (`K`, `intrinsics` or `camera_matrix`, or `fl_x`, `fl_y`, `cx`, `cy`;
-`dist` and the like; `width`/`w`, `height`/`h`) and `frames`, a list of objects with one of
+JSON, an object or only its list of frames: intrinsics at the top or in each frame (`K`,
+`intrinsics` or `camera_matrix`, or `fl_x`, `fl_y`, `cx`, `cy`; `dist` and the like; `width`/`w`,
+`height`/`h`) and `frames`, a list of objects with one of
 `T_camera_world` / `extrinsics` / `w2c` (4 x 4 or 3 x 4, world to camera), `R` and `t` / `T` /
 `tvec`, `rvec` and `tvec` (OpenCV), or `transform_matrix` (NeRF's transforms.json: camera to world
 with OpenGL's axes, x right, y up, z back), and `frame` / `frame_id` or `file_path` / `image`.
@@ -60,8 +61,9 @@ class PerFrameCameras:
 
     def recognises(self, sample: Sample) -> bool:
         if sample.is_json:
-            item = sample.first.get("frames")
-            return isinstance(item, dict)
+            item = sample.first.get("frames") if sample.is_object else sample.item
+            poses = (*_TRANSFORM, *_TRANSLATION, "transform_matrix")
+            return isinstance(item, dict) and any(name in item for name in poses)
         return sample.suffix == ".npz"
 
     def reading(
@@ -87,6 +89,8 @@ def _first(values: Mapping[str, Any], names: Sequence[str]) -> Any:
 
 def _from_json(path: Path, video: VideoInfo) -> CameraReading:
     content = json_stream.load(path)
+    if isinstance(content, list):
+        content = {"frames": content}
     frames = content.get("frames") if isinstance(content, dict) else None
     if not isinstance(frames, list) or not 0 < len(frames) <= _FRAME_LIMIT:
         raise refusal(path.name, "the file", f"frames, 1 to {_FRAME_LIMIT} of them", "another list")

@@ -247,6 +247,12 @@ class TestPerFrame:
         assert np.allclose(camera.T_camera_world, poses(), atol=1e-9)
         assert camera.K.tolist() == K and camera.distortion[0] == -0.1
 
+    def test_a_bare_list_of_frames_will_do(self, tmp_path, video):
+        frames = [frame | {"K": K} for frame in self.frames("R|t")]
+        path = save(tmp_path, frames)
+        assert detect(path) == "camera-frames"
+        assert np.allclose(read(path, video).camera.T_camera_world, poses(), atol=1e-9)
+
     @pytest.mark.parametrize("kind", ["extrinsics", "R and t", "rvecs", "SLAHMR"])
     def test_npz(self, tmp_path, video, kind):
         T = poses()
