@@ -50,6 +50,8 @@ def import_video(
     print(
         f"{clip.name}: {info.frame_count} frames, {info.width} x {info.height}, {info.fps:.4g} fps"
     )
+    if info.note:
+        print(info.note)
 
 
 @commands.command()

@@ -215,6 +215,7 @@ class MainWindow(QMainWindow):
             if hasattr(speaker, "problem"):
                 speaker.problem.connect(self.notifications.error)
         self.fitting.noticed.connect(self.notifications.info)
+        self.projects.noticed.connect(self.notifications.info)
         self.proxies.cached_changed.connect(self.timeline.set_cached)
         self.proxies.noticed.connect(self.status.hint)
         self._connect_gestures()

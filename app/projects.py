@@ -41,6 +41,8 @@ class Projects(QObject):
     """ProjectInfo."""
     problem = Signal(str)
     done = Signal(str)
+    noticed = Signal(str)
+    """What a user should know of a video that was imported."""
     exported = Signal(str, object)
     """A sentence, and the folder."""
 
@@ -241,6 +243,8 @@ class Projects(QObject):
                 return
             self._view_state.clip_id = clip.id
             if changes.kind == "import":
+                if video.note:
+                    self.noticed.emit(f"{clip.name}: {video.note}")
                 self.clip_added.emit(clip)
             else:
                 self.done.emit(f"{changes.label}.")

@@ -45,6 +45,10 @@ def probe(path: str | Path) -> VideoInfo:
 
 
 def _source(path: Path) -> VideoStream | ImageFolder:
+    if not _is_text(str(path)):
+        raise VideoError(
+            f"The name {shown_name(path)}, or that of its folder, is not text", advice="Rename it."
+        )
     if path.is_dir() or (path.is_file() and path.suffix.lower() in STILL_SUFFIXES):
         return ImageFolder(path)
     if not path.exists():
@@ -52,6 +56,15 @@ def _source(path: Path) -> VideoStream | ImageFolder:
     if not path.is_file():
         raise VideoError(f"{shown_name(path)} is a device or a pipe, not a file")
     return VideoStream(path)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a project can keep the name: Linux allows any bytes."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _sha256(path: Path) -> str:

@@ -97,7 +97,7 @@ class VideoStream:
                 shown += 1
                 pts.add(packet.pts)
         except av.error.FFmpegError as error:
-            _log.warning("%s: reading stopped early (%s)", self._name, reason(error))
+            _log.debug("%s: reading stopped early (%s)", self._name, reason(error))
         if shown > len(pts):
             self._notes.append(_same_time(shown - len(pts)))
         self._left_out = hidden + shown - len(pts)
@@ -167,7 +167,6 @@ class VideoStream:
         self._rewind()
         if early:
             self._notes.insert(0, f"The file is cut short: {self._how_many()} there.")
-            _log.warning("%s: %s", self._name, self._notes[0])
 
     def _how_many(self) -> str:
         count = len(self._pts)

@@ -205,7 +205,6 @@ class TestOpenGop:
                 for index in (key - 1, key - 2):
                     np.testing.assert_array_equal(reader.frame(index), truth[index])
 
-
     def test_frames_shown_before_the_key_are_not_kept(self, film):
         """Most decoders withhold them; one that shows them half decoded must not be believed."""
         with VideoReader(film) as reader:
@@ -347,6 +346,11 @@ class TestNotWhatItSays:
         (tmp_path / name).write_bytes(film.read_bytes())
         with VideoReader(tmp_path / name) as reader:
             assert number_in(reader.frame(31)) == 31
+
+    def test_a_name_that_is_no_text_is_refused(self, tmp_path, film):
+        path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4"))
+        path.write_bytes(film.read_bytes())
+        assert "is not text. Rename it." in refusal(path)
 
     def test_a_name_of_several_lines_is_said_on_one(self, tmp_path):
         (tmp_path / "two\nlines.mp4").write_bytes(b"words\n")

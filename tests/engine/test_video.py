@@ -102,7 +102,7 @@ def test_colours_are_rgb(variable_rate):
     np.testing.assert_allclose(red, (200, 30, 30), atol=12)
 
 
-def test_a_truncated_file_gives_the_frames_that_are_there(tmp_path, variable_rate, caplog):
+def test_a_truncated_file_gives_the_frames_that_are_there(tmp_path, variable_rate):
     fast = tmp_path / "fast.mp4"
     with (
         av.open(str(variable_rate[0])) as source,
@@ -122,7 +122,6 @@ def test_a_truncated_file_gives_the_frames_that_are_there(tmp_path, variable_rat
         assert [number_in(image) for _, image in reader.frames()] == list(range(count))
         assert number_in(reader.frame(count // 2)) == count // 2
         assert reader.info.note == f"The file is cut short: {count} of 300 frames are there."
-    assert "cut short" in caplog.text
 
 
 def test_a_single_frame_is_a_video(tmp_path):
