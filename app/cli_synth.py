@@ -48,6 +48,9 @@ def synth(
     similar: Annotated[
         bool, typer.Option("--similar", help="All people wear the same clothes.")
     ] = False,
+    as_captured: Annotated[
+        bool, typer.Option("--as-captured", help="Leave bodies in each other where they are.")
+    ] = False,
     others: Annotated[
         int, typer.Option(min=0, max=6, help="Passers-by, whom the clip is not about.")
     ] = 0,
@@ -78,6 +81,7 @@ def synth(
         scenery=None if scenery is None else scenery.value,
         picture=picture,
         similar=similar,
+        separate=not as_captured,
         others=others,
         others_motion=others_motion,
         leaving=leaving,
@@ -98,5 +102,9 @@ def _summary(truth: Truth) -> list[str]:
     ]
     if truth.retarget_error_m.any():
         error = 1000 * float(truth.retarget_error_m.mean())
-        lines.append(f"Joints {error:.0f} mm from the captured ones on average")
+        moved = 1000 * float(truth.separation_m.mean())
+        lines.append(
+            f"Joints {error:.0f} mm from the captured ones on average, and then moved by "
+            f"{moved:.0f} mm to take the bodies out of each other"
+        )
     return lines

@@ -20,6 +20,7 @@ from engine.synthesis.cameras import camera_place, place_camera
 from engine.synthesis.figures import (
     TRUTH_DENSITY,
     Figure,
+    Outfit,
     make_figure,
     random_outfit,
     similar_outfit,
@@ -27,6 +28,7 @@ from engine.synthesis.figures import (
 from engine.synthesis.motion_files import holds_fit, read_captured
 from engine.synthesis.order import SynthesisOrder
 from engine.synthesis.retarget import Retargeted, resampled, retarget
+from engine.synthesis.separation import separate
 
 KEY_POSE_FPS = 20.0
 """Motion with fewer frames a second is a row of key poses, which are joined smoothly."""
@@ -43,6 +45,9 @@ class Cast:
     figures: tuple[Figure, ...]
     camera: Camera
     error_m: Float[np.ndarray, "P F"]
+    """Of the solved joints against the captured ones, without passers-by."""
+    moved_m: Float[np.ndarray, "P F"]
+    """By which the joints were moved to take the bodies out of each other."""
     people: int
     """How many the clip is about."""
     cuts: tuple[int, ...] = ()
@@ -55,25 +60,33 @@ class Cast:
 def make_cast(order: SynthesisOrder) -> Cast:
     """Solve the motion, dress the people, place the camera."""
     solved = _solved(order)
-    motion = solved.motion
+    motion, people = solved.motion, solved.motion.person_count
+    generator = order.generator("outfits")
+    outfits = [random_outfit(generator) for _ in range(people)]
+    if order.similar:
+        outfits = [outfits[0]] + [similar_outfit(outfits[0], generator) for _ in outfits[1:]]
+    figures = _dressed(motion, outfits, order.seed * 100)
+    moved = np.zeros(motion.valid.shape)
+    if order.separate:
+        separated = separate(motion, [figure.skin_offsets for figure in figures])
+        motion, moved = separated.motion, separated.displacement_m
     joints = joints_of(motion)
     camera, cuts = _cameras(order, joints)
     if order.leaving:
         motion = _walked_off(motion, camera)
-    generator = order.generator("outfits")
-    outfits = [random_outfit(generator) for _ in range(motion.person_count)]
-    if order.similar:
-        outfits = [outfits[0]] + [similar_outfit(outfits[0], generator) for _ in outfits[1:]]
-    people = motion.person_count
     if order.others:
         passing = _others(order, motion, camera, joints)
-        outfits += [random_outfit(generator) for _ in range(passing.person_count)]
+        outfits = [random_outfit(generator) for _ in range(passing.person_count)]
+        figures += _dressed(passing, outfits, order.seed * 100 + people)
         motion = _together(motion, passing)
-    figures = tuple(
-        make_figure(np.asarray(betas, np.float64), outfit, order.seed * 100 + person)
+    return Cast(motion, figures, camera, solved.error_m, moved, people, cuts)
+
+
+def _dressed(motion: BodyMotion, outfits: list[Outfit], seed: int) -> tuple[Figure, ...]:
+    return tuple(
+        make_figure(np.asarray(betas, np.float64), outfit, seed + person)
         for person, (betas, outfit) in enumerate(zip(motion.betas, outfits, strict=True))
     )
-    return Cast(motion, figures, camera, solved.error_m, people, cuts)
 
 
 def posed(motion: BodyMotion, person: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

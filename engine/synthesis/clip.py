@@ -179,6 +179,7 @@ def _truth(order: SynthesisOrder, cast: Cast, seen: _Seen) -> Truth:
         source=order.motion.name,
         seed=order.seed,
         retarget_error_m=cast.error_m,
+        separation_m=cast.moved_m,
     )
 
 

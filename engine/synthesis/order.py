@@ -32,6 +32,8 @@ class SynthesisOrder:
     """A photograph without people to put behind them."""
     similar: bool = False
     """All people wear the same clothes."""
+    separate: bool = True
+    """Take the bodies out of each other; False leaves them as captured."""
     others: int = 0
     """Passers-by, whom the clip is not about."""
     others_motion: Path | None = None

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.interpolate import PchipInterpolator
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation, RotationSpline
@@ -29,6 +29,9 @@ from engine.synthesis.motion_files import CapturedMotion
 BONE_SIGMA = 0.01
 """Metres by which a bone may differ as easily as a beta by one standard deviation."""
 BETA_LIMIT = 2.5
+MEAN_MASS_INDEX, MASS_SIGMA = 22.0, 0.7
+"""Body mass index of people who dance and wrestle, and by how much it may miss as easily as a beta
+by one standard deviation. Bones alone leave girth open."""
 TURN_SIGMA, JITTER_SIGMA, JOINT_SIGMA = 0.35, 0.03, 0.01
 """Radians that a rotation may leave the captured one, and may do so differently from one frame to
 the next; metres that a joint may miss."""
@@ -68,10 +71,12 @@ def retarget(
     """
     model = BodyModel.load(OPEN_BODY, "1k2")
     people, frames = captured.poses.shape[:2]
-    wanted = np.random.default_rng([shape_seed, 11]).normal(0, shape_spread, (people, 10))
-    betas = np.stack([_shape(model, captured.joints[p], wanted[p]) for p in range(people)]).astype(
-        np.float32
-    )
+    generator = np.random.default_rng([shape_seed, 11])
+    wanted = generator.normal(0, shape_spread, (people, 10))
+    stout = MEAN_MASS_INDEX + generator.normal(0, 2 * shape_spread, (people,))
+    betas = np.stack(
+        [_shape(model, captured.joints[p], wanted[p], float(stout[p])) for p in range(people)]
+    ).astype(np.float32)
     target = torch.from_numpy(np.ascontiguousarray(captured.joints, np.float32))
     start = axis_angle_to_matrix(torch.from_numpy(np.ascontiguousarray(captured.poses, np.float32)))
     rotmats, transl = _solve(model, torch.from_numpy(betas), start, target)
@@ -122,10 +127,20 @@ def resampled(solved: Retargeted, fps: float) -> Retargeted:
     return Retargeted(smooth, solved.error_m[:, nearest])
 
 
+def body_mass_index(vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "T 3"]) -> float:
+    """Kilograms over squared metres of height, of a closed skin as dense as water."""
+    a, b, c = vertices[faces.T]
+    volume = float(np.einsum("ti,ti->", a, np.cross(b, c))) / 6
+    return 1000 * volume / float(np.ptp(vertices[:, 1])) ** 2
+
+
 def _shape(
-    model: BodyModel, joints: Float[np.ndarray, "F 24 3"], wanted: Float[np.ndarray, "10"]
+    model: BodyModel,
+    joints: Float[np.ndarray, "F 24 3"],
+    wanted: Float[np.ndarray, "10"],
+    mass_index: float,
 ) -> Float[np.ndarray, "10"]:
-    """Betas near `wanted` whose bones are as long as those of the joints."""
+    """Betas near `wanted` of a body so stout whose bones are as long as those of the joints."""
     lengths = np.median(
         np.linalg.norm(joints[:, _PAIRS[:, 0]] - joints[:, _PAIRS[:, 1]], axis=-1), axis=0
     )
@@ -134,7 +149,9 @@ def _shape(
     def residual(betas: np.ndarray) -> np.ndarray:
         rest = template + directions @ betas
         bones = np.linalg.norm(rest[_PAIRS[:, 0]] - rest[_PAIRS[:, 1]], axis=-1)
-        return np.concatenate([(bones - lengths) / BONE_SIGMA, betas - wanted])
+        skin = model.v_template.numpy() + model.shapedirs.numpy() @ betas
+        surplus = (body_mass_index(skin, model.data.faces) - mass_index) / MASS_SIGMA
+        return np.concatenate([(bones - lengths) / BONE_SIGMA, betas - wanted, [surplus]])
 
     start = np.clip(wanted, -BETA_LIMIT + 0.1, BETA_LIMIT - 0.1)
     solved = least_squares(residual, start, bounds=(-BETA_LIMIT, BETA_LIMIT))

@@ -25,6 +25,7 @@ camera frame, metres, radians), and besides:
     source             ()             name of the motion file
     seed               ()
     retarget_error_m   (P, F)         mean distance of the joints to those of the captured motion
+    separation_m       (P, F)         by which they were then moved to take bodies out of each other
 
 V counts the vertices of the open body of 7,000; `body_vertices` poses them. A vertex touches when
 it is within 13 mm of the other's bare surface, or inside it.
@@ -78,6 +79,7 @@ class Truth:
     source: str
     seed: int
     retarget_error_m: Float[np.ndarray, "P F"]
+    separation_m: Float[np.ndarray, "P F"]
 
 
 def body_vertices(truth: Truth, person: int, frames: FrameRange) -> Float[np.ndarray, "F V 3"]:
@@ -117,6 +119,7 @@ def write_truth(path: Path | str, truth: Truth) -> None:
         "source": np.array(truth.source),
         "seed": np.array(truth.seed),
         "retarget_error_m": truth.retarget_error_m,
+        "separation_m": truth.separation_m,
     }
     _write(Path(path), arrays, truth.masks)
 
@@ -154,6 +157,7 @@ def read_truth(path: Path | str) -> Truth:
             source=checks.text("source"),
             seed=int(checks.number("seed", 0.0, 2.0**53)),
             retarget_error_m=checks.floats("retarget_error_m", (people, frames)),
+            separation_m=checks.floats("separation_m", (people, frames)),
         )
 
 
@@ -161,7 +165,7 @@ _NAMES = (
     "keypoints2d", "visibility", "masks", "in_front", "depth_order", "skin_offsets", "heights",
     "contact_people", "contact_vertices", "label_people", "label_regions", "label_frames",
     "present", "others_keypoints2d", "others_visibility", "cuts", "fps", "source", "seed",
-    "retarget_error_m",
+    "retarget_error_m", "separation_m",
 )  # fmt: skip
 
 
