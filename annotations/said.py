@@ -33,8 +33,6 @@ from engine.structures import (
 )
 
 MASKS_KEPT = 256
-WHOLE = ("heights", "focal_px", "floor_height")
-"""Statements that are a number or a few, of the whole clip."""
 
 
 def rows_of(rows: Session, said: Constraints) -> list[ConstraintRow]:
@@ -94,7 +92,11 @@ def blocks(said: Constraints) -> list[tuple[str, int, list[Any]]]:
         add("mask", m.frame, [m.person, m.frame, *mask_to_json(m.mask)])
     if said.camera is not None:
         add("camera", 0, _camera_to_json(said.camera))
-    whole = {"heights": list(said.heights), **{n: getattr(said, n) for n in WHOLE[1:]}}
+    whole = {
+        "heights": list(said.heights),
+        "focal_px": said.focal_px,
+        "floor_height": said.floor_height,
+    }
     if any(value not in (None, []) for value in whole.values()):
         blocks["whole clip", 0] = [whole]
     return [(kind, frame, items) for (kind, frame), items in blocks.items()]

@@ -30,9 +30,13 @@ from annotations.schema import (
 )
 from engine.structures import (
     BodyMotion,
+    BoxEdit,
     Camera,
+    Constraints,
     Diagnostics,
     FrameRange,
+    KeypointEdit,
+    MaskEdit,
     Observations,
 )
 
@@ -104,19 +108,41 @@ def read(
 
 def _read(rows: Session, arrays: ArrayStore, revision: RevisionRow, masks: bool) -> ClipState:
     motion = revision.motion
+    observations = _read_observations(rows, arrays, revision.observation, masks)
+    constraints = said.read(revision.constraints)
+    _check(constraints, len(revision.identities), observations)
     return ClipState(
         identities=tuple(
             Identity(row.person, row.name, row.color, cast(Any, row.gender))
             for row in revision.identities
         ),
-        observations=_read_observations(rows, arrays, revision.observation, masks),
+        observations=observations,
         motion=_read_motion(rows, arrays, motion),
         camera=_read_camera(rows, arrays, motion),
         diagnostics=_read_diagnostics(rows, arrays, motion),
-        constraints=said.read(revision.constraints),
+        constraints=constraints,
         reviews=read_reviews(revision),
         edited=tuple(FrameRange(start, stop) for start, stop in revision.edited),
     )
+
+
+def _check(said: Constraints, people: int, observations: Observations | None) -> None:
+    """Raises ValueError where a correction is of no person, frame, joint or size of the clip."""
+    corrections: tuple[KeypointEdit | BoxEdit | MaskEdit, ...] = (
+        *said.keypoint_edits,
+        *said.box_edits,
+        *said.mask_edits,
+    )
+    if any(e.person is not None and not 0 <= e.person < people for e in corrections):
+        raise ValueError("a correction of somebody who is not in the clip")
+    if observations is None:
+        return
+    if any(not 0 <= e.frame < observations.frame_count for e in corrections):
+        raise ValueError("a correction of a frame that is not in the clip")
+    if any(not 0 <= e.keypoint < observations.confidence.shape[2] for e in said.keypoint_edits):
+        raise ValueError("a joint that the layout does not have")
+    if any(e.mask.size != observations.image_size[::-1] for e in said.mask_edits):
+        raise ValueError("a mask of another size than the video")
 
 
 def read_reviews(revision: RevisionRow) -> tuple[ReviewMark, ...]:
