@@ -59,6 +59,22 @@ class TestBoxes:
         after = drawn.edit_box(state, edit, video)
         assert drawn.edit_box(after, edit, video) is after
 
+    def test_many_at_once_are_as_if_drawn_one_after_the_other(self, state, video):
+        random = np.random.default_rng(0)
+        kinds = ("person", "identity", "someone_else", "not_a_person")
+        found = []
+        for number, (x, y) in enumerate(random.uniform(0, 20, (40, 2)).tolist()):
+            kind = kinds[number % 4]
+            person = number % 3 % 2 if kind in kinds[:2] else None
+            found.append(BoxEdit(number % 5, (x, y, x + 30, y + 30), kind, person))
+        one_by_one = drawn.edit_box(state, BoxEdit(2, BOX, "person", 0), video)
+        at_once = drawn.edit_boxes(one_by_one, found, video)
+        for edit in found:
+            one_by_one = drawn.edit_box(one_by_one, edit, video)
+        assert at_once.constraints.box_edits == one_by_one.constraints.box_edits
+        with pytest.raises(EditError, match="no such person"):
+            drawn.edit_boxes(state, [*found, BoxEdit(7, BOX, "person", 5)], video)
+
     def test_are_taken_back_as_they_were_drawn(self, state, video):
         outside = BoxEdit(7, (-30.0, 5.0, 40.0, 50.0), "not_a_person")
         after = drawn.edit_box(state, outside, video)
