@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from annotations.importers.assembly import wrong_size
 from annotations.importers.imported import FrameKey, ImportOptions, Reading
 from annotations.importers.numbering import numbered
+from annotations.importers.pixels import wrong_size
 from annotations.importers.values import ChoiceNeeded, refusal
 from engine.errors import InputError
 from engine.structures import Camera, VideoInfo

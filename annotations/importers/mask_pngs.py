@@ -16,9 +16,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from annotations.importers import rle
-from annotations.importers.assembly import wrong_size
 from annotations.importers.folders import files_of, one_sequence
 from annotations.importers.imported import ImportOptions, Instance, Reading
+from annotations.importers.pixels import wrong_size
 from annotations.importers.sample import Sample
 from annotations.importers.values import ChoiceNeeded, refusal, regular_file
 from engine.errors import InputError
