@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPointF
+from PySide6.QtCore import QPointF, QTimer
 from PySide6.QtGui import QImage, QPainter
 
 from app.body_drawing import Look, rgb
 from app.frame_bodies import BodyLayer, ProjectedBody, project_body, up_in_eye
 from app.frame_evidence import identity
 from app.gl_renderer import GraphicsError, shared_renderer
+from app.gl_view import SAMPLES, STILL_MS
 from app.mesh_picking import pick_projected
 from app.picture_transform import PictureTransform
 from app.posed_bodies import display_body, posed_bodies
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 GHOST = {"opacity": 0.8, "edge_only": 1.0}
-SAMPLES = 4
 
 
 class FrameBodyOverlay:
@@ -40,6 +40,9 @@ class FrameBodyOverlay:
         self._key: tuple[object, ...] = ()
         self._drawn: tuple[QImage, QPointF] | None = None
         self._is_begun = False
+        self._frame = -1
+        self._still: QTimer | None = None
+        """Runs from a frame's first picture to the one that is smoothed."""
         self._has_failed = False
 
     def begin(self, widget: QWidget, frame: int, transform: PictureTransform) -> None:
@@ -54,7 +57,7 @@ class FrameBodyOverlay:
         size = (round(widget.width() * ratio), round(widget.height() * ratio))
         made = marks(self._view_state, frame)
         try:
-            samples = 0 if self._view_state.playing and shared_renderer().is_software else SAMPLES
+            samples = SAMPLES if self._is_still(widget, frame) else 0
             key = (*self._projected_key, transform, size, samples, tuple(made.items()))
             if self._key != key:
                 self._draw(frame, transform, size, ratio, samples)
@@ -62,6 +65,20 @@ class FrameBodyOverlay:
         except GraphicsError as error:
             log.warning("No bodies over the video: %s", error)
             self._has_failed = True
+
+    def _is_still(self, widget: QWidget, frame: int) -> bool:
+        """Whether there is time to smooth the picture: without a graphics card it takes as long as
+        all the rest, so a frame in passing goes without.
+        """
+        if not shared_renderer().is_software:
+            return True
+        if self._still is None:
+            self._still = QTimer(widget, singleShot=True, interval=STILL_MS)
+            self._still.timeout.connect(widget.update)
+        if frame != self._frame:
+            self._frame = frame
+            self._still.start()
+        return not (self._still.isActive() or self._view_state.playing)
 
     def paint(self, painter: QPainter, widget: QWidget) -> None:
         """Paint what `begin` started."""

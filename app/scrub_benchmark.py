@@ -82,19 +82,22 @@ class _Screen(QObject):
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self._view = window.frame_view
+        self._painting = -1
         self.shown: tuple[int, float] = (-1, 0.0)
         """Frame, and when."""
         self._view.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Paint:
-            # Handled after the event that is painting and flushing the whole window.
+            # Handled after the event that is painting and flushing the whole window; by then the
+            # next picture may have come, so which one was painted is noted now.
+            self._painting = self._view.shown_frame
             QCoreApplication.postEvent(self, QEvent(_PAINTED))
         return False
 
     def event(self, event: QEvent) -> bool:
         if event.type() == _PAINTED:
-            self.shown = (self._view.shown_frame, time.perf_counter())
+            self.shown = (self._painting, time.perf_counter())
             return True
         return super().event(event)
 
