@@ -27,7 +27,7 @@ from annotations.exporters.package import (
 )
 from engine.body.joints import BONES, KEYPOINT_NAMES
 from engine.errors import InputError
-from engine.structures import Layout, Observations, RunLengthMask
+from engine.structures import Camera, Layout, Observations, RunLengthMask
 
 FILES: Mapping[Layout, str] = {"coco17": "person_keypoints", "halpe26": "person_keypoints_halpe26"}
 FILE_LIMIT = 1 << 30
@@ -142,9 +142,7 @@ def _add_clip(content: dict[str, Any], export: ClipExport, found: Labelled) -> N
             "frame_count": video.frame_count,
             "accepted_frames": ranges_json(export.segments),
             "people": [identity.name for identity in export.state.identities],
-            "camera": None
-            if camera is None
-            else {"K": camera.K.tolist(), "focal_source": camera.focal_source},
+            "camera": None if camera is None else _camera(camera),
             **provenance_of(export),
         }
     )
@@ -164,6 +162,13 @@ def _add_clip(content: dict[str, Any], export: ClipExport, found: Labelled) -> N
         for entry in _annotations(export, found, frame):
             number = len(content["annotations"]) + 1
             content["annotations"].append({"id": number, "image_id": image_id, **entry})
+
+
+def _camera(camera: Camera) -> dict[str, Any]:
+    facts: dict[str, Any] = {"K": camera.K.tolist(), "focal_source": camera.focal_source}
+    if camera.distortion.any():
+        facts["distortion"] = camera.distortion.tolist()
+    return facts
 
 
 def _annotations(export: ClipExport, found: Labelled, frame: int) -> Iterator[dict[str, Any]]:

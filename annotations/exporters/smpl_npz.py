@@ -38,6 +38,8 @@ CAMERA_CONVENTION = (
     "OpenCV: x right, y down, z forward; x_camera = T_camera_world @ x_world; pixels = K @ x_camera"
 )
 
+LENS = "; the lens bends x_camera / z first: distortion holds OpenCV's k1, k2, p1, p2, k3"
+
 
 @dataclass(frozen=True)
 class PersonExport:
@@ -136,7 +138,9 @@ def _camera(export: ClipExport) -> dict[str, np.ndarray]:
         "T_camera_world": camera.T_camera_world[export.frame_ids],
         "image_size": np.array(camera.image_size),
         "focal_source": np.array(camera.focal_source),
-        "camera_convention": np.array(CAMERA_CONVENTION),
+        "camera_convention": np.array(
+            CAMERA_CONVENTION + (LENS if camera.distortion.any() else "")
+        ),
     }
 
 

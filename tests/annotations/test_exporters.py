@@ -17,8 +17,14 @@ from annotations.exporters.package import ExportFolder, safe_name
 from engine.body.display import DisplayBody
 from engine.body.joints import COCO17
 from engine.errors import InputError
-from engine.structures import FrameRange, KeypointEdit
-from tests.annotations.builders import make_observations, make_video, same
+from engine.structures import BoxEdit, FrameRange, KeypointEdit, MaskEdit, RunLengthMask
+from tests.annotations.builders import (
+    make_disc,
+    make_fit,
+    make_observations,
+    make_video,
+    same,
+)
 from tests.annotations.conftest import add_fitted
 
 ACCEPTED = (FrameRange(10, 30), FrameRange(100, 120))
@@ -100,8 +106,6 @@ class TestSmplNpz:
             assert "smpl" not in text.lower()
 
     def test_a_frame_without_a_body_has_no_joints(self, store, clip_id, tmp_path):
-        from tests.annotations.builders import make_fit
-
         result = make_fit(store.clip(clip_id).video, seed=4)
         valid = result.motion.valid.copy()
         valid[1, 12:15] = False
@@ -115,8 +119,6 @@ class TestSmplNpz:
         )
 
     def test_only_fits_of_this_branch_are_named(self, store, clip_id, tmp_path):
-        from tests.annotations.builders import make_fit
-
         store.undo(clip_id)
         video = store.clip(clip_id).video
         store.apply_fit(
@@ -192,6 +194,40 @@ class TestCocoKeypoints:
         assert back.keypoints2d[1, 0, 10].tolist() == [40.0, 30.0]
         assert back.visibility[1, 0, 10] == 1
 
+    def test_what_a_person_drew_counts(self, store, clip_id, tmp_path):
+        box, disc = (4.0, 5.0, 40.5, 50.0), make_disc(make_video(), 40)
+        store.edit_box(clip_id, BoxEdit(20, box, "person", 0))
+        store.edit_box(clip_id, BoxEdit(20, box, "identity", 1))
+        store.edit_mask(clip_id, MaskEdit(1, 20, RunLengthMask.encode(disc)))
+        store.review(clip_id, FrameRange(20, 21), "accepted")
+        export(store, "coco-keypoints", tmp_path)
+        content = json.loads((tmp_path / "person_keypoints.json").read_text())
+        first, second = content["annotations"]
+        assert first["bbox"] == [4.0, 5.0, 36.5, 45.0]
+        detected = store.state(clip_id).observations.boxes[1, 20]
+        assert second["bbox"][:2] == detected[:2].tolist()
+        assert second["area"] == disc.sum()
+        painted = RunLengthMask((54, 96), tuple(second["segmentation"]["counts"]))
+        assert (painted.decode() == disc).all()
+
+    def test_a_lens_is_said_where_it_distorts(self, store, reviewed, tmp_path):
+        export(store, "coco-keypoints", tmp_path / "straight")
+        plain = json.loads((tmp_path / "straight" / "person_keypoints.json").read_text())
+        assert "distortion" not in plain["videos"][0]["camera"]
+        result = make_fit(store.clip(reviewed).video)
+        bent = replace(result.camera, distortion=np.array([0.1, 0, 0, 0, 0]))
+        for frames in ACCEPTED:
+            store.review(reviewed, frames, "sent back")
+        base = store.head(reviewed).id
+        store.apply_fit(reviewed, replace(result, camera=bent), FrameRange(0, 150), base)
+        store.review(reviewed, ACCEPTED[0], "accepted")
+        export(store, "coco-keypoints", tmp_path / "bent")
+        found = json.loads((tmp_path / "bent" / "person_keypoints.json").read_text())
+        assert found["videos"][0]["camera"]["distortion"] == [0.1, 0, 0, 0, 0]
+        export(store, "smpl-npz", tmp_path / "bodies")
+        with np.load(tmp_path / "bodies" / "hug" / "Ann.npz") as arrays:
+            assert "k1, k2, p1, p2, k3" in str(arrays["camera_convention"])
+
     def test_a_gap_is_not_annotated(self, store, clip_id, tmp_path):
         store.review(clip_id, FrameRange(74, 80), "accepted")
         export(store, "coco-keypoints", tmp_path)
@@ -211,8 +247,6 @@ class TestCocoKeypoints:
             keypoints2d=found.keypoints2d[:, :, :17],
             confidence=found.confidence[:, :, :17],
         )
-        from tests.annotations.builders import make_fit
-
         store.set_observations(clip, coco, {"detector": "x"})
         whole = FrameRange(0, 60)
         store.apply_fit(clip, make_fit(video), whole, store.head(clip).id)
@@ -344,8 +378,6 @@ class TestExport:
     def test_a_name_cannot_lead_out_of_the_folder(self, store, tmp_path):
         clip = store.add_clip(make_video(60, "x"), name="../../etc/passwd").clip_id
         video = store.clip(clip).video
-        from tests.annotations.builders import make_fit
-
         whole = FrameRange(0, 60)
         store.apply_fit(clip, make_fit(video), whole, store.head(clip).id)
         store.rename_identity(clip, 0, "../../../root")

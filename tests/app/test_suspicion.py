@@ -10,7 +10,7 @@ import pytest
 from annotations.edits import default_identities
 from annotations.records import ClipState, ReviewMark
 from app.suspicion import suspicions, unreviewed
-from engine.structures import Diagnostics, FrameRange
+from engine.structures import BoxEdit, Constraints, Diagnostics, FrameRange
 from tests.annotations.builders import make_observations, make_video
 
 FRAMES = 60
@@ -59,6 +59,15 @@ def test_a_gap_is_found_and_neighbouring_gaps_are_one(state):
     boxes[0, 10:12] = boxes[0, 14:16] = np.nan
     state = replace(state, observations=replace(state.observations, boxes=boxes))
     assert found(state) == [("Not seen", 0, FrameRange(10, 16))]
+
+
+def test_a_gap_that_a_box_was_drawn_in_is_none(state):
+    boxes = state.observations.boxes.copy()
+    boxes[0, 10] = np.nan
+    gap = replace(state, observations=replace(state.observations, boxes=boxes))
+    assert found(gap) == [("Not seen", 0, FrameRange(10, 11))]
+    drawn = BoxEdit(10, (10.0, 5.0, 30.0, 50.0), "person", 0)
+    assert found(replace(gap, constraints=Constraints(box_edits=(drawn,)))) == []
 
 
 def test_an_exchange_of_the_two_shows_as_a_jump_of_both(state):
