@@ -51,6 +51,17 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
+    def only(self, kept: Sequence[int]) -> Detections:
+        """Some of them."""
+        rows = list(kept)
+        return Detections(
+            self.keypoints[rows],
+            self.boxes[rows],
+            self.scores[rows],
+            self.colors[rows],
+            tuple(self.variants[row] for row in rows),
+        )
+
 
 NOBODY = Detections(
     np.zeros((0, 17, 3)), np.zeros((0, 4)), np.zeros(0), np.zeros((0, len(PARTS), 4)), ()

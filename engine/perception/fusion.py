@@ -10,13 +10,13 @@ itself is then the mean of the witnesses around the path, those of the neighbour
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from engine.body.joints import COCO17, mirrored
-from engine.perception.keypoints import agree_on_sides
+from engine.perception.keypoints import agree_on_sides, side_order
 from engine.perception.looks import Source, Witnesses
 
 AGREE = 0.04
@@ -85,7 +85,20 @@ class Testimony:
             total[frame] = weights.sum()
             sizes[frame] = witnesses.size
         present = total > 0
-        return cls(xy, votes, smooth_sizes(sizes), present, np.maximum(total, 1e-9))
+        testimony = cls(xy, votes, smooth_sizes(sizes), present, np.maximum(total, 1e-9))
+        return testimony._untangled()
+
+    def _untangled(self) -> Testimony:
+        """Left and right exchanged in the frames where the motion is continuous only that way."""
+        weight = self.votes.sum(axis=1)
+        at = (self.votes[..., None] * self.xy).sum(axis=1) / np.maximum(weight, 1e-9)[..., None]
+        points = np.concatenate([at, weight[..., None] / self.total[:, None, None]], axis=-1)
+        points[weight <= 0, :2] = np.nan
+        xy, votes = self.xy.copy(), self.votes.copy()
+        for frame, joints in enumerate(side_order(points, self.size)):
+            xy[frame] = self.xy[frame][:, joints]
+            votes[frame] = self.votes[frame][:, joints]
+        return replace(self, xy=xy, votes=votes)
 
 
 def _weights(witnesses: Witnesses) -> Float[np.ndarray, "W"]:
@@ -238,7 +251,7 @@ class _Window:
         against = _CONTESTED * places.contested + _OPPOSITE * places.opposite
         share = places.support / (places.support + against + 1e-6)
         cost = -np.log(np.maximum(places.support * share, 1e-4)) * 1.5
-        return np.where(places.real, cost, 1e3)
+        return np.asarray(np.where(places.real, cost, 1e3))
 
     def _stretch(
         self,
@@ -263,9 +276,7 @@ class _Window:
             cost[:, column] = np.where(hidden[:, parent, None], 0.0, np.minimum(excess**2, 8.0))
         return cost
 
-    def _path(
-        self, places: _Places, cost: Float[np.ndarray, "F J M"]
-    ) -> Int[np.ndarray, "F J"]:
+    def _path(self, places: _Places, cost: Float[np.ndarray, "F J M"]) -> Int[np.ndarray, "F J"]:
         """Viterbi for each joint; state _PLACES is "hidden"."""
         frames, count, _ = cost.shape
         hidden = np.full((frames, count, 1), _HIDDEN_COST)
@@ -354,4 +365,4 @@ def _leaps(
     before[first] = after[first]
     after[last] = before[last]
     off = np.linalg.norm(xy - (before + after) / 2, axis=-1) / size[:, None]
-    return np.nan_to_num(off)
+    return np.asarray(np.nan_to_num(off))

@@ -325,10 +325,12 @@ def _soft_mask(view: _View, subject: _Subject, looks: Sequence[BlazePose]) -> So
         seen = np.zeros_like(covered)
         cv2.fillConvexPoly(seen, np.rint(look.region.corners).astype(np.int32), 1)
         covered += seen
-    mean = (total / np.maximum(covered, 1))[y0:y1, x0:x1]
+    mean = np.asarray((total / np.maximum(covered, 1))[y0:y1, x0:x1], np.float32)
     shrink = min(1.0, _MASK_SIDE / max(mean.shape))
     if shrink < 1.0:
-        mean = cv2.resize(mean, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+        mean = np.asarray(
+            cv2.resize(mean, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA), np.float32
+        )
     low, high = np.rint(view.frame_points(np.array([[x0, y0], [x1, y1]], np.float64))).astype(int)
     window = (int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
     return SoftMask(window, np.rint(np.clip(mean, 0, 1) * 255).astype(np.uint8))

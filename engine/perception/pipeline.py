@@ -1,34 +1,43 @@
-"""Perception from a video to observations: search, detect, track, estimate, clean up."""
+"""Perception from a video to observations: decode, detect, track, look, decide.
+
+All but the first and the last happen in the pixels of the kept frames (`engine.perception.spool`),
+numbered from 0, so that no frame of the video is decoded twice.
+"""
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import time
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar, cast
 
 import numpy as np
 from jaxtyping import Float
 
 from engine.body.joints import HALPE26
 from engine.errors import InputError
-from engine.perception.detection import (
-    NOBODY,
-    Detections,
-    box_heights,
-    look,
-    merge,
-    pad_box,
-    search,
-    union,
-    with_drawn_box,
-)
-from engine.perception.estimation import Following, Person, Sighting, estimate
-from engine.perception.keypoints import drop_outliers, untangle_sides
-from engine.perception.request import PerceptionRequest
+from engine.perception import plugins
+from engine.perception.bystanders import Tracklet, bystanders, link, meant
+from engine.perception.checkpoint import DETECTIONS, HEARD, Checkpoint, key_of
+from engine.perception.decision import boxes_of_people, decide, masks_of_frame, plausible
+from engine.perception.detection import Detections, with_drawn_box
+from engine.perception.finding import SEARCH_SECONDS, Finder
+from engine.perception.gaps import sightings
+from engine.perception.keypoints import NO_LOOKS, halpe26
+from engine.perception.looks import Witnesses, hear
+from engine.perception.plugins.adapters import detections_of, found_people, people_of_tracks
+from engine.perception.request import BUILT_IN, PeopleNotFoundError, PerceptionRequest
 from engine.perception.runtime import PoseModels
-from engine.perception.segmentation import encode_window
-from engine.perception.tracking import Tracks, assign
+from engine.perception.shots import ShotWatcher
+from engine.perception.spool import FrameSpool
+from engine.perception.tracking import Known, Tracks, assign, typical_colors
 from engine.structures import (
+    Box,
+    BoxEdit,
     FrameRange,
     Observations,
     PerceptionProgress,
@@ -37,39 +46,43 @@ from engine.structures import (
 )
 from engine.video import VideoReader
 
-SEARCH_SECONDS = 0.5
-"""The whole frame is searched this often; between, only where people were."""
-PATIENCE_SECONDS = 1.0
-"""How long a person is followed without being detected."""
 PROGRESS_SECONDS = 0.25
-_SHARES = {"searching": 0.06, "detecting": 0.3, "estimating": 0.64}
+_SHARES = {
+    "decoding": 0.08,
+    "searching": 0.05,
+    "detecting": 0.24,
+    "looking": 0.58,
+    "deciding": 0.05,
+}
 """Share of the whole time that each stage takes."""
 
-Progress = Generator[PerceptionProgress, None, None]
+Item = TypeVar("Item")
 
 
 def run(
-    video: VideoInfo, request: PerceptionRequest
+    video: VideoInfo, request: PerceptionRequest, scratch: Path | None = None
 ) -> Generator[PerceptionProgress, None, Observations]:
     """See `engine.perception.perceive`."""
     frames = _checked(video, request)
     clock = _Clock()
-    yield clock.report("searching", 0.0)
-    with VideoReader(video) as reader:
-        models = PoseModels()
-        detections: list[Detections] = []
-        yield from _detect(models, reader, frames, request, detections, clock)
-        drawn = {
-            (e.person, e.frame - frames.start): e.box
-            for e in request.box_edits
-            if e.person is not None and e.frame in frames
-        }
-        tracks = assign(detections, video.fps, request.person_count, drawn)
-        result = _Result.empty(video, request.person_count)
-        yield from _estimate(models, reader, frames, detections, tracks, result, clock)
-    _clean(result, request)
+    yield clock.report("decoding", 0.0)
+    with ExitStack() as stack:
+        folder = _folder(scratch, video, request, stack)
+        whole = any(name != BUILT_IN for name in vars(request.parts).values())
+        spool = stack.enter_context(FrameSpool(folder, video.image_size, whole=whole))
+        watcher = yield from _decode(video, frames, spool, clock)
+        scene = _Scene(video, frames, request, spool, watcher, Checkpoint(folder), PoseModels())
+        detections = yield from _detect(scene, clock)
+        tracklets = link(detections, video.fps, scene.cuts)
+        detections, tracklets = _without_nobody(scene, detections, tracklets)
+        tracks = _track(scene, detections, tracklets)
+        heard = yield from _look(scene, detections, tracks, clock)
+        found = yield from _decide(scene, heard, tracks, clock)
+    if scratch is not None:
+        shutil.rmtree(folder, ignore_errors=True)
     yield clock.report("done", 1.0)
-    return result.observations()
+    others = bystanders(detections, tracklets, tracks.detections, video.fps)
+    return _observations(scene, found, others.keypoints, others.boxes)
 
 
 def _checked(video: VideoInfo, request: PerceptionRequest) -> FrameRange:
@@ -96,7 +109,17 @@ def _checked(video: VideoInfo, request: PerceptionRequest) -> FrameRange:
                 f"{video.frame_count} and a joint below {len(HALPE26)}",
                 received=f"person {joint.person}, frame {joint.frame}, joint {joint.keypoint}",
             )
+    for kind, name in vars(request.parts).items():
+        plugins.require(cast(plugins.Kind, kind), name)
     return frames
+
+
+def _folder(
+    scratch: Path | None, video: VideoInfo, request: PerceptionRequest, stack: ExitStack
+) -> Path:
+    if scratch is not None:
+        return scratch / key_of(video, request)
+    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dyad-")))
 
 
 class _Clock:
@@ -122,161 +145,317 @@ class _Clock:
         return PerceptionProgress(stage, fraction, remaining, observations)
 
 
-def _detect(
-    models: PoseModels,
-    reader: VideoReader,
-    frames: FrameRange,
-    request: PerceptionRequest,
-    detections: list[Detections],
-    clock: _Clock,
-) -> Progress:
-    """Append the people of every frame to `detections`."""
-    every = max(1, round(SEARCH_SECONDS * reader.info.fps))
-    keys = sorted({*range(frames.start, frames.stop, every), frames.stop - 1})
-    found: list[Detections] = []
-    for count, key in enumerate(keys):
-        found.append(search(models, reader.frame(key)))
-        if clock.due():
-            yield clock.report("searching", (count + 1) / len(keys))
-    tall = _prominent_height(found)
-    for frame, image in reader.frames(frames):
-        slot = min((frame - frames.start) // every, len(keys) - 1)
-        if frame == keys[slot]:
-            people = found[slot]
-        else:
-            near = found[slot : slot + 2] + detections[-1:]
-            people = _detect_near(models, image, near, tall)
-        for edit in request.box_edits:
-            if edit.frame == frame and edit.person is not None:
-                people = with_drawn_box(models, image, people, np.asarray(edit.box, np.float64))
-        detections.append(people)
-        if clock.due():
-            yield clock.report("detecting", len(detections) / len(frames))
-
-
-def _prominent_height(found: Sequence[Detections]) -> float:
-    """Above which height people count as prominent: half of the tallest."""
-    heights = [float(box_heights(d.boxes).max()) for d in found if len(d)]
-    return 0.5 * max(heights, default=0.0)
-
-
-def _detect_near(
-    models: PoseModels, image: np.ndarray, near: Sequence[Detections], tall: float
-) -> Detections:
-    """Look where prominent people were a moment ago and will be in a moment."""
-    boxes = np.concatenate([d.boxes for d in near])
-    boxes = boxes[box_heights(boxes) > tall] if len(boxes) else boxes
-    if not len(boxes):
-        return NOBODY
-    height = float(np.median(box_heights(boxes)))
-    return merge(image, look(models, image, pad_box(union(boxes), 0.25), height))
-
-
-def _estimate(
-    models: PoseModels,
-    reader: VideoReader,
-    frames: FrameRange,
-    detections: Sequence[Detections],
-    tracks: Tracks,
-    result: _Result,
-    clock: _Clock,
-) -> Progress:
-    """Fill `result` forward, then go back over gaps before somebody was found."""
-    patience = round(PATIENCE_SECONDS * reader.info.fps)
-    followed: list[Following | None] = [None] * len(tracks.colors)
-    for count, (frame, image) in enumerate(reader.frames(frames)):
-        seen = _sightings(detections[count], tracks, count)
-        people = estimate(models, image, seen, followed, patience)
-        followed = [p.following if p else None for p in people]
-        result.put(frame, people)
-        if clock.due():
-            yield clock.report("estimating", (count + 1) / len(frames), result.observations(False))
-    for frame in _before_found(result, frames, patience):
-        count = frame - frames.start
-        seen = _sightings(detections[count], tracks, count)
-        followed = [result.following[p].get(frame + 1) for p in range(len(tracks.colors))]
-        result.put_missing(frame, estimate(models, reader.frame(frame), seen, followed, patience))
-        if clock.due():
-            yield clock.report("estimating", 1.0, result.observations(False))
-
-
-def _sightings(found: Detections, tracks: Tracks, count: int) -> list[Sighting]:
-    return [
-        Sighting(colors, found.boxes[d], found.variants[d]) if d >= 0 else Sighting(colors)
-        for d, colors in zip(tracks.detections[:, count].tolist(), tracks.colors, strict=True)
-    ]
-
-
-def _before_found(result: _Result, frames: FrameRange, patience: int) -> Iterator[int]:
-    """Frames, last first, in which somebody is missing who is there in the next frame."""
-    for frame in range(frames.stop - 2, frames.start - 1, -1):
-        for following in result.following:
-            after = following.get(frame + 1)
-            if frame not in following and after is not None and after.missed < patience:
-                yield frame
-                break
-
-
-@dataclass
-class _Result:
-    """Observations under construction."""
+@dataclass(frozen=True)
+class _Scene:
+    """What every stage is given."""
 
     video: VideoInfo
-    keypoints: Float[np.ndarray, "P F 26 3"]
+    frames: FrameRange
+    request: PerceptionRequest
+    spool: FrameSpool
+    watcher: ShotWatcher
+    checkpoint: Checkpoint
+    models: PoseModels
+
+    @property
+    def count(self) -> int:
+        return len(self.frames)
+
+    @property
+    def cuts(self) -> frozenset[int]:
+        """Kept frames that begin another shot."""
+        return frozenset(cut - self.frames.start for cut in self.watcher.cuts)
+
+    @property
+    def times(self) -> Float[np.ndarray, "F"]:
+        return self.video.times[self.frames.as_slice()]
+
+    @property
+    def edits(self) -> list[BoxEdit]:
+        """What was said of places, in the kept frames and their pixels."""
+        return [
+            replace(
+                edit,
+                frame=edit.frame - self.frames.start,
+                box=cast(Box, tuple(value * self.spool.scale for value in edit.box)),
+            )
+            for edit in self.request.box_edits
+            if edit.frame in self.frames
+        ]
+
+
+def _decode(
+    video: VideoInfo, frames: FrameRange, spool: FrameSpool, clock: _Clock
+) -> Generator[PerceptionProgress, None, ShotWatcher]:
+    """Every frame once: kept small, and looked at for cuts and the camera's motion."""
+    watcher = ShotWatcher()
+    for kept in range(min(len(spool), len(frames))):
+        watcher.see(frames.start + kept, spool[kept])
+    with VideoReader(video) as reader:
+        for frame, image in reader.frames(FrameRange(frames.start + len(spool), frames.stop)):
+            watcher.see(frame, spool.append(image))
+            if clock.due():
+                yield clock.report("decoding", len(spool) / len(frames))
+    return watcher
+
+
+def _detect(scene: _Scene, clock: _Clock) -> Generator[PerceptionProgress, None, list[Detections]]:
+    """The people of every frame."""
+    if scene.request.parts.detector != BUILT_IN:
+        return (yield from _detect_by_plugin(scene, clock))
+    every = max(1, round(SEARCH_SECONDS * scene.video.fps))
+    fresh = sorted({0, *scene.cuts, scene.count})
+    finder = Finder(scene.models, scene.spool.__getitem__, fresh, every)
+    drawn: dict[int, list[Box]] = {}
+    for edit in scene.edits:
+        if edit.person is not None:
+            drawn.setdefault(edit.frame, []).append(edit.box)
+    searching = scene.checkpoint.stage("search", DETECTIONS, len(finder.keys), finder.search)
+    found = yield from _reported(searching, "searching", len(finder.keys), clock)
+
+    def detect(frame: int, before: list[Detections]) -> Detections:
+        here = drawn.get(frame, [])
+        people = finder.near(frame, found, before, here)
+        for box in here:
+            people = with_drawn_box(scene.models, scene.spool[frame], people, np.array(box))
+        return people
+
+    detecting = scene.checkpoint.stage("detect", DETECTIONS, scene.count, detect)
+    return (yield from _reported(detecting, "detecting", scene.count, clock))
+
+
+def _detect_by_plugin(
+    scene: _Scene, clock: _Clock
+) -> Generator[PerceptionProgress, None, list[Detections]]:
+    with plugins.load("detector", scene.request.parts.detector) as detector:
+        detector.begin(scene.video, scene.frames)
+
+        def detect(frame: int, _: list[Detections]) -> Detections:
+            image = scene.spool[frame]
+            people = detections_of(image, detector.detect([image])[0])
+            for edit in scene.edits:
+                if edit.frame == frame and edit.person is not None:
+                    people = with_drawn_box(scene.models, image, people, np.array(edit.box))
+            return people
+
+        detecting = scene.checkpoint.stage("detect", DETECTIONS, scene.count, detect)
+        return (yield from _reported(detecting, "detecting", scene.count, clock))
+
+
+def _reported(
+    steps: Generator[int, None, list[Item]], stage: str, count: int, clock: _Clock
+) -> Generator[PerceptionProgress, None, list[Item]]:
+    """Run a stage, reporting a few times a second."""
+    while True:
+        try:
+            done = next(steps)
+        except StopIteration as stop:
+            return cast(list[Item], stop.value)
+        if clock.due():
+            yield clock.report(stage, done / max(1, count))
+
+
+def _without_nobody(
+    scene: _Scene, detections: Sequence[Detections], tracklets: list[Tracklet]
+) -> tuple[list[Detections], list[Tracklet]]:
+    """Without what was said not to be a person."""
+    marks = [edit for edit in scene.edits if edit.kind == "not_a_person"]
+    nobody = meant(marks, detections, tracklets)
+    if not nobody:
+        return list(detections), tracklets
+    kept = [
+        found.only([d for d in range(len(found)) if (frame, d) not in nobody])
+        for frame, found in enumerate(detections)
+    ]
+    return kept, link(kept, scene.video.fps, scene.cuts)
+
+
+def _track(
+    scene: _Scene, detections: Sequence[Detections], tracklets: Sequence[Tracklet]
+) -> Tracks:
+    """Who is who."""
+    edits, parts = scene.edits, scene.request.parts
+    if parts.tracker != BUILT_IN:
+        return _track_by_plugin(scene, detections)
+    drawn = {(e.person, e.frame): e.box for e in edits if e.person is not None}
+    strangers = meant([e for e in edits if e.kind == "someone_else"], detections, tracklets)
+    known = Known(drawn, strangers, scene.cuts)
+    return assign(detections, scene.video.fps, scene.request.person_count, known)
+
+
+def _track_by_plugin(scene: _Scene, detections: Sequence[Detections]) -> Tracks:
+    count = scene.request.person_count
+    found = [found_people(people) for people in detections]
+    with plugins.load("tracker", scene.request.parts.tracker) as tracker:
+        tracker.begin(scene.video, scene.frames)
+        rows = people_of_tracks(tracker.track(found, scene.times), found, count)
+    if len(rows) < count:
+        raise PeopleNotFoundError(
+            f"The tracker {scene.request.parts.tracker!r} followed too few people",
+            expected=str(count),
+            received=str(len(rows)),
+        )
+    unknown = np.zeros((count, 10, 4))
+    return Tracks(rows, typical_colors(detections, rows, unknown))
+
+
+Heard = list[Witnesses | None]
+
+
+def _look(
+    scene: _Scene, detections: Sequence[Detections], tracks: Tracks, clock: _Clock
+) -> Generator[PerceptionProgress, None, list[Heard]]:
+    """What every model says of every person in every frame."""
+    sought = sightings(tracks, detections, scene.video.fps, scene.cuts)
+
+    def look(frame: int, _: list[Heard]) -> Heard:
+        return hear(scene.models, scene.spool[frame], sought[frame])
+
+    looking = scene.checkpoint.stage("look", HEARD, scene.count, look)
+    heard = yield from _reported(looking, "looking", scene.count, clock)
+    return [plausible(row) for row in heard]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The people of the clip, in the pixels of the kept frames; masks in those of the video."""
+
+    points: Float[np.ndarray, "P F 26 3"]
     boxes: Float[np.ndarray, "P F 4"]
     masks: list[list[RunLengthMask | None]]
-    following: list[dict[int, Following]] = field(default_factory=list)
-
-    @classmethod
-    def empty(cls, video: VideoInfo, persons: int) -> _Result:
-        count = video.frame_count
-        keypoints = np.full((persons, count, len(HALPE26), 3), np.nan)
-        keypoints[..., 2] = 0.0
-        boxes = np.full((persons, count, 4), np.nan)
-        masks: list[list[RunLengthMask | None]] = [[None] * count for _ in range(persons)]
-        return cls(video, keypoints, boxes, masks, [{} for _ in range(persons)])
-
-    def put(self, frame: int, people: Sequence[Person | None]) -> None:
-        for index, person in enumerate(people):
-            if person is not None:
-                self._put(index, frame, person)
-
-    def put_missing(self, frame: int, people: Sequence[Person | None]) -> None:
-        for index, person in enumerate(people):
-            if person is not None and frame not in self.following[index]:
-                self._put(index, frame, person)
-
-    def _put(self, index: int, frame: int, person: Person) -> None:
-        self.keypoints[index, frame] = person.keypoints
-        self.boxes[index, frame] = person.box
-        self.masks[index][frame] = encode_window(
-            person.mask, person.mask_origin, self.video.image_size
-        )
-        self.following[index][frame] = person.following
-
-    def observations(self, masks: bool = True) -> Observations:
-        """A copy of what is known; without masks it is light enough to show while it grows."""
-        return Observations(
-            keypoints2d=self.keypoints[..., :2].copy(),
-            confidence=self.keypoints[..., 2].copy(),
-            layout="halpe26",
-            boxes=self.boxes.copy(),
-            times=self.video.times,
-            image_size=self.video.image_size,
-            masks=tuple(tuple(row) for row in self.masks) if masks else None,
-        )
+    """masks[f][p]."""
 
 
-def _clean(result: _Result, request: PerceptionRequest) -> None:
-    """Left and right made continuous, leaps dropped, and what people said put in last."""
-    for person, points in enumerate(result.keypoints):
-        boxes = result.boxes[person]
-        sizes = np.nan_to_num(box_heights(boxes), nan=1.0)
-        result.keypoints[person] = drop_outliers(untangle_sides(points, sizes), sizes)
+def _decide(
+    scene: _Scene, heard: Sequence[Heard], tracks: Tracks, clock: _Clock
+) -> Generator[PerceptionProgress, None, _Found]:
+    """Joints over the whole window, then boxes and masks from them."""
+    points = decide(heard, scene.times, tracks.colors, sorted(scene.cuts))
+    if scene.request.parts.pose_estimator != BUILT_IN:
+        points = yield from _points_by_plugin(scene, heard, clock)
+    boxes = boxes_of_people(points, heard)
+    if scene.request.parts.segmenter != BUILT_IN:
+        masks = yield from _masks_by_plugin(scene, points, boxes, clock)
+        return _Found(points, boxes, masks)
+    masks = []
+    size, scale = scene.video.image_size, scene.spool.scale
+    for frame, row in enumerate(heard):
+        masks.append(masks_of_frame(row, points[:, frame], scale, size))
+        if clock.due():
+            yield clock.report("deciding", frame / scene.count)
+    return _Found(points, boxes, masks)
+
+
+def _points_by_plugin(
+    scene: _Scene, heard: Sequence[Heard], clock: _Clock
+) -> Generator[PerceptionProgress, None, Float[np.ndarray, "P F 26 3"]]:
+    points = np.full((len(heard[0]), scene.count, len(HALPE26), 3), np.nan)
+    points[..., 2] = 0.0
+    with plugins.load("pose_estimator", scene.request.parts.pose_estimator) as estimator:
+        estimator.begin(scene.video, scene.frames)
+        for frame, row in enumerate(heard):
+            there = [(p, w) for p, w in enumerate(row) if w is not None]
+            boxes = np.array([w.box for _, w in there]).reshape(-1, 4)
+            for (p, w), said in zip(
+                there, estimator.estimate(scene.spool[frame], boxes), strict=True
+            ):
+                whole = estimator.layout == "halpe26"
+                points[p, frame] = said if whole else halpe26(said, NO_LOOKS, w.size)
+            if clock.due():
+                yield clock.report("deciding", frame / scene.count)
+    return points
+
+
+def _masks_by_plugin(
+    scene: _Scene,
+    points: Float[np.ndarray, "P F 26 3"],
+    boxes: Float[np.ndarray, "P F 4"],
+    clock: _Clock,
+) -> Generator[PerceptionProgress, None, list[list[RunLengthMask | None]]]:
+    masks = []
+    with plugins.load("segmenter", scene.request.parts.segmenter) as segmenter:
+        segmenter.begin(scene.video, scene.frames)
+        for frame in range(scene.count):
+            drawn = segmenter.segment(scene.spool[frame], boxes[:, frame], points[:, frame])
+            masks.append([RunLengthMask.encode(mask) if mask.any() else None for mask in drawn])
+            if clock.due():
+                yield clock.report("deciding", frame / scene.count)
+    return masks
+
+
+def _observations(
+    scene: _Scene,
+    found: _Found,
+    other_points: Float[np.ndarray, "Q F 26 3"],
+    other_boxes: Float[np.ndarray, "Q F 4"],
+) -> Observations:
+    """In the pixels of the video and over all its frames, with what people said put in last."""
+    video, part, scale = scene.video, scene.frames.as_slice(), scene.spool.scale
+    people, count = len(found.points), video.frame_count
+    points = _spread(found.points, count, part, scale)
+    boxes = np.full((people, count, 4), np.nan)
+    boxes[:, part] = found.boxes / scale
+    notes = scene.watcher.notes(
+        video.fps, scene.watcher.camera_motion_behind(boxes[:, : scene.frames.stop] * scale)
+    )
+    masks: list[list[RunLengthMask | None]] = [[None] * count for _ in range(people)]
+    for frame, row in enumerate(found.masks):
+        for person, mask in enumerate(row):
+            masks[person][scene.frames.start + frame] = mask
+    _put_in(scene.request, scene.frames, points, boxes, masks)
+    base = Observations(
+        keypoints2d=points[..., :2],
+        confidence=points[..., 2],
+        layout="halpe26",
+        boxes=boxes,
+        times=video.times,
+        image_size=video.image_size,
+        masks=tuple(tuple(row) for row in masks),
+        cuts=tuple(scene.watcher.cuts),
+        notes=notes,
+    )
+    if not len(other_points):
+        return base
+    others = _spread(other_points, count, part, scale)
+    whole = np.full((len(others), count, 4), np.nan)
+    whole[:, part] = other_boxes / scale
+    beside = replace(
+        base,
+        keypoints2d=others[..., :2],
+        confidence=others[..., 2],
+        boxes=whole,
+        masks=None,
+        cuts=(),
+        notes=(),
+    )
+    return replace(base, others=beside)
+
+
+def _spread(
+    points: Float[np.ndarray, "P f 26 3"], count: int, part: slice, scale: float
+) -> Float[np.ndarray, "P F 26 3"]:
+    """Over all frames of the video, in its pixels."""
+    whole = np.full((len(points), count, *points.shape[2:]), np.nan)
+    whole[..., 2] = 0.0
+    whole[:, part] = points / (scale, scale, 1.0)
+    return whole
+
+
+def _put_in(
+    request: PerceptionRequest,
+    frames: FrameRange,
+    points: Float[np.ndarray, "P F 26 3"],
+    boxes: Float[np.ndarray, "P F 4"],
+    masks: list[list[RunLengthMask | None]],
+) -> None:
+    """What people said, in place of what was found."""
     for drawn in request.box_edits:
-        asked = request.frames is None or drawn.frame in request.frames
-        if asked and drawn.kind == "person" and drawn.person is not None:
-            result.boxes[drawn.person, drawn.frame] = drawn.box
-    for edit in request.keypoint_edits:
-        confidence = 1.0 if edit.visible else 0.0
-        result.keypoints[edit.person, edit.frame, edit.keypoint] = (edit.x, edit.y, confidence)
+        if drawn.kind == "person" and drawn.person is not None and drawn.frame in frames:
+            boxes[drawn.person, drawn.frame] = drawn.box
+    for joint in request.keypoint_edits:
+        if joint.frame in frames:
+            said = (joint.x, joint.y, 1.0 if joint.visible else 0.0)
+            points[joint.person, joint.frame, joint.keypoint] = said
+    for painted in request.mask_edits:
+        if painted.frame in frames:
+            masks[painted.person][painted.frame] = painted.mask

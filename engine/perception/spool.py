@@ -30,10 +30,13 @@ _ENTRY = np.dtype([("start", "<i8"), ("size", "<i8"), ("checksum", "<u4")])
 class FrameSpool:
     """Consecutive frames, numbered from 0, that are appended once and read in any order."""
 
-    def __init__(self, folder: Path, image_size: tuple[int, int]) -> None:
-        """Goes on with what the folder holds; `image_size` is (width, height) of the video."""
+    def __init__(self, folder: Path, image_size: tuple[int, int], whole: bool = False) -> None:
+        """Goes on with what the folder holds; `image_size` is (width, height) of the video.
+
+        `whole` keeps frames as large as they are.
+        """
         width, height = image_size
-        self.scale = min(1.0, LONGEST_SIDE / max(width, height))
+        self.scale = 1.0 if whole else min(1.0, LONGEST_SIDE / max(width, height))
         """Pixels of a kept frame per pixel of the video."""
         self._size = max(1, round(width * self.scale)), max(1, round(height * self.scale))
         self._entries: list[tuple[int, int, int]] = []
@@ -64,8 +67,8 @@ class FrameSpool:
         self._data.close()
         self._index.close()
 
-    def append(self, image: Image) -> None:
-        """Keep a frame of the video."""
+    def append(self, image: Image) -> Image:
+        """Keep a frame of the video; returns it as small as it is kept."""
         small = image
         if self.scale < 1.0:
             small = np.asarray(cv2.resize(image, self._size, interpolation=cv2.INTER_AREA))
@@ -82,11 +85,14 @@ class FrameSpool:
         except OSError as error:
             raise _no_room(self._folder, error) from error
         self._entries.append(entry)
+        return small
 
     def __getitem__(self, number: int) -> Image:
         start, size, _ = self._entries[number]
         coded = os.pread(self._data.fileno(), size, start)
         image = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR)
+        if image is None:
+            raise _no_room(self._folder, OSError("a kept frame was damaged"))
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
 
     def _restore(self) -> None:

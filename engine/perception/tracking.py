@@ -8,8 +8,8 @@ frame did not show is remembered for half a second, so that a short gap does not
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from itertools import combinations, permutations
 
 import numpy as np
@@ -30,6 +30,8 @@ MEMORY_SECONDS = 0.5
 _MAX_CANDIDATES = 8
 _COLOR, _MOTION = 1.2, 1.5
 _MISSING, _REMEMBERED, _LOSE_OR_FIND = 1.5, 0.9, 0.7
+_STRANGER = 4.0
+"""Cost of taking for one of the people somebody who was said to be somebody else."""
 _APART_IOU = 0.3
 _FORBIDDEN = 1e6
 
@@ -65,44 +67,59 @@ class _Candidates:
         return len(self.age)
 
 
+@dataclass(frozen=True)
+class Known:
+    """What people said, and what the picture says, of a clip's detections."""
+
+    drawn: Mapping[tuple[int, int], Box] = field(default_factory=dict)
+    """(person, frame) -> a box that the person's track must pass through."""
+    strangers: Set[tuple[int, int]] = frozenset()
+    """(frame, detection) of somebody whom the clip is not about."""
+    cuts: frozenset[int] = frozenset()
+    """Frames that nothing is continuous into."""
+
+
 def assign(
-    detections: Sequence[Detections],
-    fps: float,
-    person_count: int,
-    drawn: Mapping[tuple[int, int], Box],
+    detections: Sequence[Detections], fps: float, person_count: int, known: Known | None = None
 ) -> Tracks:
     """Follow each person through the clip.
 
-    `drawn` maps (person, frame) to a box that the track must pass through. Persons are numbered
-    from left to right in the anchor frame unless boxes were drawn. Raises PeopleNotFoundError.
+    Persons are numbered from left to right in the anchor frame unless boxes were drawn. Raises
+    PeopleNotFoundError.
     """
-    anchor = find_anchor(detections, person_count, drawn)
-    candidates = _remember(detections, max(1, round(MEMORY_SECONDS * fps)))
-    forced = _forced(detections, drawn)
+    known = known or Known()
+    anchor = find_anchor(detections, person_count, known)
+    forced = _forced(detections, known.drawn)
     forced.update({(p, anchor.frame): d for p, d in enumerate(anchor.detections)})
+    memory = max(1, round(MEMORY_SECONDS * fps))
+    candidates = _remember(detections, memory, known.cuts, set(forced.items()))
     colors = np.stack([detections[anchor.frame].colors[d] for d in anchor.detections])
-    assigned = _cheapest(detections, candidates, colors, forced)
+    search = _Search(detections, candidates, forced, known)
+    assigned = search.cheapest(colors)
     for _ in range(2):
-        colors = _typical_colors(detections, assigned, colors)
-        assigned = _cheapest(detections, candidates, colors, forced)
+        colors = typical_colors(detections, assigned, colors)
+        assigned = search.cheapest(colors)
     return Tracks(assigned, colors)
 
 
 def find_anchor(
-    detections: Sequence[Detections],
-    person_count: int,
-    drawn: Mapping[tuple[int, int], Box],
+    detections: Sequence[Detections], person_count: int, known: Known | None = None
 ) -> Anchor:
     """The clearest view of the most prominent, closest group of people."""
-    if drawn:
-        return _drawn_anchor(detections, person_count, drawn)
-    most = max((len(d) for d in detections), default=0)
+    known = known or Known()
+    if known.drawn:
+        return _drawn_anchor(detections, person_count, known.drawn)
+    ours = [
+        [d for d in range(len(found)) if (frame, d) not in known.strangers]
+        for frame, found in enumerate(detections)
+    ]
+    most = max((len(d) for d in ours), default=0)
     if most < person_count:
         raise _not_found(detections, person_count, most)
     tallest = max(float(box_heights(d.boxes).max()) for d in detections if len(d))
     best: tuple[float, Anchor] = (-1.0, Anchor(0, ()))
     for frame, found in enumerate(detections):
-        for group in combinations(range(min(len(found), _MAX_CANDIDATES)), person_count):
+        for group in combinations(ours[frame][:_MAX_CANDIDATES], person_count):
             value = _prominence(found, group, tallest)
             if value > best[0]:
                 left_to_right = sorted(group, key=lambda i: found.boxes[i, 0] + found.boxes[i, 2])
@@ -186,93 +203,109 @@ def _forced(
     return forced
 
 
-def _remember(detections: Sequence[Detections], memory: int) -> list[_Candidates]:
+def _remember(
+    detections: Sequence[Detections],
+    memory: int,
+    cuts: Set[int],
+    forced: Set[tuple[tuple[int, int], int]],
+) -> list[_Candidates]:
     """Each frame's detections, and those of earlier frames that nothing overlaps any more."""
     frames: list[_Candidates] = []
     kept: list[tuple[int, int]] = []
+    chosen: dict[int, set[int]] = {}
+    for (_, frame), detection in forced:
+        chosen.setdefault(frame, set()).add(detection)
     for frame, found in enumerate(detections):
+        if frame in cuts:
+            kept = []
         still = [
             (f, d)
             for f, d in kept
             if frame - f <= memory
             and not any(
-                _similarity(detections[f], d, found, other) > 0.35 for other in range(len(found))
+                similarity(detections[f], d, found, other) > 0.35 for other in range(len(found))
             )
         ]
-        current = [(frame, d) for d in range(min(len(found), _MAX_CANDIDATES))]
-        source = (current + still)[: _MAX_CANDIDATES + 3]
+        first = set(range(min(len(found), _MAX_CANDIDATES)))
+        current = [(frame, d) for d in sorted(first | chosen.get(frame, set()))]
+        source = (current + still)[: max(len(current), _MAX_CANDIDATES + 3)]
         frames.append(_Candidates(tuple(source), tuple(frame - f for f, _ in source)))
         kept = source
     return frames
 
 
-def _similarity(a: Detections, i: int, b: Detections, j: int) -> float:
+def similarity(a: Detections, i: int, b: Detections, j: int) -> float:
+    """How alike two detections are in place and pose, 0..1."""
     return 0.5 * iou(a.boxes[i], b.boxes[j]) + 0.5 * oks(a.keypoints[i], b.keypoints[j])
 
 
-def _cheapest(
-    detections: Sequence[Detections],
-    candidates: Sequence[_Candidates],
-    colors: Float[np.ndarray, "P 10 4"],
-    forced: Mapping[tuple[int, int], int],
-) -> Int[np.ndarray, "P F"]:
+@dataclass(frozen=True)
+class _Search:
     """Viterbi over the joint state of all people; the last state of each axis is "not found"."""
-    persons = len(colors)
-    total = _state_costs(detections, candidates[0], colors, forced, 0)
-    back: list[list[np.ndarray]] = []
-    for frame in range(1, len(candidates)):
-        step = _step_costs(detections, candidates[frame - 1], candidates[frame])
-        pointers = []
-        for person in range(persons):
-            # (..., from, ...) + (from, to), least over `from`: one person moves at a time.
-            moved = np.moveaxis(total, person, -1)[..., :, None] + step
-            pointers.append(np.moveaxis(moved.argmin(axis=-2), -1, person).astype(np.int8))
-            total = np.moveaxis(moved.min(axis=-2), -1, person)
-        back.append(pointers)
-        total = total + _state_costs(detections, candidates[frame], colors, forced, frame)
-        total -= total.min()
-    state = list(np.unravel_index(int(total.argmin()), total.shape))
-    assigned = np.full((persons, len(candidates)), -1)
-    for frame in range(len(candidates) - 1, -1, -1):
-        options = candidates[frame]
-        for person in range(persons):
-            choice = int(state[person])
-            if choice < len(options) and options.age[choice] == 0:
-                assigned[person, frame] = options.source[choice][1]
-        if frame:
-            for person in reversed(range(persons)):
-                state[person] = back[frame - 1][person][tuple(state)]
-    return assigned
 
+    detections: Sequence[Detections]
+    candidates: Sequence[_Candidates]
+    forced: Mapping[tuple[int, int], int]
+    known: Known
 
-def _state_costs(
-    detections: Sequence[Detections],
-    options: _Candidates,
-    colors: Float[np.ndarray, "P 10 4"],
-    forced: Mapping[tuple[int, int], int],
-    frame: int,
-) -> np.ndarray:
-    """Cost of each joint state of a frame, (C + 1,) * P."""
-    persons, count = len(colors), len(options)
-    single = np.full((persons, count + 1), _MISSING)
-    for c, ((f, d), age) in enumerate(zip(options.source, options.age, strict=True)):
-        found = detections[f]
-        doubt = 1.0 - found.scores[d] if age == 0 else _REMEMBERED
+    def cheapest(self, colors: Float[np.ndarray, "P 10 4"]) -> Int[np.ndarray, "P F"]:
+        persons, candidates = len(colors), self.candidates
+        total = self._state_costs(colors, 0)
+        back: list[list[np.ndarray]] = []
+        for frame in range(1, len(candidates)):
+            step = self._step_costs(frame)
+            pointers = []
+            for person in range(persons):
+                # (..., from, ...) + (from, to), least over `from`: one person moves at a time.
+                moved = np.moveaxis(total, person, -1)[..., :, None] + step
+                pointers.append(np.moveaxis(moved.argmin(axis=-2), -1, person).astype(np.int8))
+                total = np.moveaxis(moved.min(axis=-2), -1, person)
+            back.append(pointers)
+            total = total + self._state_costs(colors, frame)
+            total -= total.min()
+        state = list(np.unravel_index(int(total.argmin()), total.shape))
+        assigned = np.full((persons, len(candidates)), -1)
+        for frame in range(len(candidates) - 1, -1, -1):
+            options = candidates[frame]
+            for person in range(persons):
+                choice = int(state[person])
+                if choice < len(options) and options.age[choice] == 0:
+                    assigned[person, frame] = options.source[choice][1]
+            if frame:
+                for person in reversed(range(persons)):
+                    state[person] = back[frame - 1][person][tuple(state)]
+        return assigned
+
+    def _state_costs(self, colors: Float[np.ndarray, "P 10 4"], frame: int) -> np.ndarray:
+        """Cost of each joint state of a frame, (C + 1,) * P."""
+        options, forced = self.candidates[frame], self.forced
+        persons, count = len(colors), len(options)
+        single = np.full((persons, count + 1), _MISSING)
+        for c, (source, age) in enumerate(zip(options.source, options.age, strict=True)):
+            found, index = self.detections[source[0]], source[1]
+            doubt = 1.0 - found.scores[index] if age == 0 else _REMEMBERED
+            doubt += _STRANGER * (source in self.known.strangers)
+            for p in range(persons):
+                single[p, c] = doubt + _COLOR * color_distance(colors[p], found.colors[index])
         for p in range(persons):
-            single[p, c] = doubt + _COLOR * color_distance(colors[p], found.colors[d])
-    for p in range(persons):
-        if (p, frame) in forced:
-            single[p] += _FORBIDDEN
-            single[p, options.source.index((frame, forced[p, frame]))] = 0.0
-    total = single[0]
-    for p in range(1, persons):
-        total = total[..., None] + single[p]
-    for a, b in combinations(range(persons), 2):
-        same = [slice(None)] * persons
-        for c in range(count):
-            same[a] = same[b] = slice(c, c + 1)
-            total[tuple(same)] += _FORBIDDEN
-    return np.asarray(total)
+            if (p, frame) in forced:
+                single[p] += _FORBIDDEN
+                single[p, options.source.index((frame, forced[p, frame]))] = 0.0
+        total = single[0]
+        for p in range(1, persons):
+            total = total[..., None] + single[p]
+        for a, b in combinations(range(persons), 2):
+            same = [slice(None)] * persons
+            for c in range(count):
+                same[a] = same[b] = slice(c, c + 1)
+                total[tuple(same)] += _FORBIDDEN
+        return np.asarray(total)
+
+    def _step_costs(self, frame: int) -> Float[np.ndarray, "A B"]:
+        before, after = self.candidates[frame - 1], self.candidates[frame]
+        if frame in self.known.cuts:
+            return np.zeros((len(before) + 1, len(after) + 1))
+        return _step_costs(self.detections, before, after)
 
 
 def _step_costs(
@@ -284,14 +317,14 @@ def _step_costs(
     for i, source in enumerate(before.source):
         for j, target in enumerate(after.source):
             same = source == target
-            alike = 1.0 if same else _similarity(
+            alike = 1.0 if same else similarity(
                 detections[source[0]], source[1], detections[target[0]], target[1]
             )  # fmt: skip
             step[i, j] = _MOTION * (1.0 - alike)
     return step
 
 
-def _typical_colors(
+def typical_colors(
     detections: Sequence[Detections],
     assigned: Int[np.ndarray, "P F"],
     before: Float[np.ndarray, "P 10 4"],

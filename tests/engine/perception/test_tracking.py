@@ -7,7 +7,7 @@ import pytest
 
 from engine.perception.detection import NOBODY, Detections, keypoint_box
 from engine.perception.request import PeopleNotFoundError
-from engine.perception.tracking import assign, find_anchor
+from engine.perception.tracking import Known, assign, find_anchor
 
 RED, BLUE, GREEN = (130.0, 190.0, 170.0), (80.0, 140.0, 70.0), (150.0, 70.0, 180.0)
 SHAPE = np.random.default_rng(3).uniform(-1, 1, (17, 2)) * (60, 200)
@@ -47,7 +47,7 @@ def crossing(frames: int = 60) -> tuple[list[Detections], np.ndarray]:
 
 def test_people_who_cross_keep_their_identity():
     detections, truth = crossing()
-    np.testing.assert_array_equal(assign(detections, 30.0, 2, {}).detections, truth)
+    np.testing.assert_array_equal(assign(detections, 30.0, 2).detections, truth)
 
 
 def test_people_dressed_alike_are_told_apart_by_how_they_move():
@@ -58,12 +58,12 @@ def test_people_dressed_alike_are_told_apart_by_how_they_move():
         pair = [person(100 + 4 * f, RED, seed=f), person(700 - 4 * f, RED, seed=f + 50)]
         detections.append(seen(*[pair[i] for i in order]))
         truth[:, f] = np.argsort(order)
-    np.testing.assert_array_equal(assign(detections, 30.0, 2, {}).detections, truth)
+    np.testing.assert_array_equal(assign(detections, 30.0, 2).detections, truth)
 
 
 def test_people_are_numbered_from_left_to_right_where_they_are_seen_best():
     detections, _ = crossing(10)
-    tracks = assign(detections, 30.0, 2, {})
+    tracks = assign(detections, 30.0, 2)
     boxes = [detections[0].boxes[d] for d in tracks.detections[:, 0]]
     assert boxes[0][0] < boxes[1][0]
 
@@ -74,7 +74,7 @@ def test_a_gap_is_a_gap_and_the_person_is_found_again():
         red = truth[0, f]
         detections[f] = seen((detections[f].keypoints[red], detections[f].colors[red]))
         truth[:, f] = 0, -1
-    np.testing.assert_array_equal(assign(detections, 30.0, 2, {}).detections, truth)
+    np.testing.assert_array_equal(assign(detections, 30.0, 2).detections, truth)
 
 
 def test_both_may_leave_and_come_back_on_other_sides():
@@ -86,7 +86,7 @@ def test_both_may_leave_and_come_back_on_other_sides():
         swapped = [person(900, RED, seed=f), person(200, BLUE, seed=f)]
         detections[f] = seen(*swapped)
         truth[:, f] = 0, 1
-    np.testing.assert_array_equal(assign(detections, 30.0, 2, {}).detections, truth)
+    np.testing.assert_array_equal(assign(detections, 30.0, 2).detections, truth)
 
 
 def test_a_small_bystander_is_nobody_of_the_pair():
@@ -95,13 +95,13 @@ def test_a_small_bystander_is_nobody_of_the_pair():
         seen(person(560, GREEN, 180.0, seed=f), *zip(d.keypoints, d.colors, strict=True))
         for f, d in enumerate(detections)
     ]
-    np.testing.assert_array_equal(assign(crowd, 30.0, 2, {}).detections, truth + 1)
+    np.testing.assert_array_equal(assign(crowd, 30.0, 2).detections, truth + 1)
 
 
 def test_a_bystander_does_not_replace_somebody_who_left():
     frames = [seen(person(200, RED, seed=f), person(420, BLUE, seed=f)) for f in range(20)]
     frames += [seen(person(200, RED, seed=f), person(800, GREEN, seed=f)) for f in range(20)]
-    tracks = assign(frames, 30.0, 2, {})
+    tracks = assign(frames, 30.0, 2)
     assert (tracks.detections[0] == 0).all()
     assert (tracks.detections[1, :20] == 1).all()
     assert (tracks.detections[1, 20:] == -1).all()
@@ -110,28 +110,28 @@ def test_a_bystander_does_not_replace_somebody_who_left():
 def test_the_anchor_shows_people_apart():
     apart = seen(person(200, RED), person(500, BLUE))
     close = seen(person(200, RED), person(240, BLUE))
-    anchor = find_anchor([close, close, apart, close], 2, {})
+    anchor = find_anchor([close, close, apart, close], 2)
     assert anchor.frame == 2
 
 
 def test_a_drawn_box_decides_who_is_who():
     detections, truth = crossing()
     blue = detections[5].boxes[truth[1, 5]]
-    tracks = assign(detections, 30.0, 2, {(0, 5): tuple(blue.tolist())})
+    tracks = assign(detections, 30.0, 2, Known({(0, 5): tuple(blue.tolist())}))
     np.testing.assert_array_equal(tracks.detections, truth[::-1])
 
 
 def test_one_person_is_a_clip_of_one():
     frames = [seen(person(200 + f, RED, seed=f)) for f in range(10)]
-    assert (assign(frames, 30.0, 1, {}).detections == 0).all()
+    assert (assign(frames, 30.0, 1).detections == 0).all()
 
 
 def test_nobody_in_view_is_said():
     with pytest.raises(PeopleNotFoundError, match="Nobody was found in the 5 frames"):
-        assign([NOBODY] * 5, 30.0, 2, {})
+        assign([NOBODY] * 5, 30.0, 2)
 
 
 def test_one_person_in_view_is_said():
     frames = [NOBODY, NOBODY, seen(person(200)), seen(person(210))]
     with pytest.raises(PeopleNotFoundError, match=r"Only 1 of 2 .* frame 2.*person 2.*Draw a box"):
-        assign(frames, 30.0, 2, {})
+        assign(frames, 30.0, 2)
