@@ -169,15 +169,15 @@ def _draw_box(tile: Picture, corners: Float[np.ndarray, "2 2"], color: Color) ->
 
 
 def _draw_camera(tile: Picture, camera: Camera, frame: int, factor: np.ndarray) -> None:
-    """Principal point, a grid of straight lines as the lens bends them, axes of the world."""
-    for line in _bent_grid(camera):
+    """Principal point, straight lines as the lens bends them (if it does), axes of the world."""
+    for line in _bent_grid(camera) if camera.distortion.any() else ():
         shown = line * factor
         draw_segments(tile, np.stack([shown[:-1], shown[1:]], axis=1), (255, 255, 255))
     centre = camera.K[:2, 2] * factor
     for step in (np.array([10.0, 0.0]), np.array([0.0, 10.0])):
         draw_segments(tile, [np.stack([centre - step, centre + step])], (255, 220, 60), 2)
     # The axes as they lie, seen from straight ahead: their directions do not depend on the place.
-    origin = np.array([46.0, tile.shape[0] - 46.0])
+    origin = np.array([46.0, tile.shape[0] - 68.0])
     rotation = camera.T_camera_world[frame, :3, :3]
     for axis in np.argsort(-rotation[2]).tolist():  # what points away is drawn first
         name, color = _AXES[axis]
@@ -185,9 +185,8 @@ def _draw_camera(tile: Picture, camera: Camera, frame: int, factor: np.ndarray) 
         draw_segments(tile, [np.stack([origin, tip])], color, 2)
         write_on_picture(tile, name, (round(tip[0]) - 3, round(tip[1]) - 8), 13)
     place = -rotation.T @ camera.T_camera_world[frame, :3, 3]
-    write_on_picture(
-        tile, "camera at {:.2f} {:.2f} {:.2f}".format(*place), (92, tile.shape[0] - 24), 13
-    )
+    words = "camera at {:.2f} {:.2f} {:.2f}".format(*place)
+    write_on_picture(tile, words, (8, tile.shape[0] - 22), 13)
 
 
 def _bent_grid(camera: Camera) -> list[Float[np.ndarray, "_ 2"]]:
