@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
+
+from engine.errors import InputError
 
 
 def bench_body(quick: bool) -> None:
@@ -70,6 +74,49 @@ def bench_scrub(quick: bool) -> None:
     )
 
 
+def bench_perception(
+    quick: bool,
+    json_file: Path | None = None,
+    clips: Path | None = None,
+    sheets: Path | None = None,
+) -> None:
+    """2D perception beside plainer ways, on clips whose truth is known."""
+    from app import perception_benchmark as benchmark
+    from app.perception_sheets import write_sheet
+
+    suites = {benchmark.REAL: benchmark.real_clips()}
+    if clips is not None:
+        suites[benchmark.RENDERED] = benchmark.rendered_clips(clips)
+    ways = benchmark.methods()
+
+    def seen(look: benchmark.Look) -> None:
+        if sheets is not None:
+            write_sheet(sheets, look)
+
+    results: list[benchmark.Result] = []
+    for result in benchmark.run_suites(suites, ways, quick, seen):
+        results.append(result)
+        if len(results) % len(ways) == 0:
+            print("\n".join(benchmark.table(results[-len(ways) :])), flush=True)
+    print("\n".join(benchmark.truth_lines()))
+    if json_file is not None:
+        write_text(json_file, json.dumps(benchmark.as_json(results), indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Raises InputError where the file cannot be written."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"Cannot write {path}", received=error.strerror or str(error)) from error
+
+
 BENCHES: Mapping[str, Callable[[bool], None]] = MappingProxyType(
-    {"body": bench_body, "fit": bench_fit, "desk": bench_desk, "scrub": bench_scrub}
+    {
+        "body": bench_body,
+        "fit": bench_fit,
+        "desk": bench_desk,
+        "scrub": bench_scrub,
+        "perception": bench_perception,
+    }
 )
