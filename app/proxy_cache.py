@@ -8,7 +8,7 @@ its own there, named by its SHA-256:
                                    shown.pack    written by the window, from what it decoded anyway
 
 Pictures are whole-size: libjpeg decodes one at a half or a quarter of its size for less, so there
-is no need of a second set (docs/decisions/0006-proxy-cache.md has the measurements).
+is no need of a second set (docs/decisions/0007-proxy-cache.md has the measurements).
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ CACHE_GIGABYTES = 4.0
 """Of proxies beside a project, unless the user prefers more or less."""
 QUALITY = 95
 """JPEG, with the chroma at half size that nearly all video has anyway: 46 to 49 dB PSNR against
-what the decoder gives (0006-proxy-cache.md)."""
+what the decoder gives (0007-proxy-cache.md)."""
 FILLED, SHOWN, STAMP = "filled.pack", "shown.pack", "stamp.json"
-_FILES = (STAMP, FILLED, SHOWN)
+_PARTIAL = "stamp.part"
+_FILES = (STAMP, FILLED, SHOWN, _PARTIAL)
 _LARGEST_SIDE = 65500
 """Pixels; libjpeg's limit."""
 DISK_SHARE = 0.25
@@ -120,7 +121,7 @@ class _Stamp:
             return None
 
     def write(self, path: Path) -> None:
-        partial = path.with_suffix(".part")
+        partial = path.with_name(_PARTIAL)
         partial.unlink(missing_ok=True)
         partial.write_text(json.dumps({"size": self.size, "time": self.time}))
         partial.replace(path)

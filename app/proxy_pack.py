@@ -26,6 +26,7 @@ from typing import BinaryIO, cast
 from engine.structures import VideoInfo
 
 HEAD_MAGIC, RECORD_MAGIC = b"DyadPrx1", b"frme"
+"""The number is raised when a frame's pixels are decoded differently than before."""
 _HEAD = struct.Struct("<8s32sIII")
 _RECORD = struct.Struct("<4sIII")
 _CRC = struct.Struct("<I")
