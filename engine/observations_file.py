@@ -25,6 +25,9 @@ FOCAL_RANGE = 0.1, 100.0
 BETA_LIMIT = 20.0
 """Standard deviations of the population; no human body comes near."""
 KIND = "an observations file"
+OPTIONAL = (
+    "times", "masks", "T_camera_world", "betas", "heights", "others", "cuts", "distortion",
+)  # fmt: skip
 SHAPE_COUNT = 10
 
 
@@ -52,16 +55,7 @@ def read_observations(path: Path | str) -> ObservationsFile:
         checks = Checks(archive, KIND)
         checks.expect_names(
             required=("keypoints2d", "layout", "K", "image_size", "fps"),
-            optional=(
-                "times",
-                "masks",
-                "T_camera_world",
-                "betas",
-                "heights",
-                "others",
-                "cuts",
-                "distortion",
-            ),
+            optional=OPTIONAL,
         )
         layout = cast(Layout, checks.choice("layout", get_args(Layout)))
         count = len(KEYPOINT_NAMES[layout])
