@@ -33,6 +33,8 @@ from engine.structures import (
 )
 
 MASKS_KEPT = 256
+PIXELS_LIMIT = 1 << 28
+"""A mask that says it is larger is not read."""
 
 
 def rows_of(rows: Session, said: Constraints) -> list[ConstraintRow]:
@@ -129,7 +131,9 @@ def mask_to_json(mask: RunLengthMask) -> tuple[Any, ...]:
 
 @lru_cache(maxsize=MASKS_KEPT)
 def mask_from_json(height: int, width: int, count: int, code: str) -> RunLengthMask:
-    """Inverse of `mask_to_json`."""
+    """Inverse of `mask_to_json`. Unpacks no more runs than the mask can have pixels."""
+    if not 0 < count <= height * width + 1 <= PIXELS_LIMIT:
+        raise ValueError("a mask of more runs than pixels")
     runs = tuple(_decoded(code, "<u4", [count]).tolist())
     if sum(runs) != height * width:
         raise ValueError("a mask of another size than it says")
