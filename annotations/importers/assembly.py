@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import linear_sum_assignment
 
 from annotations.importers.imported import (
     Imported,
@@ -17,8 +16,9 @@ from annotations.importers.imported import (
     Kind,
     Reading,
 )
-from annotations.importers.linking import link, overlaps
+from annotations.importers.linking import link
 from annotations.importers.numbering import numbered
+from annotations.importers.people import with_people
 from annotations.importers.pixels import mask_box, resized_mask, scale_of
 from annotations.importers.values import refusal
 from engine.body.joints import KEYPOINT_NAMES
@@ -28,10 +28,6 @@ INSTANCE_LIMIT = 1_000_000
 """People times frames of a file."""
 PEOPLE_LIMIT = 200
 """People in one frame."""
-OTHERS_LIMIT = 24
-"""Tracks of other people that are kept; the rest are the shortest."""
-SHORTEST_SECONDS = 0.2
-"""Of another person's track, to be shown at all."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +77,7 @@ def assembled(reading: Reading, video: VideoInfo, options: ImportOptions, sha256
         scale=scale,
         notes=tuple(notes),
     )
-    return _with_shown_others(_with_people(found, options, named))
+    return with_people(found, options, named)
 
 
 def _check_amount(reading: Reading) -> None:
@@ -195,72 +191,3 @@ def _track(name: str, found: Sequence[_Placed], joints: int, video: VideoInfo) -
         masks=tuple(each.instance.mask for each in found),
         prominence=float(weight.sum() / video.frame_count),
     )
-
-
-def _with_people(found: Imported, options: ImportOptions, named: bool) -> Imported:
-    """The people whom the user named, else the most prominent tracks in order."""
-    if options.people:
-        return found.with_people(options.people)
-    count = options.person_count
-    if len(found.tracks) < count:
-        raise refusal(
-            found.source, "the number of people", f"{count} people", f"{len(found.tracks)}",
-            "Both have to be in the file.",
-        )  # fmt: skip
-    chosen = list(range(count))
-    if named:
-        chosen.sort(key=lambda index: _natural(found.tracks[index].name))
-    else:
-        chosen = _left_to_right(found, chosen)
-    if options.known_boxes is not None and len(options.known_boxes) == count:
-        chosen = _as_known(found, chosen, options.known_boxes)
-    return replace(found, people=tuple((index,) for index in chosen))
-
-
-def _natural(name: str) -> tuple[bool, int, str]:
-    digits = name.lstrip("#")
-    return (False, int(digits), "") if digits.isdecimal() else (True, 0, name)
-
-
-def _left_to_right(found: Imported, chosen: Sequence[int]) -> list[int]:
-    """In the frame where the people are furthest apart of those that show them all."""
-    shared = set.intersection(*(set(found.tracks[i].frames.tolist()) for i in chosen))
-    if not shared:
-        return list(chosen)
-    frames = np.array(sorted(shared))
-    middles = []
-    for index in chosen:
-        track = found.tracks[index]
-        at = np.searchsorted(track.frames, frames)
-        middles.append(track.boxes[at][:, [0, 2]].mean(axis=1))
-    spread = np.ptp(np.stack(middles), axis=0)
-    widest = int(np.argmax(np.nan_to_num(spread, nan=-1.0)))
-    return [chosen[i] for i in np.argsort([row[widest] for row in middles], kind="stable")]
-
-
-def _as_known(
-    found: Imported, chosen: Sequence[int], known: Float[np.ndarray, "P F 4"]
-) -> list[int]:
-    """The chosen tracks in the order of the clip's people, by overlap of their boxes."""
-    overlap = np.zeros((len(known), len(chosen)))
-    for column, index in enumerate(chosen):
-        track = found.tracks[index]
-        for row, boxes in enumerate(known):
-            pairs = zip(boxes[track.frames], track.boxes, strict=True)
-            overlap[row, column] = np.nansum([overlaps(a, b[None])[0] for a, b in pairs])
-    if not overlap.any():
-        return list(chosen)
-    return [chosen[column] for column in linear_sum_assignment(-overlap)[1].tolist()]
-
-
-def _with_shown_others(found: Imported) -> Imported:
-    """Leaves out what is too short, or too much, to be shown as other people."""
-    shortest = max(2, round(SHORTEST_SECONDS * found.video.fps))
-    left = [i for i in found.other_tracks if len(found.tracks[i].frames) < shortest]
-    rest = [i for i in found.other_tracks if i not in left]
-    left += rest[OTHERS_LIMIT:]
-    if not left:
-        return found
-    frames = max(len(found.tracks[i].frames) for i in left)
-    note = f"{len(left)} short tracks of other people (up to {frames} frames) are left out."
-    return replace(found, left_out=tuple(sorted(left)), notes=(*found.notes, note))

@@ -195,6 +195,31 @@ class TestPeople:
         found = read(path, video, ImportOptions(people=("1+17", "2"))).observations()
         assert np.isfinite(found.keypoints2d[0, :, 0]).all()
 
+    def test_a_track_that_goes_on_under_another_id_is_the_same_person(self, tmp_path, video):
+        path = writers.alphapose(tmp_path)
+        content = json.loads(path.read_text())
+        for entry in content:
+            if entry["idx"] in (1, [1.0]) and int(entry["image_id"].split(".")[0]) > 6:
+                entry["idx"] = 17
+        path.write_text(json.dumps(content))
+        found = read(path, video)
+        assert [[found.tracks[i].name for i in person] for person in found.people] == [
+            ["1", "17"],
+            ["2"],
+        ]
+        assert any("Tracks 1 and 17 follow one another" in note for note in found.notes)
+        assert np.isfinite(found.observations().keypoints2d[0, :, 0]).all()
+
+    def test_people_who_follow_one_another_elsewhere_are_two(self, tmp_path):
+        """One leaves on the left, another appears on the right."""
+        lines = [f"{f + 1},{1 if f < 30 else 2},{10 if f < 30 else 250},60,50,120,1,-1,-1,-1"
+                 for f in range(60)]  # fmt: skip
+        lines += [f"{f + 1},3,120,60,50,140,1,-1,-1,-1" for f in range(60)]
+        (tmp_path / "mot.txt").write_text("\n".join(lines))
+        found = read(tmp_path / "mot.txt", make_video(60))
+        assert all(len(person) == 1 for person in found.people)
+        assert len(found.other_tracks) == 1
+
     def test_two_tracks_in_one_frame_are_not_one_person(self, tmp_path, video):
         path = writers.alphapose(tmp_path)
         with pytest.raises(InputError, match="in one frame at the same time"):
