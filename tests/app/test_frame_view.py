@@ -17,6 +17,8 @@ from annotations.corrections import effective_observations
 from app import frame_evidence as evidence
 from app.frame_bodies import NEAR, project
 from app.frame_view import FrameView
+from app.gl_renderer import shared_renderer
+from app.gl_view import STILL_MS
 from app.mesh_view import MeshView
 from app.picture_transform import PictureTransform
 from engine.body.joints import HALPE26
@@ -466,3 +468,15 @@ def test_the_view_shows_what_exporters_write(view_state):
         np.testing.assert_array_equal(shown.points, written.keypoints2d[person, 2])
         np.testing.assert_array_equal(evidence.box(state, person, 2), written.boxes[person, 2])
         assert evidence.mask(state, person, 2) == written.masks[person][2]
+
+
+def test_the_bodies_of_a_frame_are_smoothed_once_it_stands_still(qtbot, view, view_state):
+    """Without a graphics card smoothing takes as long as all the rest of a frame."""
+    if not shared_renderer().is_software:
+        pytest.skip("a graphics card smooths at once")
+    view.set_frame_image(1, picture(1))
+    passing = array_of(view.grab().toImage())
+    qtbot.wait(2 * STILL_MS)
+    still = array_of(view.grab().toImage())
+    assert 0 < (still != passing).any(-1).mean() < 0.05, "edges only"
+    assert (array_of(view.grab().toImage()) == still).all()
