@@ -17,9 +17,11 @@ from engine.video import VideoReader
 COLUMNS, ROWS = 4, 2
 HEIGHT = 540
 """Pixels of each picture."""
-_TRUE, _HIDDEN = (90, 220, 90), (150, 150, 150)
+_TRUE, _HIDDEN, _TEXT = (90, 220, 90), (150, 150, 150), (255, 255, 255)
 _PEOPLE = ((255, 140, 0), (60, 160, 255), (220, 80, 220))
 _SURE = 0.3
+_ROOM = 0.1
+"""Around the people, as a share of the longer side."""
 
 Picture = UInt8[np.ndarray, "H W 3"]
 
@@ -30,10 +32,16 @@ def write_sheet(folder: Path, look: Look) -> Path:
     first, last = look.frames.start, look.frames.stop - 1
     frames = np.unique(np.linspace(first, last, COLUMNS * ROWS).round().astype(int)).tolist()
     pictures = []
+    x0, y0, x1, y1 = _window(look)
     with VideoReader(look.clip.video) as reader:
         for frame in frames:
             image = np.ascontiguousarray(reader.frame(frame)).copy()
-            pictures.append(_picture(image, look, frame - look.frames.start))
+            _draw(image, look, frame - first)
+            scale = HEIGHT / (y1 - y0)
+            size = (max(1, round((x1 - x0) * scale)), HEIGHT)
+            small = cv2.resize(image[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
+            cv2.putText(small, str(frame), (6, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.6, _TEXT, 2)
+            pictures.append(np.asarray(small))
     blank = np.zeros_like(pictures[0])
     pictures += [blank] * (-len(pictures) % COLUMNS)
     rows = [np.hstack(pictures[i : i + COLUMNS]) for i in range(0, len(pictures), COLUMNS)]
@@ -47,34 +55,36 @@ def write_sheet(folder: Path, look: Look) -> Path:
     return path
 
 
-def _picture(image: Picture, look: Look, frame: int) -> Picture:
-    """`frame` counts from the first frame looked at."""
-    thick = max(1, round(image.shape[0] / 500))
+def _window(look: Look) -> tuple[int, int, int, int]:
+    """The part of the picture in which the true people are, x0, y0, x1, y1; all of it if none."""
+    width, height = look.truth.image_size
+    boxes = look.truth.boxes[np.isfinite(look.truth.boxes).all(axis=-1)]
+    if not len(boxes):
+        return 0, 0, width, height
+    low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
+    room = _ROOM * float((high - low).max())
+    x0, y0 = np.clip(low - room, 0, (width - 2, height - 2)).astype(int).tolist()
+    x1, y1 = np.clip(high + room, (x0 + 2, y0 + 2), (width, height)).astype(int).tolist()
+    return x0, y0, x1, y1
+
+
+def _draw(image: Picture, look: Look, frame: int) -> None:
+    """Onto the picture; `frame` counts from the first frame looked at."""
+    thick = max(1, round(image.shape[0] / 700))
     truth = look.truth
     for person in range(truth.person_count):
-        seen = truth.scored[person, frame, :17]
-        _bones(image, truth.keypoints2d[person, frame, :17], _TRUE, thick)
-        hidden = seen & (truth.visibility[person, frame, :17] != Visibility.VISIBLE)
-        _joints(image, truth.keypoints2d[person, frame, :17][hidden], _HIDDEN, 3 * thick)
-    points, confidence = look.observations.keypoints2d, look.observations.confidence
-    for person in range(look.observations.person_count):
+        points = truth.keypoints2d[person, frame, :17]
+        hidden = truth.visibility[person, frame, :17] != Visibility.VISIBLE
+        _bones(image, points, _TRUE, thick)
+        _joints(image, points[hidden & truth.scored[person, frame, :17]], _HIDDEN, 3 * thick)
+    observed = look.observations
+    for person in range(observed.person_count):
         color = _PEOPLE[person % len(_PEOPLE)]
-        _bones(image, points[person, frame, :17], color, thick)
-        sure = confidence[person, frame, :17] >= _SURE
-        _joints(image, points[person, frame, :17][sure], color, 3 * thick)
-        _joints(image, points[person, frame, :17][~sure], color, 3 * thick, ring=thick)
-    scale = HEIGHT / image.shape[0]
-    small = np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
-    cv2.putText(
-        small,
-        str(frame + look.frames.start),
-        (6, 22),
-        cv2.FONT_HERSHEY_SIMPLEX,
-        0.6,
-        (255, 255, 255),
-        2,
-    )
-    return small
+        points = observed.keypoints2d[person, frame, :17]
+        sure = observed.confidence[person, frame, :17] >= _SURE
+        _bones(image, points, color, thick)
+        _joints(image, points[sure], color, 3 * thick)
+        _joints(image, points[~sure], color, 3 * thick, ring=thick)
 
 
 def _bones(
