@@ -52,6 +52,9 @@ _FOLLOWED = 0.35
 """Share of points that may still be found on the other side of a cut."""
 _DISSOLVE_HALVES = (5, 8, 12, 18, 26, 32)
 _BLEND_RESIDUAL = 0.3
+"""How far a picture may be from a blend, in parts of the difference of the two shots."""
+_APART = 16
+"""Frames between the middles of two dissolves, at least."""
 _DARK_LEVEL, _DARK_MOST = 14.0, 40.0
 """A black frame: its mean, and its 99th percentile, of 255."""
 _FLAT = 2.5
@@ -74,6 +77,17 @@ class _Glance:
         return np.asarray(centred / max(float(np.abs(centred).mean()), 1.0), np.float32)
 
 
+@dataclass(frozen=True)
+class _Dissolve:
+    """That a frame may be the middle of a dissolve."""
+
+    frame: int
+    half: int
+    """Frames from it to the shots that it is a blend of."""
+    residual: float
+    """How far it is from that blend, in parts of the difference of the two shots."""
+
+
 class ShotWatcher:
     """Sees every frame once, in order; afterwards says what the picture does as a whole.
 
@@ -89,7 +103,8 @@ class ShotWatcher:
         self._follower = PointFollower()
         self._glances: deque[_Glance] = deque(maxlen=2 * _REACH + 1)
         self._cuts: list[int] = []
-        self._dissolves: list[tuple[int, float]] = []
+        self._dissolves: list[_Dissolve] = []
+        self._all_cuts: tuple[int, ...] | None = None
         self._black: list[int] = []
         self._blank: list[int] = []
         self._motion: CameraMotion | None = None
@@ -102,7 +117,7 @@ class ShotWatcher:
             self._first = frame
             self._size = image.shape[1], image.shape[0]
         self._last = frame
-        self._motion = None
+        self._motion = self._all_cuts = None
         small = self._reduced(image)
         grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
         if self._shows_nothing(frame, grey):
@@ -114,7 +129,8 @@ class ShotWatcher:
         if at > 0 and _is_cut(glances, at):
             self._cuts.append(glances[at].frame)
         if len(glances) == self._glances.maxlen:
-            self._note_dissolve(glances, _REACH)
+            found = _dissolve(glances, _REACH, self._cuts)
+            self._dissolves += [found] if found is not None else []
 
     def _reduced(self, image: Image) -> UInt8[np.ndarray, "h w 3"]:
         """At most SMALL_SIDE pixels a side. A coarse step first: means of all pixels cost more."""
@@ -138,29 +154,21 @@ class ShotWatcher:
             return False
         return True
 
-    def _note_dissolve(self, glances: Sequence[_Glance], at: int) -> None:
-        residual = _dissolve_residual(glances, at)
-        if residual is not None:
-            self._dissolves.append((glances[at].frame, residual))
-
     # -- afterwards -----------------------------------------------------------------------------
 
     @property
     def cuts(self) -> tuple[int, ...]:
         """Frames that begin another shot, in order; the middle of a dissolve."""
-        glances = list(self._glances)
-        hard = [*self._cuts]
-        for at in range(max(1, len(glances) - _AFTER), len(glances) - 1):
-            if _is_cut(glances, at):
-                hard.append(glances[at].frame)
-        dissolves = [*self._dissolves]
-        settled = len(glances) == self._glances.maxlen  # up to the middle of the window
-        first = _REACH + 1 if settled else 1
-        for at in range(first, len(glances) - 1):
-            residual = _dissolve_residual(glances, at)
-            if residual is not None:
-                dissolves.append((glances[at].frame, residual))
-        return tuple(sorted({*hard, *_middles(dissolves, hard)}))
+        if self._all_cuts is None:
+            glances = list(self._glances)
+            last = range(max(1, len(glances) - _AFTER), len(glances) - 1)
+            hard = [*self._cuts, *(glances[at].frame for at in last if _is_cut(glances, at))]
+            settled = len(glances) == self._glances.maxlen  # up to the middle of the window
+            rest = range(_REACH + 1 if settled else 1, len(glances) - 1)
+            found = [*self._dissolves, *(_dissolve(glances, at, hard) for at in rest)]
+            middles = _middles([dissolve for dissolve in found if dissolve is not None])
+            self._all_cuts = tuple(sorted({*hard, *middles}))
+        return self._all_cuts
 
     @property
     def black(self) -> tuple[int, ...]:
@@ -258,23 +266,22 @@ def _steps(glances: Sequence[_Glance]) -> float:
     return float(np.median(changes)) if changes else 0.0
 
 
-def _dissolve_residual(glances: Sequence[_Glance], at: int) -> float | None:
-    """How far `glances[at]` and its neighbours are from a growing blend of the two shots around.
-
-    None where they are none. The residual is in parts of the difference of the two shots.
-    """
-    residuals = []
+def _dissolve(glances: Sequence[_Glance], at: int, hard: Sequence[int]) -> _Dissolve | None:
+    """Whether `glances[at]` and its neighbours are a growing blend of the two shots around."""
+    best: _Dissolve | None = None
     for half in _DISSOLVE_HALVES:
         if at - half < 0 or at + half >= len(glances):
             break
         a, b = glances[at - half], glances[at + half]
+        if any(a.frame < cut <= b.frame for cut in hard):
+            break
         if _change(a, b) < 1.5 * _CHANGE:
             continue
         between = [glances[at + round(share * half)].thumb for share in (-0.5, 0.0, 0.5)]
         residual = _blend_residual(a.thumb, b.thumb, between)
-        if residual is not None:
-            residuals.append(residual)
-    return min(residuals, default=None)
+        if residual is not None and (best is None or residual < best.residual):
+            best = _Dissolve(glances[at].frame, half, residual)
+    return best
 
 
 def _blend_residual(
@@ -292,18 +299,16 @@ def _blend_residual(
     return residual if residual < _BLEND_RESIDUAL else None
 
 
-def _middles(dissolves: Sequence[tuple[int, float]], hard: Sequence[int]) -> list[int]:
-    """The best frame of each run of candidates; none beside a hard cut."""
-    middles: list[tuple[int, float]] = []
-    for frame, residual in sorted(dissolves):
-        if any(abs(frame - cut) <= _REACH for cut in hard):
-            continue
-        if middles and frame - middles[-1][0] <= _REACH:
-            if residual < middles[-1][1]:
-                middles[-1] = frame, residual
+def _middles(dissolves: Sequence[_Dissolve]) -> list[int]:
+    """The best frame of each run of candidates."""
+    middles: list[_Dissolve] = []
+    for found in dissolves:
+        if middles and found.frame - middles[-1].frame <= max(_APART, middles[-1].half):
+            if found.residual < middles[-1].residual:
+                middles[-1] = found
         else:
-            middles.append((frame, residual))
-    return [frame for frame, _ in middles]
+            middles.append(found)
+    return [found.frame for found in middles]
 
 
 def _span_notes(kind: str, frames: Sequence[int]) -> list[str]:
