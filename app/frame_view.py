@@ -382,6 +382,7 @@ class FrameView(QWidget):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape and self._tool.is_busy:
             self._tool.cancel()
+            self.setCursor(self._tool.cursor)
             self.update()
         elif not (self._tool.key(event, is_down=True) or self._turn_modifier(event, is_down=True)):
             super().keyPressEvent(event)

@@ -219,7 +219,6 @@ class BoxTool(FrameTool):
 
     def cancel(self) -> None:
         self._drag = self._hovered = None
-        self.view.setCursor(self.cursor)
 
     def settle(self) -> None:
         self._sent = None

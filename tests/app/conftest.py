@@ -14,6 +14,7 @@ from annotations.store import Store
 from engine.structures import FrameRange, VideoInfo
 from engine.video import probe
 from tests.annotations.builders import make_fit, make_observations
+from tests.app.correcting_scene import WAIT, go_to, people_of
 from tests.engine.videos import write_video
 
 FRAMES = 40
@@ -92,4 +93,20 @@ def fitted_window(qtbot, make_window, fitted_project: Path):
     window = make_window()
     window.projects.open(fitted_project)
     qtbot.waitUntil(lambda: window.view_state.state is not None, timeout=10_000)
+    return window
+
+
+@pytest.fixture
+def crowded_window(qtbot, make_window, tmp_path: Path, video: VideoInfo):
+    """A window on two people and somebody else, fitted, with the video's frame 6 on screen."""
+    path = tmp_path / "meeting.dyad"
+    with Store.create(path, author="Ann") as store:
+        clip = store.add_clip(video).clip_id
+        store.set_observations(clip, people_of(video), {"by": "test"})
+        whole = FrameRange(0, video.frame_count)
+        store.apply_fit(clip, make_fit(video), whole, store.head(clip).id)
+    window = make_window()
+    window.projects.open(path)
+    qtbot.waitUntil(lambda: window.view_state.state is not None, timeout=WAIT)
+    go_to(qtbot, window, 6)
     return window

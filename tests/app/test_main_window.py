@@ -199,7 +199,7 @@ def test_every_action_of_a_fitted_clip_can_be_triggered_without_an_error(
     dialogs = {
         "import_video", "new_project", "open_project", "open_sample", "export", "assign_splits",
         "preferences", "quit", "go_to_frame", "palette", "help", "open_log", "detect", "refit",
-        "refit_clip",
+        "refit_clip", "detect_again", "import_detections",
     }  # fmt: skip
     for name, action in fitted_window.actions_by_id.items():
         if name not in dialogs and action.isEnabled():
