@@ -63,7 +63,9 @@ def fill(
         yield _so_far(missing)
         if (yield from _fill_missing(_in_order(video, missing, near), clip, missing, has_room)):
             return _so_far(missing)
-        return _so_far(missing, f"The scrubbing cache is full ({store.allowed() / 1e9:.2g} GB).")
+        if store.allowed() < limit:
+            return _so_far(missing, "The disk is nearly full, so not every frame is cached.")
+        return _so_far(missing, f"The scrubbing cache is full ({limit / 1e9:.2g} GB).")
     except FileNotFoundError:  # somebody has deleted the cache, as they may
         return _so_far(np.ones_like(missing))
     except _Changed:
@@ -100,13 +102,18 @@ def _fill_missing(
     """Add the pictures; False where there is no more room."""
     report, reported, size = _so_far(missing), time.monotonic(), 0
     for index, picture in pictures:
+        if index in clip:
+            continue  # the window has decoded and kept it meanwhile
         if not has_room(2 * (size or picture.nbytes // 24)):  # as the last one, and to spare
             return False
         size = clip.add(index, picture, FILLED)
         missing[index] = False
         if time.monotonic() - reported >= INTERVAL:
+            clip.refresh()
+            missing[list(clip.frames)] = False
             report, reported = _so_far(missing), time.monotonic()
         yield report
+    missing[list(clip.frames)] = False
     return True
 
 

@@ -323,7 +323,8 @@ def test_a_nearly_full_disk_bounds_it_whatever_was_preferred(video, folder, monk
     usage = shutil.disk_usage(folder.parent)._replace(free=4000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     assert ProxyFolder(folder, PLENTY).allowed() == 1000
-    assert filled(video, folder).sentence.startswith("The scrubbing cache is full")
+    assert filled(video, folder).sentence.startswith("The disk is nearly full")
+    assert frames_in(video, folder) == frozenset()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a limit on the size of files")
@@ -509,6 +510,24 @@ def test_a_decoded_frame_is_kept_once_the_file_is_known(video, folder):
     assert filled(video, folder).fraction == 1.0
     pack = Pack(place(video, folder), Media.of(video))
     assert pack.frames.isdisjoint({21, 22})
+    pack.close()
+
+
+def test_what_the_window_keeps_meanwhile_is_not_cached_twice(video, folder, monkeypatch):
+    monkeypatch.setattr("app.proxy_filling.INTERVAL", 0.0)
+    steps = fill(video, folder, PLENTY)
+    while not frames_in(video, folder):
+        next(steps)
+    source = FrameSource(video, ProxyFolder(folder, PLENTY))
+    source.frame(30)
+    source.keep_one()
+    source.close()
+    with pytest.raises(StopIteration) as stop:
+        while True:
+            next(steps)
+    assert stop.value.value.fraction == 1.0
+    pack = Pack(place(video, folder), Media.of(video))
+    assert pack.frames == frozenset(range(COUNT)) - {30}
     pack.close()
 
 
