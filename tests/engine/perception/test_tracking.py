@@ -5,32 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.perception.detection import NOBODY, Detections, keypoint_box
+from engine.perception.detection import NOBODY, Detections
 from engine.perception.request import PeopleNotFoundError
 from engine.perception.tracking import Known, assign, find_anchor
-
-RED, BLUE, GREEN = (130.0, 190.0, 170.0), (80.0, 140.0, 70.0), (150.0, 70.0, 180.0)
-SHAPE = np.random.default_rng(3).uniform(-1, 1, (17, 2)) * (60, 200)
-
-
-def person(x: float, color=RED, height: float = 400.0, seed: int = 0) -> tuple:
-    """(keypoints, colours) of somebody at x."""
-    jitter = np.random.default_rng(seed).normal(0, 2, (17, 2))
-    points = np.column_stack([SHAPE * height / 400 + (x, 300) + jitter, np.full(17, 0.8)])
-    return points, np.column_stack([np.tile(color, (10, 1)), np.full(10, 0.8)])
-
-
-def seen(*people: tuple) -> Detections:
-    if not people:
-        return NOBODY
-    points = np.stack([p for p, _ in people])
-    return Detections(
-        keypoints=points,
-        boxes=np.stack([keypoint_box(p) for p in points]),
-        scores=np.full(len(people), 0.9),
-        colors=np.stack([c for _, c in people]),
-        variants=tuple(p[None] for p in points),
-    )
+from tests.engine.perception.made_up import BLUE, GREEN, RED, person, seen
 
 
 def crossing(frames: int = 60) -> tuple[list[Detections], np.ndarray]:
@@ -135,3 +113,51 @@ def test_one_person_in_view_is_said():
     frames = [NOBODY, NOBODY, seen(person(200)), seen(person(210))]
     with pytest.raises(PeopleNotFoundError, match=r"Only 1 of 2 .* frame 2.*person 2.*Draw a box"):
         assign(frames, 30.0, 2)
+
+
+class TestWhatIsKnown:
+    def three(self, frames: int = 20) -> list[Detections]:
+        """Red, and beside him blue and a green one who is seen just as well."""
+        return [
+            seen(
+                person(200, RED, seed=f), person(420, GREEN, seed=f + 40), person(640, BLUE, seed=f)
+            )
+            for f in range(frames)
+        ]
+
+    def test_a_stranger_is_nobody_of_the_pair(self):
+        frames = self.three()
+        assert (assign(frames, 30.0, 2).detections == [[0], [1]]).all(), "they are closest"
+        known = Known(strangers={(f, 1) for f in range(20)})
+        assert (assign(frames, 30.0, 2, known).detections == [[0], [2]]).all()
+
+    def test_nor_is_he_beside_a_drawn_box(self):
+        frames = self.three()
+        known = Known({(0, 7): box_of(frames[7], 0)}, {(f, 1) for f in range(20)})
+        assert (assign(frames, 30.0, 2, known).detections == [[0], [2]]).all()
+
+    def test_nobody_is_continuous_into_a_cut(self):
+        before = [seen(person(200, RED, seed=f), person(500, BLUE, seed=f)) for f in range(10)]
+        after = [seen(person(190, BLUE, seed=f), person(520, RED, seed=f)) for f in range(10)]
+        cut = Known(cuts=frozenset({10}))
+        rows = assign([*before, *after], 30.0, 2, cut).detections
+        np.testing.assert_array_equal(rows, [[0] * 10 + [1] * 10, [1] * 10 + [0] * 10])
+
+    def test_whoever_is_lost_at_a_cut_is_not_remembered_behind_it(self):
+        alike = [seen(person(200, RED, seed=f), person(500, RED, seed=f)) for f in range(10)]
+        after = [seen(person(900, RED, seed=f), person(1200, RED, seed=f)) for f in range(10)]
+        rows = assign([*alike, *after], 30.0, 2, Known(cuts=frozenset({10}))).detections
+        assert (rows[:, 10:] >= 0).all()
+        assert (rows[:, 10:] == rows[:, 10:11]).all()
+
+    def test_the_drawn_one_of_a_crowd_is_followed(self):
+        crowd = [person(200 + 180 * k, GREEN, 380.0, seed=k) for k in range(9)]
+        frames = [seen(*crowd, person(2000, RED, seed=f)) for f in range(6)]
+        known = Known({(1, f): box_of(found, 9) for f, found in enumerate(frames)})
+        rows = assign(frames, 30.0, 2, known).detections
+        assert (rows[1] == 9).all()
+        assert (rows[0] == rows[0, 0]).all() and 0 <= rows[0, 0] < 9
+
+
+def box_of(found: Detections, index: int) -> tuple:
+    return tuple(found.boxes[index].tolist())
