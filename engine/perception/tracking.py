@@ -9,7 +9,7 @@ frame did not show is remembered for half a second, so that a short gap does not
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations, permutations
 
 import numpy as np
@@ -28,7 +28,7 @@ from engine.structures import Box
 MEMORY_SECONDS = 0.5
 """How long a person who was not detected is remembered at the last place."""
 _MAX_CANDIDATES = 8
-_COLOR, _MOTION = 1.2, 1.5
+_COLOR, _MOTION, _DOUBT = 1.2, 1.5, 1.0
 _MISSING, _REMEMBERED, _LOSE_OR_FIND = 1.5, 0.9, 0.7
 _STRANGER = 4.0
 """Cost of taking for one of the people somebody who was said to be somebody else."""
@@ -77,6 +77,8 @@ class Known:
     """(frame, detection) of somebody whom the clip is not about."""
     cuts: frozenset[int] = frozenset()
     """Frames that nothing is continuous into."""
+    tracklets: Sequence[Sequence[tuple[int, int]]] = ()
+    """Chains of (frame, detection) that are surely one person each, whoever it is."""
 
 
 def assign(
@@ -98,8 +100,26 @@ def assign(
     assigned = search.cheapest(colors)
     for _ in range(2):
         colors = typical_colors(detections, assigned, colors)
+        others = known.strangers | _seen_beside(assigned, known.tracklets)
+        search = replace(search, known=replace(known, strangers=others))
         assigned = search.cheapest(colors)
     return Tracks(assigned, colors)
+
+
+def _seen_beside(
+    assigned: Int[np.ndarray, "P F"], tracklets: Sequence[Sequence[tuple[int, int]]]
+) -> set[tuple[int, int]]:
+    """Detections of those who stand in for a person in some frames and are beside him in more."""
+    beside: set[tuple[int, int]] = set()
+    for tracklet in tracklets:
+        frames, found = (np.array(column) for column in zip(*tracklet, strict=True))
+        given = assigned[:, frames]
+        taken = given == found
+        owner = int(taken.sum(axis=1).argmax())
+        elsewhere = (given[owner] >= 0) & ~taken.any(axis=0)
+        if 0 < taken[owner].sum() < elsewhere.sum():
+            beside.update(tracklet)
+    return beside
 
 
 def find_anchor(
@@ -108,23 +128,26 @@ def find_anchor(
     """The clearest view of the most prominent, closest group of people."""
     known = known or Known()
     if known.drawn:
-        return _drawn_anchor(detections, person_count, known.drawn)
-    ours = [
-        [d for d in range(len(found)) if (frame, d) not in known.strangers]
-        for frame, found in enumerate(detections)
-    ]
+        return _drawn_anchor(detections, person_count, known)
+    ours = [_eligible(found, frame, known) for frame, found in enumerate(detections)]
     most = max((len(d) for d in ours), default=0)
     if most < person_count:
         raise _not_found(detections, person_count, most)
     tallest = max(float(box_heights(d.boxes).max()) for d in detections if len(d))
     best: tuple[float, Anchor] = (-1.0, Anchor(0, ()))
     for frame, found in enumerate(detections):
-        for group in combinations(ours[frame][:_MAX_CANDIDATES], person_count):
+        for group in combinations(ours[frame], person_count):
             value = _prominence(found, group, tallest)
             if value > best[0]:
                 left_to_right = sorted(group, key=lambda i: found.boxes[i, 0] + found.boxes[i, 2])
                 best = value, Anchor(frame, tuple(left_to_right))
     return best[1]
+
+
+def _eligible(found: Detections, frame: int, known: Known) -> list[int]:
+    """Those of a frame who are followed and who are not strangers."""
+    followed = range(min(len(found), _MAX_CANDIDATES))
+    return [d for d in followed if (frame, d) not in known.strangers]
 
 
 def _prominence(found: Detections, group: Sequence[int], tallest: float) -> float:
@@ -140,12 +163,9 @@ def _prominence(found: Detections, group: Sequence[int], tallest: float) -> floa
     return float(value)
 
 
-def _drawn_anchor(
-    detections: Sequence[Detections],
-    person_count: int,
-    drawn: Mapping[tuple[int, int], Box],
-) -> Anchor:
+def _drawn_anchor(detections: Sequence[Detections], person_count: int, known: Known) -> Anchor:
     """The frame with most drawn boxes; the people without one there are the most prominent rest."""
+    drawn = known.drawn
     frames = sorted({frame for _, frame in drawn})
     counts = [sum((p, f) in drawn for p in range(person_count)) for f in frames]
     forced = _forced(detections, drawn)
@@ -154,7 +174,7 @@ def _drawn_anchor(
     for frame, count in zip(frames, counts, strict=True):
         found = detections[frame]
         fixed = {p: forced[p, frame] for p in range(person_count) if (p, frame) in forced}
-        rest = [i for i in range(len(found)) if i not in fixed.values()]
+        rest = [i for i in _eligible(found, frame, known) if i not in fixed.values()]
         for others in permutations(rest, person_count - len(fixed)):
             left_over = sorted(others, key=lambda i: found.boxes[i, 0])
             members = tuple(
@@ -283,7 +303,7 @@ class _Search:
         single = np.full((persons, count + 1), _MISSING)
         for c, (source, age) in enumerate(zip(options.source, options.age, strict=True)):
             found, index = self.detections[source[0]], source[1]
-            doubt = 1.0 - found.scores[index] if age == 0 else _REMEMBERED
+            doubt = _DOUBT * (1.0 - found.scores[index]) if age == 0 else _REMEMBERED
             doubt += _STRANGER * (source in self.known.strangers)
             for p in range(persons):
                 single[p, c] = doubt + _COLOR * color_distance(colors[p], found.colors[index])
