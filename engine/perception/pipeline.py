@@ -193,7 +193,8 @@ def _decode(
         watcher.see(frames.start + kept, spool[kept])
     with VideoReader(video) as reader:
         for frame, image in reader.frames(FrameRange(frames.start + len(spool), frames.stop)):
-            watcher.see(frame, spool.append(image))
+            spool.append(image)
+            watcher.see(frame, spool[len(spool) - 1])  # as a run that goes on will see it
             if clock.due():
                 yield clock.report("decoding", len(spool) / len(frames))
     return watcher
@@ -279,7 +280,7 @@ def _track(
         return _track_by_plugin(scene, detections)
     drawn = {(e.person, e.frame): e.box for e in edits if e.person is not None}
     strangers = meant([e for e in edits if e.kind == "someone_else"], detections, tracklets)
-    known = Known(drawn, strangers, scene.cuts)
+    known = Known(drawn, strangers, scene.cuts, tracklets)
     return assign(detections, scene.video.fps, scene.request.person_count, known)
 
 

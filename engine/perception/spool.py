@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import zlib
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
 import cv2
 import numpy as np
@@ -42,8 +42,9 @@ class FrameSpool:
         self._entries: list[tuple[int, int, int]] = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._data: IO[bytes] = (folder / "frames.bin").open("a+b")
-            self._index: IO[bytes] = (folder / "frames.index").open("a+b")
+            # Unbuffered: on a full disk nothing is left over that closing would fail to write.
+            self._data = (folder / "frames.bin").open("a+b", buffering=0)
+            self._index = (folder / "frames.index").open("a+b", buffering=0)
             self._restore()
         except OSError as error:
             raise _no_room(folder, error) from error
@@ -67,8 +68,8 @@ class FrameSpool:
         self._data.close()
         self._index.close()
 
-    def append(self, image: Image) -> Image:
-        """Keep a frame of the video; returns it as small as it is kept."""
+    def append(self, image: Image) -> None:
+        """Keep a frame of the video."""
         small = image
         if self.scale < 1.0:
             small = np.asarray(cv2.resize(image, self._size, interpolation=cv2.INTER_AREA))
@@ -78,14 +79,11 @@ class FrameSpool:
         start = sum(self._entries[-1][:2]) if self._entries else 0
         entry = (start, len(coded), _checksum(coded.tobytes()))
         try:
-            self._data.write(coded.tobytes())
-            self._data.flush()
-            self._index.write(np.array(entry, _ENTRY).tobytes())
-            self._index.flush()
+            _write(self._data, coded.tobytes())
+            _write(self._index, np.array(entry, _ENTRY).tobytes())
         except OSError as error:
             raise _no_room(self._folder, error) from error
         self._entries.append(entry)
-        return small
 
     def __getitem__(self, number: int) -> Image:
         start, size, _ = self._entries[number]
@@ -111,6 +109,13 @@ class FrameSpool:
             end = start + size
         self._data.truncate(end)
         self._index.truncate(len(self._entries) * _ENTRY.itemsize)
+
+
+def _write(file: FileIO, data: bytes) -> None:
+    """All of it: an unbuffered file may take a part at a time."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
 
 
 def _checksum(data: bytes) -> int:
