@@ -27,8 +27,9 @@ from engine.synthesis.casting import (
 )
 from engine.synthesis.detector import write_both_observations
 from engine.synthesis.figures import TRUTH_DENSITY, Figure
+from engine.synthesis.film import developed, moments, random_film
 from engine.synthesis.order import SynthesisOrder, SynthesisProgress
-from engine.synthesis.rendering import Film, Renderer, developed, moments, random_lighting
+from engine.synthesis.rendering import Renderer, random_lighting
 from engine.synthesis.scenery import SCENERIES, Scenery, make_scenery
 from engine.synthesis.touching import find_touch
 from engine.synthesis.truth import Truth, write_truth
@@ -79,7 +80,7 @@ def _draw(
     motion, camera = cast.motion, cast.camera
     everybody, frames = motion.valid.shape
     lighting = random_lighting(order.generator("light"), place.kind == "outdoor")
-    film, grain = _random_film(order.generator("film")), order.generator("grain")
+    film, grain = random_film(order.generator("film")), order.generator("grain")
     renderer = Renderer(cast.figures, camera.K, camera.image_size, lighting)
     pixels, depth = keypoints_of(motion, camera)
     seen = _Seen(
@@ -122,18 +123,6 @@ def _place(order: SynthesisOrder, cast: Cast) -> Scenery:
     return make_scenery(kind, middle[[0, 2]], distance, generator, picture)
 
 
-def _random_film(generator: np.random.Generator) -> Film:
-    white = generator.uniform(0.93, 1.07, 3)
-    return Film(
-        shutter=float(generator.uniform(0.15, 0.6)),
-        exposure=float(generator.uniform(0.8, 1.2)),
-        white=(float(white[0]), float(white[1]), float(white[2])),
-        noise=float(generator.uniform(0.003, 0.014)),
-        softness=float(generator.uniform(0.3, 0.8)),
-        vignette=float(generator.uniform(0.0, 0.25)),
-    )
-
-
 def _crf(order: SynthesisOrder) -> int:
     drawn = int(order.generator("compression").integers(18, 29))
     return drawn if order.crf is None else order.crf
@@ -147,17 +136,7 @@ def _truth(order: SynthesisOrder, cast: Cast, seen: _Seen) -> Truth:
     pairs = list(combinations(range(people), 2))
     touches = [find_touch(bare[a], bare[b], data, (a, b)) for a, b in pairs]
     deepest = np.max([np.zeros(motion.frame_count), *(t.penetration_m for t in touches)], axis=0)
-    in_camera = motion_to_camera(motion, camera.T_camera_world, data)
-    joints = joints_of(in_camera)
-    fit = FitFile(
-        motion=in_camera,
-        joints=joints,
-        keypoints2d_reprojected=pixels[:people],
-        layout="halpe26",
-        camera=camera,
-        outcome=Outcome.CONVERGED,
-        diagnostics=Diagnostics(np.zeros(motion.valid.shape), deepest),
-    )
+    fit = _as_fit(cast, pixels[:people], deepest)
     vertices = np.array([t.vertices for t in touches], bool)
     return Truth(
         fit=fit,
@@ -165,7 +144,7 @@ def _truth(order: SynthesisOrder, cast: Cast, seen: _Seen) -> Truth:
         visibility=seen.visibility[:people],
         masks=tuple(tuple(row) for row in seen.masks[:people]),
         in_front=seen.in_front[:people, :people],
-        depth_order=np.argsort(joints[:, :, 0, 2], axis=0).T,
+        depth_order=np.argsort(fit.joints[:, :, 0, 2], axis=0).T,
         skin_offsets=np.stack([f.skin_offsets for f in cast.figures[:people]]).astype(np.float32),
         heights=np.array([_height(figure) for figure in cast.figures[:people]]),
         contact_people=np.array(pairs, int).reshape(-1, 2),
@@ -180,6 +159,25 @@ def _truth(order: SynthesisOrder, cast: Cast, seen: _Seen) -> Truth:
         seed=order.seed,
         retarget_error_m=cast.error_m,
         separation_m=cast.moved_m,
+    )
+
+
+def _as_fit(
+    cast: Cast, pixels: Float[np.ndarray, "P F 26 2"], deepest: Float[np.ndarray, "F"]
+) -> FitFile:
+    """The truth in a fit's terms: it reprojects without error."""
+    motion = cast.about()
+    in_camera = motion_to_camera(
+        motion, cast.camera.T_camera_world, load_body_data(OPEN_BODY, TRUTH_DENSITY)
+    )
+    return FitFile(
+        motion=in_camera,
+        joints=joints_of(in_camera),
+        keypoints2d_reprojected=pixels,
+        layout="halpe26",
+        camera=cast.camera,
+        outcome=Outcome.CONVERGED,
+        diagnostics=Diagnostics(np.zeros(motion.valid.shape), deepest),
     )
 
 

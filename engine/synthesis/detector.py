@@ -9,6 +9,7 @@ they part.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import combinations, permutations
 from pathlib import Path
 
 import numpy as np
@@ -59,16 +60,12 @@ def detector_observations(
     noise, pair_noise = noise or DetectorNoise(), pair_noise or PairNoise()
     points, confidence = _single_errors(truth, noise, seed)
     generator = np.random.default_rng([seed, 3])
-    overlap = _box_overlap(truth)
-    people = len(points)
-    for a in range(people):
-        for b in range(people):
-            if a != b:
-                _steal_limbs(points, confidence, truth, (a, b), generator, pair_noise)
-    for a in range(people):
-        for b in range(a + 1, people):
-            _merge(confidence, truth, overlap[a, b], (a, b), generator, pair_noise)
-            _exchange(points, confidence, overlap[a, b], (a, b), generator, pair_noise)
+    meetings = _Meetings(truth, points, confidence, _box_overlap(truth), pair_noise, generator)
+    for person, partner in permutations(range(len(points)), 2):
+        meetings.steal_limbs(person, partner)
+    for a, b in combinations(range(len(points)), 2):
+        meetings.merge(a, b)
+        meetings.exchange(a, b)
     points[confidence == 0] = np.nan
     size = truth.fit.camera.image_size
     return Observations(
@@ -177,50 +174,41 @@ def _stretches(flags: Bool[np.ndarray, "F"]) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
 
-def _steal_limbs(
-    points: np.ndarray,
-    confidence: np.ndarray,
-    truth: Truth,
-    pair: tuple[int, int],
-    generator: np.random.Generator,
-    noise: PairNoise,
-) -> None:
-    person, partner = pair
-    for limb in map(list, _LIMBS):
-        behind = (truth.visibility[person][:, limb] == Visibility.OCCLUDED).mean(axis=1) > 0.5
-        for start, stop in _stretches(behind):
-            if generator.random() < noise.stolen_limb:
-                span = slice(start, stop)
-                points[person, span, limb] = points[partner, span, limb]
-                confidence[person, span, limb] = confidence[partner, span, limb] * 0.8
+@dataclass(frozen=True)
+class _Meetings:
+    """Detections that what happens between two people changes in place."""
 
+    truth: Truth
+    points: Float[np.ndarray, "P F 26 2"]
+    confidence: Float[np.ndarray, "P F 26"]
+    overlap: Float[np.ndarray, "P P F"]
+    noise: PairNoise
+    generator: np.random.Generator
 
-def _merge(
-    confidence: np.ndarray,
-    truth: Truth,
-    overlap: Float[np.ndarray, "F"],
-    pair: tuple[int, int],
-    generator: np.random.Generator,
-    noise: PairNoise,
-) -> None:
-    for start, stop in _stretches(overlap > noise.merging_overlap):
-        if generator.random() < noise.merged:
-            share = np.nanmean(np.nan_to_num(truth.in_front[pair[0], pair[1], start:stop], nan=0.5))
-            confidence[pair[1] if share > 0.5 else pair[0], start:stop] = 0
+    def steal_limbs(self, person: int, partner: int) -> None:
+        for limb in map(list, _LIMBS):
+            hidden = self.truth.visibility[person][:, limb] == Visibility.OCCLUDED
+            for start, stop in _stretches(hidden.mean(axis=1) > 0.5):
+                if self.generator.random() < self.noise.stolen_limb:
+                    span = slice(start, stop)
+                    self.points[person, span, limb] = self.points[partner, span, limb]
+                    taken = self.confidence[partner, span, limb]
+                    self.confidence[person, span, limb] = 0.8 * taken
 
+    def merge(self, a: int, b: int) -> None:
+        for start, stop in self._between(a, b):
+            if self.generator.random() < self.noise.merged:
+                nearer = np.nan_to_num(self.truth.in_front[a, b, start:stop], nan=0.5).mean()
+                self.confidence[b if nearer > 0.5 else a, start:stop] = 0
 
-def _exchange(
-    points: np.ndarray,
-    confidence: np.ndarray,
-    overlap: Float[np.ndarray, "F"],
-    pair: tuple[int, int],
-    generator: np.random.Generator,
-    noise: PairNoise,
-) -> None:
-    meetings = _stretches(overlap > noise.merging_overlap)
-    ends = [start for start, _ in meetings[1:]] + [len(overlap)] * bool(meetings)
-    for (start, stop), end in zip(meetings, ends, strict=True):
-        if generator.random() < noise.exchanged:
-            span, rows = slice((start + stop) // 2, end), list(pair)
-            points[rows, span] = points[rows[::-1], span]
-            confidence[rows, span] = confidence[rows[::-1], span]
+    def exchange(self, a: int, b: int) -> None:
+        meetings = self._between(a, b)
+        ends = [start for start, _ in meetings[1:]] + [self.overlap.shape[2]]
+        for (start, stop), end in zip(meetings, ends, strict=False):
+            if self.generator.random() < self.noise.exchanged:
+                span, rows = slice((start + stop) // 2, end), [a, b]
+                self.points[rows, span] = self.points[rows[::-1], span]
+                self.confidence[rows, span] = self.confidence[rows[::-1], span]
+
+    def _between(self, a: int, b: int) -> list[tuple[int, int]]:
+        return _stretches(self.overlap[a, b] > self.noise.merging_overlap)

@@ -36,6 +36,8 @@ TURN_SIGMA, JITTER_SIGMA, JOINT_SIGMA = 0.35, 0.03, 0.01
 """Radians that a rotation may leave the captured one, and may do so differently from one frame to
 the next; metres that a joint may miss."""
 ITERATIONS = 80
+SOLE_ERROR = 0.04
+"""Metres by which a person may be lowered to stand on the floor that the others stand on."""
 _LENGTHS = (
     "left_hip left_knee", "right_hip right_knee", "left_knee left_ankle",
     "right_knee right_ankle", "pelvis neck", "left_shoulder right_shoulder",
@@ -184,8 +186,15 @@ def _solve(
 
 
 def _on_the_floor(motion: BodyMotion, model: BodyModel) -> BodyMotion:
-    """Shifted vertically, all people alike, so that the lowest soles touch y = 0."""
+    """Shifted vertically so that the lowest soles touch y = 0.
+
+    All people alike, and then each by up to `SOLE_ERROR`: how far a sole is below the ankle
+    differs between the captured skeleton and the body.
+    """
     with torch.no_grad():
         lowest = model.pose_of(motion).vertices()[..., 1].amin(dim=-1).numpy()
-    shift = np.array([0, np.quantile(lowest.min(axis=0), 0.1), 0], motion.transl.dtype)
+    shared = np.quantile(lowest.min(axis=0), 0.1)
+    own = np.clip(np.quantile(lowest - shared, 0.1, axis=1), 0, SOLE_ERROR)
+    shift = np.zeros((len(lowest), 1, 3), motion.transl.dtype)
+    shift[:, 0, 1] = shared + own
     return replace(motion, transl=motion.transl - shift)

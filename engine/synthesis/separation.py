@@ -63,57 +63,68 @@ def separate(motion: BodyMotion, skin_offsets: Sequence[Float[np.ndarray, "V 3"]
 
     `skin_offsets` are those of the 7,000-vertex body's vertices (see engine.synthesis.figures).
     """
-    models = [_with_skin(offsets) for offsets in skin_offsets]
-    base = models[0]
-    betas = torch.from_numpy(np.asarray(motion.betas, np.float32))
-    poses = np.concatenate([motion.global_orient[:, :, None], motion.body_pose], axis=2)
-    start = axis_angle_to_matrix(torch.from_numpy(poses.astype(np.float32)))
-    place = torch.from_numpy(np.ascontiguousarray(motion.transl, np.float32))
-    turn = torch.zeros(*start.shape[:3], 3, requires_grad=True)
-    shift = torch.zeros(place.shape, requires_grad=True)
-    before = base.joints(betas, start, place).detach()
-
-    def bodies() -> tuple[Tensor, list[Tensor]]:
-        posed = base.pose(betas, start @ axis_angle_to_matrix(turn), place + shift)
-        return posed.joints, [m.skin(posed)[p] for p, m in enumerate(models)]
-
-    search = (
-        MeshQuery(base.data.faces, base.vertex_count),
-        Parts(base.data.weights.argmax(axis=1)),
-    )
+    bodies = _Bodies(motion, skin_offsets)
+    model = bodies.models[0]
+    search = MeshQuery(model.data.faces, model.vertex_count), _parts(model)
     for sigma in np.geomspace(*DEPTH_SIGMA, ROUNDS).tolist():
         with torch.no_grad():
-            _, skins = bodies()
-        hits = list(_hits([skin.numpy() for skin in skins], base.faces, search))
-        if not any(bool((_depth(hit, skins) > SLACK).any()) for hit in hits) and not bool(
-            turn.any()
-        ):
+            _, skins = bodies.posed()
+        hits = list(_hits([skin.numpy() for skin in skins], model.faces, search))
+        # Once they are apart the change alone draws them back, until they touch.
+        if not bodies.have_moved and not any((_depth(hit, skins) > SLACK).any() for hit in hits):
             break
-        optimiser = torch.optim.LBFGS(
-            [turn, shift], max_iter=ITERATIONS, line_search_fn="strong_wolfe"
-        )
+        bodies.settle(hits, sigma)
+    return bodies.separated(motion)
 
-        def cost(hits: list[_Hit] = hits, sigma: float = sigma) -> Tensor:
-            turn.grad = shift.grad = None
-            joints, skins = bodies()
-            total = _change(joints - before, turn)
+
+class _Bodies:
+    """Poses and places of the people, and how they have been changed."""
+
+    def __init__(self, motion: BodyMotion, skin_offsets: Sequence[np.ndarray]) -> None:
+        self.models = [_with_skin(offsets) for offsets in skin_offsets]
+        self.have_moved = False
+        self._betas = torch.from_numpy(np.asarray(motion.betas, np.float32))
+        poses = np.concatenate([motion.global_orient[:, :, None], motion.body_pose], axis=2)
+        self._start = axis_angle_to_matrix(torch.from_numpy(poses.astype(np.float32)))
+        self._place = torch.from_numpy(np.ascontiguousarray(motion.transl, np.float32))
+        self._turn = torch.zeros(*self._start.shape[:3], 3, requires_grad=True)
+        self._shift = torch.zeros(self._place.shape, requires_grad=True)
+        with torch.no_grad():
+            self._before, _ = self.posed()
+
+    def posed(self) -> tuple[Float[Tensor, "P F 24 3"], list[Tensor]]:
+        """Joints, and each person's skin (F, V, 3)."""
+        rotmats = self._start @ axis_angle_to_matrix(self._turn)
+        posed = self.models[0].pose(self._betas, rotmats, self._place + self._shift)
+        return posed.joints, [model.skin(posed)[p] for p, model in enumerate(self.models)]
+
+    def settle(self, hits: list[_Hit], sigma: float) -> None:
+        """A few steps towards less depth and less change."""
+        variables = [self._turn, self._shift]
+        optimiser = torch.optim.LBFGS(variables, max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+
+        def cost() -> Tensor:
+            optimiser.zero_grad()
+            joints, skins = self.posed()
+            total = _change(joints - self._before, self._turn)
             for hit in hits:
                 total = total + _depth_cost(hit, skins, sigma)
             total.backward()
             return total
 
         optimiser.step(cost)
-    with torch.no_grad():
-        rotmats = start @ axis_angle_to_matrix(turn)
-        moved = (base.joints(betas, rotmats, place + shift) - before).norm(dim=-1).mean(-1)
-        solved = matrix_to_axis_angle(rotmats).numpy()
-    separated = replace(
-        motion,
-        global_orient=solved[:, :, 0],
-        body_pose=solved[:, :, 1:],
-        transl=(place + shift).detach().numpy(),
-    )
-    return Separated(separated, moved.numpy().astype(np.float64))
+        self.have_moved = True
+
+    def separated(self, motion: BodyMotion) -> Separated:
+        with torch.no_grad():
+            joints, _ = self.posed()
+            turned = matrix_to_axis_angle(self._start @ axis_angle_to_matrix(self._turn)).numpy()
+            transl = (self._place + self._shift).numpy()
+        moved = (joints - self._before).norm(dim=-1).mean(dim=-1).numpy().astype(np.float64)
+        changed = replace(
+            motion, global_orient=turned[:, :, 0], body_pose=turned[:, :, 1:], transl=transl
+        )
+        return Separated(changed, moved)
 
 
 def _change(moved: Float[Tensor, "P F 24 3"], turn: Float[Tensor, "P F 24 3"]) -> Tensor:
@@ -169,6 +180,10 @@ def _hits_in_frame(
     vertex = torch.from_numpy(candidates)[kept]
     outwards = torch.nn.functional.normalize(sign * away, dim=-1)[kept]
     return torch.full_like(vertex, frame), vertex, corners[kept], weights[kept], outwards
+
+
+def _parts(model: BodyModel) -> Parts:
+    return Parts(model.data.weights.argmax(axis=1))
 
 
 def _with_skin(offsets: Float[np.ndarray, "V 3"]) -> BodyModel:

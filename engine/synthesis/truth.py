@@ -132,8 +132,9 @@ def read_truth(path: Path | str) -> Truth:
     with NpzArchive(path, KIND) as archive:
         checks = Checks(archive, KIND)
         checks.expect_names(required=_NAMES)
-        checks.shape("contact_vertices", ("C", 2, frames, "V"), kinds="b")
-        pairs, _, _, count = archive.headers["contact_vertices"].shape
+        pairs = people * (people - 1) // 2
+        checks.shape("contact_vertices", (pairs, 2, frames, "V"), kinds="b")
+        count = archive.headers["contact_vertices"].shape[3]
         passing = archive.headers["others_keypoints2d"].shape[0]
         checks.shape("masks", (people, frames, height, width), kinds="b")
         coded = [RunLengthMask.encode(mask) for mask in archive.slices("masks", axes=2)]

@@ -6,15 +6,8 @@ import numpy as np
 import pytest
 
 from engine.synthesis.figures import make_figure, random_outfit
-from engine.synthesis.rendering import (
-    NOTHING,
-    Buffers,
-    Film,
-    Renderer,
-    developed,
-    moments,
-    random_lighting,
-)
+from engine.synthesis.film import Film, developed, moments
+from engine.synthesis.rendering import NOTHING, Buffers, Renderer, random_lighting
 from engine.synthesis.scenery import SCENERIES, make_scenery
 from engine.synthesis.visibility import Visibility, in_front, joint_visibility
 
