@@ -68,6 +68,7 @@ class ImportDialog(QDialog):
         self._picture: QPixmap | None = None
         self._shown = QLabel()
         self._shown.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._shown.setProperty("role", "muted")
         self._shown.setMinimumSize(QSize(480, 280))
         self._shown.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
         self._summary = label()
@@ -89,7 +90,7 @@ class ImportDialog(QDialog):
         self._offset.setToolTip("What the file calls the clip's first frame: 0, 1, or another")
         self._size = QLineEdit(placeholderText="as the video's")
         self._size.setToolTip("960x540, a factor such as 2, or 1x1 for coordinates in 0..1")
-        self._sequence = QLineEdit(placeholderText="the one that is called as the clip is")
+        self._sequence = QLineEdit(placeholderText="called as the clip")
         self._again = QPushButton("Read again")
         self._again.clicked.connect(self._on_again_clicked)
         self._take = QPushButton("Import")
@@ -121,11 +122,14 @@ class ImportDialog(QDialog):
         scrolled.setWidgetResizable(True)
         scrolled.setFrameShape(QScrollArea.Shape.NoFrame)
         scrolled.setWidget(words)
+        scrolled.setStyleSheet("QScrollArea, QScrollArea > QWidget > QWidget { background: none; }")
         below = row()
         below.setSpacing(theme().tokens.space_4)
         below.addWidget(scrolled, 1)
         below.addLayout(self._form, 1)
         outer = QVBoxLayout(self)
+        space = theme().tokens.space_4
+        outer.setContentsMargins(space, space, space, space)
         outer.setSpacing(theme().tokens.space_3)
         outer.addWidget(self._shown, 1)
         outer.addWidget(self._progress)
@@ -158,11 +162,13 @@ class ImportDialog(QDialog):
         """It cannot be taken in as it is; what helps can be said below."""
         self.found = None
         self._picture = None
-        self._shown.setPixmap(QPixmap())
+        self._shown.setText("There is nothing to show yet.")
         self._problem.setText(sentence)
         self._problem.show()
         self._summary.clear()
         self._effect.clear()
+        for person in range(len(self._people)):
+            self._form.setRowVisible(person, False)
         self.show_progress(None)
         self._again.setEnabled(True)
         self._take.setEnabled(False)

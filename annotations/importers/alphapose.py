@@ -81,8 +81,8 @@ def _add_person(reading: Reading, item: Any) -> None:
     joints = points.reshape(-1, 3)
     source = layout_for(len(joints), None, reading)
     score = number(item.get("score", 1.0), refuse)
-    reading.frames.add(frame)
-    reading.instances.append(
+    reading.add_frame(frame)
+    reading.add(
         Instance(frame, source.pick(joints), _box(item, refuse), score, _track(item, refuse))
     )
 

@@ -24,8 +24,6 @@ from annotations.importers.values import refusal
 from engine.body.joints import KEYPOINT_NAMES
 from engine.structures import VideoInfo
 
-INSTANCE_LIMIT = 1_000_000
-"""People times frames of a file."""
 PEOPLE_LIMIT = 200
 """People in one frame."""
 
@@ -44,7 +42,7 @@ def assembled(reading: Reading, video: VideoInfo, options: ImportOptions, sha256
 
     Raises InputError where frames, sizes or people do not fit the clip.
     """
-    _check_amount(reading)
+    _check_crowds(reading)
     numbering = numbered(reading, video, options)
     scale = scale_of(reading, video, options)
     placed: list[list[_Placed]] = [[] for _ in range(video.frame_count)]
@@ -59,8 +57,11 @@ def assembled(reading: Reading, video: VideoInfo, options: ImportOptions, sha256
             reading.source, "the number of people", "people in frames of the clip", "none"
         )
     named = any(each.instance.track is not None for row in placed for each in row)
-    tracks = _tracks(_with_tracks(placed, video, reading), video, reading.layout)
+    by_name, doubles = _by_track(placed, video)
+    tracks = _tracks(by_name, video, reading.layout)
     notes = [note for note in (*reading.notes, numbering.note) if note]
+    if doubles:
+        notes.append(f"Where a track is twice in a frame (cases: {doubles}), the surer one counts.")
     if not named:
         notes.append("The file has no track ids: people were followed by box and pose alone.")
     found = Imported(
@@ -80,12 +81,7 @@ def assembled(reading: Reading, video: VideoInfo, options: ImportOptions, sha256
     return with_people(found, options, named)
 
 
-def _check_amount(reading: Reading) -> None:
-    count = len(reading.instances)
-    if count > INSTANCE_LIMIT:
-        raise refusal(
-            reading.source, "the number of detections", f"at most {INSTANCE_LIMIT}", str(count)
-        )
+def _check_crowds(reading: Reading) -> None:
     per_frame: dict[object, int] = {}
     for instance in reading.instances:
         per_frame[instance.frame] = per_frame.get(instance.frame, 0) + 1
@@ -123,33 +119,32 @@ def _place(instance: Instance, frame: int, scale: tuple[float, float], video: Vi
     return _Placed(frame, replace(instance, keypoints=points, mask=mask), box)
 
 
-def _with_tracks(
-    placed: Sequence[Sequence[_Placed]], video: VideoInfo, reading: Reading
-) -> dict[str, list[_Placed]]:
-    """Instances by track: the file's, or followed here where it names none.
+def _by_track(
+    placed: Sequence[Sequence[_Placed]], video: VideoInfo
+) -> tuple[dict[str, list[_Placed]], int]:
+    """Instances by track (the file's, or followed here), and how often one is double in a frame.
 
-    One track twice in a frame is the surer one; who has no id in a file with ids is followed apart.
+    Who has no id in a file with ids is followed apart, under a name with #.
     """
     tracks: dict[str, dict[int, _Placed]] = {}
-    nameless: list[list[_Placed]] = []
-    for row in placed:
-        nameless.append([each for each in row if each.instance.track is None])
-        for each in row:
-            if each.instance.track is not None:
-                frames = tracks.setdefault(each.instance.track, {})
-                before = frames.get(each.frame)
-                if before is None or each.instance.score > before.instance.score:
-                    frames[each.frame] = each
-    numbers = link(
-        [_stacked([each.box for each in row], 4) for row in nameless],
-        [_poses(row) for row in nameless],
-        video.fps,
-    )
+    nameless: list[list[_Placed]] = [[] for _ in placed]
+    doubles = 0
+    for each in (each for row in placed for each in row):
+        if each.instance.track is None:
+            nameless[each.frame].append(each)
+            continue
+        frames = tracks.setdefault(each.instance.track, {})
+        before = frames.get(each.frame)
+        doubles += before is not None
+        if before is None or each.instance.score > before.instance.score:
+            frames[each.frame] = each
     prefix = "#" if tracks else ""
+    boxes = [_stacked([each.box for each in row], 4) for row in nameless]
+    numbers = link(boxes, [_poses(row) for row in nameless], video.fps)
     for row, ids in zip(nameless, numbers, strict=True):
         for each, number in zip(row, ids, strict=True):
             tracks.setdefault(f"{prefix}{number + 1}", {})[each.frame] = each
-    return {name: list(frames.values()) for name, frames in tracks.items()}
+    return {name: list(frames.values()) for name, frames in tracks.items()}, doubles
 
 
 def _stacked(rows: Sequence[np.ndarray], width: int) -> Float[np.ndarray, "N W"]:

@@ -19,7 +19,13 @@ import numpy as np
 from jaxtyping import Float
 
 from annotations.importers import layouts, rle
-from annotations.importers.imported import FrameKey, ImportOptions, Instance, Reading
+from annotations.importers.imported import (
+    FrameKey,
+    ImportOptions,
+    Instance,
+    Reading,
+    check_count,
+)
 from annotations.importers.json_stream import JsonItems
 from annotations.importers.layouts import SourceLayout
 from annotations.importers.numbering import plain_name
@@ -162,6 +168,7 @@ def _take_person(content: _Content, raw: _Raw, item: dict[str, Any], is_dataset:
     points, is_visibility = _keypoints(item, refuse, is_dataset)
     score = number(item.get("score", 1.0), refuse) if item.get("score") is not None else 1.0
     mask = _mask(item, raw, refuse)
+    check_count(len(raw.instances) + 1, raw.file)
     instance = Instance(image, points, _box(item, refuse), score, _track(item, refuse), mask)
     raw.instances.append((instance, category, is_visibility))
 
@@ -334,7 +341,7 @@ def _add(reading: Reading, instance: Instance, named: SourceLayout | None) -> No
     if instance.keypoints is not None:
         source = layout_for(len(instance.keypoints), named, reading)
         instance = replace(instance, keypoints=source.pick(instance.keypoints))
-    reading.instances.append(instance)
+    reading.add(instance)
 
 
 def layout_for(count: int, named: SourceLayout | None, reading: Reading) -> SourceLayout:

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int
 
+from annotations.importers.values import refusal
 from engine.errors import InputError
 from engine.structures import (
     Box,
@@ -29,6 +30,8 @@ from engine.structures import (
 FrameKey = int | str
 """A frame as the file names it: a number, or an image's name."""
 Kind = Literal["keypoints", "boxes", "masks", "camera"]
+INSTANCE_LIMIT = 1_000_000
+"""People times frames of a file: 600 MB in memory."""
 PIN_SECONDS = 0.5
 """Boxes without joints are kept about this often: they say who is where, not what was detected."""
 
@@ -101,6 +104,22 @@ class Reading:
     """Of a file of cameras, on the clip's frames and in its pixels already."""
     offset: int = 0
     """Of a file of cameras: its number of the clip's first frame."""
+
+    def add(self, instance: Instance) -> None:
+        """One more person in a frame; refuses more than any video has."""
+        check_count(len(self.instances) + 1, self.source)
+        self.instances.append(instance)
+
+    def add_frame(self, frame: FrameKey) -> None:
+        """A frame that the file speaks of."""
+        check_count(len(self.frames) + 1, self.source)
+        self.frames.add(frame)
+
+
+def check_count(count: int, source: str) -> None:
+    """Refuses more people or frames than any video has, before they fill the memory."""
+    if count > INSTANCE_LIMIT:
+        raise refusal(source, "the number of detections", f"at most {INSTANCE_LIMIT}", "more")
 
 
 @dataclass(frozen=True)

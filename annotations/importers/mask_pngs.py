@@ -106,7 +106,7 @@ def _add(
 ) -> int:
     """Adds the people of an image; the number of runs of their masks."""
     labels = _labels(file, video, options)
-    reading.frames.add(file.name)
+    reading.add_frame(file.name)
     if person is not None:
         found = {person: labels != 0} if labels.any() else {}
     else:
@@ -120,7 +120,7 @@ def _add(
     for track, pixels in found.items():
         mask = RunLengthMask.encode(pixels)
         runs += len(mask.counts)
-        reading.instances.append(Instance(file.name, track=track, mask=mask))
+        reading.add(Instance(file.name, track=track, mask=mask))
     return runs
 
 

@@ -112,7 +112,7 @@ def _add_frame(
     refuse = partial(refusal, reading.source, f"frame {shown(frame)}")
     if not isinstance(instances, list):
         raise refuse("a list of instances", instances)
-    reading.frames.add(frame)
+    reading.add_frame(frame)
     for item in instances:
         if not isinstance(item, dict) or not set(item) >= _INSTANCE_KEYS:
             raise refuse("instances with keypoints and keypoint_scores", item)
@@ -129,7 +129,7 @@ def _add_frame(
         track = item.get("track_id", item.get("instance_id"))
         name = None if track is None else str(whole(track, refuse))
         picked = source.pick(joints)
-        reading.instances.append(Instance(frame, picked, _box(item, refuse), score, name))
+        reading.add(Instance(frame, picked, _box(item, refuse), score, name))
 
 
 def _box(item: dict[str, Any], refuse: Any) -> Box | None:

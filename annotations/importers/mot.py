@@ -20,6 +20,8 @@ from annotations.importers.values import read_text, refusal, shown
 from engine.errors import InputError
 from engine.structures import VideoInfo
 
+CSV_LIMIT = 64 << 20
+"""Bytes: a million lines."""
 _INI_LIMIT = 1 << 16
 _PLACES = ("gt/gt.txt", "det/det.txt", "gt.txt", "det.txt")
 _PERSONS = ("person", "pedestrian", "human", "people")
@@ -54,7 +56,7 @@ class Mot:
         else:
             reading = Reading("mot", path.name, first=1)
         _read_info(reading, path)
-        lines = read_text(path).splitlines()
+        lines = read_text(path, CSV_LIMIT).splitlines()
         wanted = _person_classes(path, lines)
         for count, line in enumerate(lines):
             if line.strip():
@@ -119,7 +121,7 @@ def _add(reading: Reading, line: str, number: int, wanted: set[int] | None) -> N
     frame, id, left, top, width, height, *rest = (float(field) for field in fields)
     if frame != round(frame) or frame < 0 or id != round(id):
         raise refuse("a whole frame number and id", shown(line))
-    reading.frames.add(int(frame))
+    reading.add_frame(int(frame))
     confidence = rest[0] if rest else 1.0
     is_truth = len(fields) == 9
     if is_truth and confidence == 0:
@@ -131,4 +133,4 @@ def _add(reading: Reading, line: str, number: int, wanted: set[int] | None) -> N
     box = (left, top, left + width, top + height)
     track = str(int(id)) if id >= 0 else None
     score = min(confidence, 1.0) if confidence > 0 else 1.0
-    reading.instances.append(Instance(int(frame), None, box, score, track))
+    reading.add(Instance(int(frame), None, box, score, track))

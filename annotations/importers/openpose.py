@@ -74,7 +74,7 @@ def add_frame(reading: Reading, frame: FrameKey, content: Any, file: str) -> Non
         people = content.get("people", content.get("bodies"))
     if not isinstance(people, list):
         raise refusal(file, "the file", "a list of people or bodies", content)
-    reading.frames.add(frame)
+    reading.add_frame(frame)
     for index, person in enumerate(people):
         refuse = partial(refusal, file, f"person {index + 1}")
         if not isinstance(person, dict):
@@ -83,7 +83,7 @@ def add_frame(reading: Reading, frame: FrameKey, content: Any, file: str) -> Non
         if flat is None:
             raise refuse("pose_keypoints_2d", ", ".join(list(person)[:6])[:80])
         if flat:
-            reading.instances.append(_instance(reading, frame, person, flat, refuse))
+            reading.add(_instance(reading, frame, person, flat, refuse))
 
 
 def _instance(

@@ -14,7 +14,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from annotations.importers import IMPORTERS, ImportOptions, detect, json_stream, read, rle
+from annotations.importers import (
+    IMPORTERS,
+    ImportOptions,
+    detect,
+    imported,
+    json_stream,
+    read,
+    rle,
+)
 from annotations.importers.numbering import plain_name
 from annotations.importers.values import refusal
 from engine.errors import InputError
@@ -250,6 +258,20 @@ class TestPeople:
             writers.alphapose(tmp_path), lambda c: c.extend([c[0] | {"idx": n} for n in range(300)])
         )
         assert "expected at most 200, received 303" in refused(path, video)
+
+    def test_more_than_any_video_has_is_refused_while_it_is_read(
+        self, tmp_path, video, monkeypatch
+    ):
+        monkeypatch.setattr(imported, "INSTANCE_LIMIT", 20)
+        for write in (writers.alphapose, writers.coco_cvat, writers.mot, writers.mmpose):
+            assert "at most 20, received more" in refused(write(tmp_path), video)
+
+    def test_a_track_twice_in_a_frame_is_the_surer_one_and_it_is_said(self, tmp_path, video):
+        path = changed(
+            writers.alphapose(tmp_path), lambda c: c.append(c[3] | {"idx": 2, "score": 0.1})
+        )
+        found = read(path, video)
+        assert any("twice in a frame (cases: 1)" in note for note in found.notes)
 
     @pytest.mark.parametrize("value", ["", {}, 7, "people"])
     def test_openpose_without_people(self, tmp_path, video, value):
