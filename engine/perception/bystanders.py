@@ -94,12 +94,12 @@ class Bystanders:
     boxes: Float[np.ndarray, "Q F 4"]
 
 
-def bystanders(
+def rows_beside(
     detections: Sequence[Detections],
     tracklets: Sequence[Tracklet],
     people: Int[np.ndarray, "P F"],
     fps: float,
-) -> Bystanders:
+) -> list[Tracklet]:
     """Whoever was found beside the people of the clip, the most prominent first."""
     mine = {(f, int(d)) for row in people for f, d in enumerate(row) if d >= 0}
     ours = [box_heights(detections[f].boxes[[d]])[0] for f, d in mine]
@@ -116,7 +116,7 @@ def bystanders(
             row.sort()
         elif len(rows) < MOST:
             rows.append(list(tracklet))
-    return _filled(rows, detections, max(1, round(_FILL_SECONDS * fps)))
+    return rows
 
 
 def _span(tracklet: Tracklet) -> int:
@@ -137,7 +137,11 @@ def _free_row(rows: Sequence[Tracklet], tracklet: Tracklet) -> Tracklet | None:
     return None
 
 
-def _filled(rows: Sequence[Tracklet], detections: Sequence[Detections], gap: int) -> Bystanders:
+def bystanders(
+    rows: Sequence[Tracklet], detections: Sequence[Detections], fps: float
+) -> Bystanders:
+    """Their joints as the detector saw them; between close sightings, where these lead."""
+    gap = max(1, round(_FILL_SECONDS * fps))
     frames = len(detections)
     keypoints = np.full((len(rows), frames, len(HALPE26), 3), np.nan)
     keypoints[..., 2] = 0.0

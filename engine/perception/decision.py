@@ -16,7 +16,7 @@ from engine.perception.fusion import Testimony, fuse_window
 from engine.perception.keypoints import FootLooks, halpe26
 from engine.perception.looks import SoftMask, Witnesses
 from engine.perception.ownership import belonging
-from engine.perception.segmentation import crop_to_person, divide, encode_window
+from engine.perception.segmentation import crop_to_person, divide, encode_window, limb_mask
 from engine.structures import RunLengthMask
 
 Heard = Sequence[Witnesses | None]
@@ -24,6 +24,8 @@ Heard = Sequence[Witnesses | None]
 _MIN_PRESENCE = 0.5
 _CONVERGED = 0.5
 """A look this like (OKS) one at somebody else saw that one."""
+_LIMB = 0.6
+"""How sure it is that a limb between likely joints belongs to the person's mask."""
 _MASK_SIDE = 640
 """Longer side in pixels at which masks are divided among people."""
 
@@ -107,6 +109,13 @@ def masks_of_frame(
     window = _Window.around([mask for _, mask in there])
     canvases = [window.placed(mask) for _, mask in there]
     joints = [window.points(points[p]) for p, _ in there]
+    # BlazePose's mask has holes and stops short of what it takes for the edge of the body.
+    canvases = [
+        np.maximum(
+            canvas, _LIMB * limb_mask(seen[:17], canvas.shape[::-1], window.size_of(row[p]), 0.5)
+        )
+        for (p, _), canvas, seen in zip(there, canvases, joints, strict=True)
+    ]
     for (person, _), mask, seen in zip(there, divide(canvases, joints), joints, strict=True):
         found = seen[seen[:, 2] > 0.15, :2]
         if len(found):
@@ -155,6 +164,10 @@ class _Window:
         moved = points.copy()
         moved[:, :2] = (moved[:, :2] - (self.x, self.y)) * self.scale
         return moved
+
+    def size_of(self, heard: Witnesses | None) -> float:
+        """A person's size in the window's pixels."""
+        return 1.0 if heard is None else heard.size * self.scale
 
     def coded(
         self, mask: Bool[np.ndarray, "h w"], scale: float, size: tuple[int, int]

@@ -21,11 +21,16 @@ COCO_SIGMAS = np.array(
 """Spread of a keypoint relative to body size, as COCO's evaluation uses it."""
 PERSON_HEIGHTS = (130.0, 170.0)
 """Pixels that a person should be tall in MultiPose's input: it misses or doubles people outside."""
-SEARCH_SIDES = (256, 384, 544)
+SEARCH_SIDES = (256, 320, 384, 448, 544)
 """Longer sides of the whole frame where people of unknown size are looked for."""
 FINE_SIDES = (960, 1600)
 """Longer sides for small people in large frames, tried where fewer than two were found."""
 MIN_SCORE = 0.2
+"""A person whom one scale sees has at least this score."""
+_AGREED_SCORE, _AGREED_SUM = 0.12, 0.32
+"""Or at least the first of these at two scales, which come to the second one together."""
+_CROWD = 5
+"""With so many people in the frame, its parts are searched as well: the network tells six."""
 _KEYPOINT_SEEN = 0.2
 # Body parts as quadrilaterals or lines of COCO-17 joints: what clothes and skin look like there.
 PARTS: tuple[tuple[int, ...], ...] = (
@@ -76,6 +81,9 @@ def search(models: PoseModels, image: Image) -> Detections:
         if len(merge(image, np.concatenate(found))) < 2 and side <= longest:
             found.append(_people(models, image, side / longest))
     first = merge(image, np.concatenate(found))
+    if len(first) >= _CROWD:
+        found += _search_parts(models, image)
+        first = merge(image, np.concatenate(found))
     if not len(first):
         return first
     # People far smaller or larger than what those scales suit are looked at once more.
@@ -84,6 +92,28 @@ def search(models: PoseModels, image: Image) -> Detections:
     if wanted > 1.3 * max(SEARCH_SIDES) / longest and wanted < 2.0:
         found.append(look(models, image, pad_box(union(first.boxes), 0.4), height))
     return merge(image, np.concatenate(found))
+
+
+def _search_parts(models: PoseModels, image: Image) -> list[Float[np.ndarray, "N 56"]]:
+    """People of three overlapping parts of the frame, side by side along its longer side."""
+    height, width = image.shape[:2]
+    found = []
+    for start in (0.0, 0.25, 0.5):
+        x0, y0 = (int(start * width), 0) if width >= height else (0, int(start * height))
+        part = image[y0:, x0 : x0 + width // 2] if width >= height else image[y0 : y0 + height // 2]
+        for side in SEARCH_SIDES[:3:2]:
+            people = _people(models, part, side / max(part.shape[:2]))
+            found.append(_moved(people, x0, y0))
+    return found
+
+
+def _moved(people: Float[np.ndarray, "N 56"], x: int, y: int) -> Float[np.ndarray, "N 56"]:
+    """People found in a part of the frame that begins at x, y."""
+    people[:, 0:51:3] += x
+    people[:, 1:51:3] += y
+    people[:, [51, 53]] += x
+    people[:, [52, 54]] += y
+    return people
 
 
 def look(
@@ -99,16 +129,12 @@ def look(
     people = np.concatenate(
         [_people(models, view, min(tall / height, limit, 4.0)) for tall in PERSON_HEIGHTS]
     )
-    people[:, 0:51:3] += x0
-    people[:, 1:51:3] += y0
-    people[:, [51, 53]] += x0
-    people[:, [52, 54]] += y0
-    return people
+    return _moved(people, int(x0), int(y0))
 
 
 def _people(models: PoseModels, image: Image, scale: float) -> Float[np.ndarray, "N 56"]:
     people = models.multipose(image, scale)
-    return np.asarray(people[people[:, 55] > MIN_SCORE])
+    return np.asarray(people[people[:, 55] > _AGREED_SCORE])
 
 
 def merge(image: Image, people: Float[np.ndarray, "N 56"]) -> Detections:
@@ -123,6 +149,7 @@ def merge(image: Image, people: Float[np.ndarray, "N 56"]) -> Detections:
                 break
         else:
             groups.append([index])
+    groups = [group for group in groups if _is_somebody(scores[group])]
     if not groups:
         return NOBODY
     best = [group[0] for group in groups]
@@ -139,6 +166,11 @@ def merge(image: Image, people: Float[np.ndarray, "N 56"]) -> Detections:
         colors=np.stack([part_colors(lab, points[i] * (shrink, shrink, 1.0)) for i in best]),
         variants=tuple(points[groups[i]] for i in ranked),
     )
+
+
+def _is_somebody(scores: Float[np.ndarray, "N"]) -> bool:
+    """What one scale is sure of, or several say less surely."""
+    return bool(scores.max() > MIN_SCORE or (len(scores) > 1 and scores.sum() > _AGREED_SUM))
 
 
 def with_drawn_box(

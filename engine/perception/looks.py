@@ -17,6 +17,7 @@ from jaxtyping import Float, UInt8
 
 from engine.perception.detection import (
     PERSON_HEIGHTS,
+    box_heights,
     clip_box,
     iou,
     keypoint_box,
@@ -33,8 +34,12 @@ Image = UInt8[np.ndarray, "H W 3"]
 
 VIEW_SIDE = 640
 """Longer side in pixels of the part of the frame around the people, as the models see it."""
+PERSON_SIDE = 300
+"""Unless people would be smaller in it than this."""
 _CONVERGED = 0.5
 """Two looks this alike (OKS) describe one person, not two."""
+_SURE_TORSO = 0.25
+"""Least confidence of shoulders and hips that tell how a body leans."""
 _MASK_SIDE = 256
 """Longer side in pixels of a kept mask."""
 
@@ -106,7 +111,7 @@ class Witnesses:
 
 @dataclass(frozen=True)
 class _View:
-    """The part of a frame around the people, shrunk to at most VIEW_SIDE pixels."""
+    """The part of a frame around the people, shrunk."""
 
     image: Image
     origin: tuple[int, int]
@@ -124,7 +129,9 @@ class _View:
         x0, y0 = min(x0, frame.shape[1] - 2), min(y0, frame.shape[0] - 2)
         x1, y1 = max(x1, x0 + 2), max(y1, y0 + 2)
         part = frame[y0:y1, x0:x1]
-        scale = min(1.0, VIEW_SIDE / max(part.shape[:2]))
+        # People who stand far apart must not become small.
+        tall = float(np.median(box_heights(np.stack(boxes))))
+        scale = min(1.0, max(VIEW_SIDE / max(part.shape[:2]), PERSON_SIDE / max(tall, 1.0)))
         if scale < 1.0:
             size = max(2, round(part.shape[1] * scale)), max(2, round(part.shape[0] * scale))
             part = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA))
@@ -219,10 +226,12 @@ def _region_of_pose(points: Float[np.ndarray, "17 3"], box: Float[np.ndarray, "4
     """The square around a pose in the frame of its torso, which it turns upright."""
     hips, shoulders = points[[11, 12], :2].mean(axis=0), points[[5, 6], :2].mean(axis=0)
     along = shoulders - hips
-    angle = float(np.arctan2(along[0], -along[1]))
     seen = points[points[:, 2] > 0.2, :2]
-    if len(seen) < 6 or not np.isfinite(angle):
+    if len(seen) < 6 or not np.isfinite(along).all():
         return Region.of_box(box, 1.25)
+    # Hips that are out of the picture or hidden do not tell which way the body leans.
+    sure = points[[5, 6, 11, 12], 2].min() > _SURE_TORSO
+    angle = float(np.arctan2(along[0], -along[1])) if sure else 0.0
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     upright = (seen - hips) @ turn
     low, high = upright.min(axis=0), upright.max(axis=0)

@@ -21,7 +21,14 @@ from jaxtyping import Float
 from engine.body.joints import HALPE26
 from engine.errors import InputError
 from engine.perception import plugins
-from engine.perception.bystanders import Tracklet, bystanders, link, meant
+from engine.perception.bystanders import (
+    Bystanders,
+    Tracklet,
+    bystanders,
+    link,
+    meant,
+    rows_beside,
+)
 from engine.perception.checkpoint import DETECTIONS, HEARD, Checkpoint, key_of
 from engine.perception.decision import boxes_of_people, decide, masks_of_frame, plausible
 from engine.perception.detection import Detections, with_drawn_box
@@ -47,6 +54,8 @@ from engine.structures import (
 from engine.video import VideoReader
 
 PROGRESS_SECONDS = 0.25
+_STILL = 4
+"""A clip of so few frames is a photograph: everybody in it is looked at closely."""
 _SHARES = {
     "decoding": 0.08,
     "searching": 0.05,
@@ -76,13 +85,18 @@ def run(
         tracklets = link(detections, video.fps, scene.cuts)
         detections, tracklets = _without_nobody(scene, detections, tracklets)
         tracks = _track(scene, detections, tracklets)
+        beside = rows_beside(detections, tracklets, tracks.detections, video.fps)
+        if scene.count <= _STILL:
+            tracks = _everybody(tracks, beside, detections)
         heard = yield from _look(scene, detections, tracks, clock)
         found = yield from _decide(scene, heard, tracks, clock)
     if scratch is not None:
         shutil.rmtree(folder, ignore_errors=True)
     yield clock.report("done", 1.0)
-    others = bystanders(detections, tracklets, tracks.detections, video.fps)
-    return _observations(scene, found, others.keypoints, others.boxes)
+    if scene.count <= _STILL:
+        return _observations(scene, *found.parted(request.person_count))
+    others = bystanders(beside, detections, video.fps)
+    return _observations(scene, found, others)
 
 
 def _checked(video: VideoInfo, request: PerceptionRequest) -> FrameRange:
@@ -300,6 +314,20 @@ def _track_by_plugin(scene: _Scene, detections: Sequence[Detections]) -> Tracks:
     return Tracks(rows, typical_colors(detections, rows, unknown))
 
 
+def _everybody(
+    tracks: Tracks, beside: Sequence[Tracklet], detections: Sequence[Detections]
+) -> Tracks:
+    """The people of the clip and those beside them: in a photograph all are looked at closely."""
+    rows = np.full((len(beside), tracks.detections.shape[1]), -1)
+    for row, tracklet in zip(rows, beside, strict=True):
+        for frame, detection in tracklet:
+            row[frame] = detection
+    colors = typical_colors(detections, rows, np.zeros((len(beside), 10, 4)))
+    return Tracks(
+        np.concatenate([tracks.detections, rows]), np.concatenate([tracks.colors, colors])
+    )
+
+
 Heard = list[Witnesses | None]
 
 
@@ -325,6 +353,13 @@ class _Found:
     boxes: Float[np.ndarray, "P F 4"]
     masks: list[list[RunLengthMask | None]]
     """masks[f][p]."""
+
+    def parted(self, count: int) -> tuple[_Found, Bystanders]:
+        """The first `count` people, and the others."""
+        people = _Found(
+            self.points[:count], self.boxes[:count], [row[:count] for row in self.masks]
+        )
+        return people, Bystanders(self.points[count:], self.boxes[count:])
 
 
 def _decide(
@@ -387,8 +422,7 @@ def _masks_by_plugin(
 def _observations(
     scene: _Scene,
     found: _Found,
-    other_points: Float[np.ndarray, "Q F 26 3"],
-    other_boxes: Float[np.ndarray, "Q F 4"],
+    others: Bystanders,
 ) -> Observations:
     """In the pixels of the video and over all its frames, with what people said put in last."""
     video, part, scale = scene.video, scene.frames.as_slice(), scene.spool.scale
@@ -415,15 +449,15 @@ def _observations(
         cuts=tuple(scene.watcher.cuts),
         notes=notes,
     )
-    if not len(other_points):
+    if not len(others.boxes):
         return base
-    others = _spread(other_points, count, part, scale)
-    whole = np.full((len(others), count, 4), np.nan)
-    whole[:, part] = other_boxes / scale
+    told = _spread(others.keypoints, count, part, scale)
+    whole = np.full((len(told), count, 4), np.nan)
+    whole[:, part] = others.boxes / scale
     beside = replace(
         base,
-        keypoints2d=others[..., :2],
-        confidence=others[..., 2],
+        keypoints2d=told[..., :2],
+        confidence=told[..., 2],
         boxes=whole,
         masks=None,
         cuts=(),

@@ -28,7 +28,7 @@ from engine.structures import Box
 MEMORY_SECONDS = 0.5
 """How long a person who was not detected is remembered at the last place."""
 _MAX_CANDIDATES = 8
-_COLOR, _MOTION, _DOUBT = 1.2, 1.5, 1.0
+_COLOR, _MOTION = 2.0, 1.5
 _MISSING, _REMEMBERED, _LOSE_OR_FIND = 1.5, 0.9, 0.7
 _STRANGER = 4.0
 """Cost of taking for one of the people somebody who was said to be somebody else."""
@@ -303,7 +303,7 @@ class _Search:
         single = np.full((persons, count + 1), _MISSING)
         for c, (source, age) in enumerate(zip(options.source, options.age, strict=True)):
             found, index = self.detections[source[0]], source[1]
-            doubt = _DOUBT * (1.0 - found.scores[index]) if age == 0 else _REMEMBERED
+            doubt = 1.0 - found.scores[index] if age == 0 else _REMEMBERED
             doubt += _STRANGER * (source in self.known.strangers)
             for p in range(persons):
                 single[p, c] = doubt + _COLOR * color_distance(colors[p], found.colors[index])
