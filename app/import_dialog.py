@@ -122,7 +122,9 @@ class ImportDialog(QDialog):
         scrolled.setWidgetResizable(True)
         scrolled.setFrameShape(QScrollArea.Shape.NoFrame)
         scrolled.setWidget(words)
-        scrolled.setStyleSheet("QScrollArea, QScrollArea > QWidget > QWidget { background: none; }")
+        scrolled.setStyleSheet(
+            "QScrollArea, QScrollArea > QWidget > QWidget { background: transparent; }"
+        )
         below = row()
         below.setSpacing(theme().tokens.space_4)
         below.addWidget(scrolled, 1)
