@@ -125,6 +125,11 @@ def others(state: ClipState | None) -> Observations | None:
     return state.observations.others if state is not None and state.observations else None
 
 
+def other_bones(state: ClipState | None) -> tuple[tuple[int, int], ...]:
+    found = others(state)
+    return () if found is None else BONES[found.layout]
+
+
 def other_skeleton(state: ClipState, other: int, frame: int) -> Skeleton | None:
     """Joints of somebody else in picture pixels; None where they are not seen."""
     found = others(state)

@@ -56,14 +56,14 @@ class FrameOverlay:
                 strength = DIMMED if chosen not in (None, person) else 1.0
                 bones = evidence.bones(state)
                 paint_skeleton(self.painter, skeleton, bones, someone.color, strength)
-        for person in range(len(skeletons)):
+        for person in range(len(state.identities)):
             self._paint_box(state, person)
 
     def paint_others(self, state: ClipState, skeletons: Sequence[Skeleton | None]) -> None:
         """Everybody else in view, with a question mark over their heads."""
         if "skeletons" not in self.layers:
             return
-        bones, tokens = evidence.bones(state), theme().tokens
+        bones, tokens = evidence.other_bones(state), theme().tokens
         for other, skeleton in enumerate(skeletons):
             is_chosen = self.view_state.selected_other == other
             if skeleton is not None:

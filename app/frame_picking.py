@@ -55,7 +55,7 @@ class FramePicker:
             return None
         skeletons, frame = self._view.other_skeletons(), self._view.shown_frame
         at = (position.x(), position.y())
-        found = nearest_skeleton(skeletons, evidence.bones(state), at)
+        found = nearest_skeleton(skeletons, evidence.other_bones(state), at)
         if found is not None:
             return found
         boxes = [
@@ -74,7 +74,7 @@ class FramePicker:
         if state is None:
             return None
         x, y = self._view.to_picture(position).tolist()
-        people = range(len(self._view.skeletons()))
+        people = range(len(state.identities))
         return smallest_box([evidence.box(state, p, frame) for p in people], (x, y))
 
     def source(self, position: QPointF) -> Source | None:

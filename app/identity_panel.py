@@ -67,7 +67,9 @@ class IdentityPanel(Panel):
 
     def show_corrections(self, corrections: Corrections) -> None:
         """What was corrected since the people were detected."""
-        self._corrections.setVisible(corrections.count > 0)
+        state = self._view_state.state
+        has_people = state is not None and state.observations is not None
+        self._corrections.setVisible(corrections.count > 0 and has_people)
         self._corrected.setText(_corrected_words(corrections))
 
     def _on_state_changed(self, changes: Changes | None) -> None:

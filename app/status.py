@@ -160,12 +160,13 @@ def mode_text(view_state: ViewState, is_detecting: bool = False) -> str:
 
 def _box_text(view_state: ViewState) -> str:
     state = view_state.state
-    if state is None or state.observations is None:
-        return "Box · The people must be detected first. Esc to cancel."
+    if state is None:
+        return "Box · Esc to cancel."
     owner = owner_of_new_box(state, view_state.frame, view_state.selected_person)
     whom = identity(state, owner).name if owner is not None else "a person"
     if any(box(state, p, view_state.frame) is None for p in range(len(state.identities))):
-        return f"Box · Drag around {whom}, who has no box here. Esc to cancel."
+        then = ", then detect (Fit menu)" if state.observations is None else ""
+        return f"Box · Drag around {whom}, who has no box here{then}. Esc to cancel."
     return f"Box · Drag a handle, or with Shift drag anew around {whom}. Esc to cancel."
 
 

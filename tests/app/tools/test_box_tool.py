@@ -8,13 +8,17 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from annotations.corrections import effective_observations
+from annotations.store import Store
 from app import frame_evidence as evidence
+from app import worker
+from tests.app import steps
 from tests.app.correcting_scene import (
     GAP,
     KEY,
     LEFT,
     NONE,
     SHIFT,
+    WAIT,
     after,
     at,
     chosen,
@@ -178,3 +182,31 @@ def test_alt_and_an_arrow_bring_the_nearest_box_to_whoever_has_none(qtbot, windo
         [1, 0, 1, 0]
     )
     np.testing.assert_allclose(edit.box, near)
+
+
+def test_who_was_not_found_at_all_gets_a_box_and_the_detector_is_told(
+    qtbot, make_window, tmp_path, video, monkeypatch
+):
+    path = tmp_path / "new.dyad"
+    with Store.create(path) as store:
+        store.add_clip(video)
+    window = make_window()
+    window.projects.open(path)
+    qtbot.waitUntil(lambda: window.view_state.state is not None, timeout=WAIT)
+    go_to(qtbot, window, 3)
+    press(window, KEY.Key_Q)
+    assert "then detect" in window.status.mode.text()
+    for x in (20, 90):
+        after(qtbot, window, lambda x=x: drag(window, at(window, x, 20), at(window, x + 40, 80)))
+    said = window.view_state.state.constraints.box_edits
+    assert [(e.person, e.frame) for e in said] == [(0, 3), (1, 3)]
+    window.frame_view.grab()
+    assert not window.people._corrections.isVisibleTo(window.people)
+    monkeypatch.setattr(worker, "perceive", steps.perceive)
+    monkeypatch.setattr(worker, "fit", steps.fit)
+    asked = []
+    window.jobs.started.connect(asked.append)
+    window.actions_by_id["detect"].trigger()
+    qtbot.waitUntil(lambda: window.view_state.state.observations is not None, timeout=30_000)
+    assert asked[0].arguments["request"]["box_edits"] == said
+    assert window.view_state.state.constraints.box_edits == said
