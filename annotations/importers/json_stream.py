@@ -38,6 +38,10 @@ class JsonItems:
         """Keys of the top-level object reached so far, those of empty lists too."""
 
     @property
+    def bytes_read(self) -> int:
+        return self._read
+
+    @property
     def fraction(self) -> float:
         """0..1 of the file read."""
         return min(1.0, self._read / self._size)

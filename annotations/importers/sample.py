@@ -13,7 +13,8 @@ from annotations.importers.values import shown
 from engine.errors import InputError
 
 _HEAD = 1 << 16
-_ITEMS = 2000
+_ITEMS, _BYTES = 2000, 16 << 20
+"""Looked at of a JSON file."""
 _ENTRIES = 5000
 
 
@@ -70,7 +71,7 @@ def _first_items(path: Path, text: str) -> tuple[dict[str, Any], bool]:
     first: dict[str, Any] = {}
     for key, item in islice(items, _ITEMS):
         first.setdefault(key, item)
-        if key == "":
+        if key == "" or items.bytes_read > _BYTES:
             break
     for key in items.keys:
         first.setdefault(key, None)
