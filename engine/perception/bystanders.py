@@ -32,6 +32,8 @@ _SAME = 0.4
 
 Tracklet = list[tuple[int, int]]
 """(frame, detection), in order of frames."""
+Row = list[Tracklet]
+"""Tracklets one after another; between them nothing is known."""
 
 
 def link(detections: Sequence[Detections], fps: float, cuts: Set[int]) -> list[Tracklet]:
@@ -99,61 +101,70 @@ def rows_beside(
     tracklets: Sequence[Tracklet],
     people: Int[np.ndarray, "P F"],
     fps: float,
-) -> list[Tracklet]:
+) -> list[Row]:
     """Whoever was found beside the people of the clip, the most prominent first."""
     mine = {(f, int(d)) for row in people for f, d in enumerate(row) if d >= 0}
     ours = [box_heights(detections[f].boxes[[d]])[0] for f, d in mine]
     height = _SMALL * float(np.median(ours)) if ours else 0.0
     shortest = min(max(1, round(_SHORT_SECONDS * fps)), len(detections))
-    rest = [[m for m in tracklet if m not in mine] for tracklet in tracklets]
-    rest = [t for t in rest if t and _span(t) >= shortest and _height(t, detections) >= height]
-    rest.sort(key=lambda t: -_span(t) * _height(t, detections))
-    rows: list[Tracklet] = []
-    for tracklet in rest:
-        row = _free_row(rows, tracklet)
+    rest = [parts for tracklet in tracklets if (parts := _without(tracklet, mine))]
+    rest = [p for p in rest if _span(p) >= shortest and _height(p, detections) >= height]
+    rest.sort(key=lambda parts: -_span(parts) * _height(parts, detections))
+    rows: list[Row] = []
+    for parts in rest:
+        row = _free_row(rows, parts)
         if row is not None:
-            row.extend(tracklet)
+            row.extend(parts)
             row.sort()
         elif len(rows) < MOST:
-            rows.append(list(tracklet))
+            rows.append(parts)
     return rows
 
 
-def _span(tracklet: Tracklet) -> int:
-    return tracklet[-1][0] - tracklet[0][0] + 1
+def _without(tracklet: Tracklet, mine: Set[tuple[int, int]]) -> Row:
+    """The parts of a tracklet in which it is none of the people."""
+    parts: Row = [[]]
+    for member in tracklet:
+        if member in mine:
+            parts.append([])
+        else:
+            parts[-1].append(member)
+    return [part for part in parts if part]
 
 
-def _height(tracklet: Tracklet, detections: Sequence[Detections]) -> float:
-    return float(np.median([box_heights(detections[f].boxes[[d]])[0] for f, d in tracklet]))
+def _span(row: Row) -> int:
+    return row[-1][-1][0] - row[0][0][0] + 1
 
 
-def _free_row(rows: Sequence[Tracklet], tracklet: Tracklet) -> Tracklet | None:
+def _height(row: Row, detections: Sequence[Detections]) -> float:
+    members = [member for part in row for member in part]
+    return float(np.median([box_heights(detections[f].boxes[[d]])[0] for f, d in members]))
+
+
+def _free_row(rows: Sequence[Row], parts: Row) -> Row | None:
     """A row that has nobody at that time; used only where no more rows may be begun."""
     if len(rows) < MOST:
         return None
     for row in rows:
-        if row[-1][0] < tracklet[0][0] or tracklet[-1][0] < row[0][0]:
+        if row[-1][-1][0] < parts[0][0][0] or parts[-1][-1][0] < row[0][0][0]:
             return row
     return None
 
 
-def bystanders(
-    rows: Sequence[Tracklet], detections: Sequence[Detections], fps: float
-) -> Bystanders:
+def bystanders(rows: Sequence[Row], detections: Sequence[Detections], fps: float) -> Bystanders:
     """Their joints as the detector saw them; between close sightings, where these lead."""
     gap = max(1, round(_FILL_SECONDS * fps))
     frames = len(detections)
     keypoints = np.full((len(rows), frames, len(HALPE26), 3), np.nan)
     keypoints[..., 2] = 0.0
     boxes = np.full((len(rows), frames, 4), np.nan)
-    for index, row in enumerate(rows):
-        for frame, d in row:
+    for index, part in ((index, part) for index, row in enumerate(rows) for part in row):
+        for frame, d in part:
             found = detections[frame]
             size = float(box_heights(found.boxes[[d]])[0])
             keypoints[index, frame] = halpe26(found.keypoints[d], NO_LOOKS, size)
             boxes[index, frame] = found.boxes[d]
-        seen = sorted({frame for frame, _ in row})
-        for a, b in pairwise(seen):
+        for (a, _), (b, _) in pairwise(part):
             for frame in range(a + 1, b if b - a <= gap else a + 1):
                 share = (frame - a) / (b - a)
                 between = (1 - share) * keypoints[index, a] + share * keypoints[index, b]

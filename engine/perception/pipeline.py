@@ -12,6 +12,7 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -23,6 +24,7 @@ from engine.errors import InputError
 from engine.perception import plugins
 from engine.perception.bystanders import (
     Bystanders,
+    Row,
     Tracklet,
     bystanders,
     link,
@@ -314,13 +316,11 @@ def _track_by_plugin(scene: _Scene, detections: Sequence[Detections]) -> Tracks:
     return Tracks(rows, typical_colors(detections, rows, unknown))
 
 
-def _everybody(
-    tracks: Tracks, beside: Sequence[Tracklet], detections: Sequence[Detections]
-) -> Tracks:
+def _everybody(tracks: Tracks, beside: Sequence[Row], detections: Sequence[Detections]) -> Tracks:
     """The people of the clip and those beside them: in a photograph all are looked at closely."""
     rows = np.full((len(beside), tracks.detections.shape[1]), -1)
-    for row, tracklet in zip(rows, beside, strict=True):
-        for frame, detection in tracklet:
+    for row, parts in zip(rows, beside, strict=True):
+        for frame, detection in chain.from_iterable(parts):
             row[frame] = detection
     colors = typical_colors(detections, rows, np.zeros((len(beside), 10, 4)))
     return Tracks(
