@@ -24,6 +24,7 @@ from app.fit_orders import (
 )
 from app.jobs import Job, Jobs
 from app.operations import ClipSnapshot, Operations, Update
+from app.redetection import CORRECTIONS
 from app.view_state import Candidate, ViewState
 from engine.perception.request import BUILT_IN, PerceptionParts
 from engine.structures import (
@@ -47,6 +48,7 @@ NEAR_SECONDS = 1.0
 _INPUTS = frozenset({"observations", "constraints", "motion", "reviews"})
 _NO_INPUTS = frozenset({"box"})
 """Kinds of edits that say something for the next look at the video, and nothing to a fit."""
+_TOLD_TO_DETECTION = CORRECTIONS | {"undo", "redo", "go to"}
 
 
 @dataclass
@@ -183,6 +185,7 @@ class Fitting(QObject):
             self._shown = snapshot
         if update.changes is None or update.changes.kind == "fit":
             return
+        self._tell_detection(snapshot, update.changes)
         running = self._job_of(snapshot.clip_id)
         candidate = self._candidate_of(snapshot.clip_id)
         if not update.changes.parts & _INPUTS or update.changes.kind in _NO_INPUTS:
@@ -193,6 +196,14 @@ class Fitting(QObject):
         elif candidate is not None:
             self._drop(snapshot.clip_id)
             self.noticed.emit("The edit made the new bodies out of date. E fits them again.")
+
+    def _tell_detection(self, snapshot: ClipSnapshot, changes: Changes) -> None:
+        """A detection that runs must know what was just corrected: it starts anew."""
+        job = self._job_of(snapshot.clip_id, "detect")
+        clip = next((c for c in self._view_state.clips if c.id == snapshot.clip_id), None)
+        if job is not None and clip is not None and changes.kind in _TOLD_TO_DETECTION:
+            self.detect(clip, snapshot.state, job.context)
+            self.hinted.emit("The detection starts again with what you said.")
 
     def _rebase(
         self, snapshot: ClipSnapshot, running: Job | None, candidate: Candidate | None
@@ -257,9 +268,9 @@ class Fitting(QObject):
             Job("fit", f"Fitting {clip.name}{where}", worker.fit, arguments, clip_id, order)
         )
 
-    def _job_of(self, clip_id: int) -> Job | None:
+    def _job_of(self, clip_id: int, kind: str = "fit") -> Job | None:
         jobs = (*filter(None, [self._jobs.running]), *self._jobs.waiting)
-        return next((j for j in jobs if j.kind == "fit" and j.clip_id == clip_id), None)
+        return next((j for j in jobs if j.kind == kind and j.clip_id == clip_id), None)
 
     # -- what jobs say --------------------------------------------------------------------------
 

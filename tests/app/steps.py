@@ -74,6 +74,16 @@ def perceive(video: VideoInfo, request: Mapping[str, Any]) -> Generator[Any, Non
     return found
 
 
+def slow_perceive(
+    video: VideoInfo, request: Mapping[str, Any]
+) -> Generator[Any, None, Observations]:
+    """As `perceive`, and takes its time."""
+    for step in range(400):
+        yield PerceptionProgress("keypoints", step / 400, 1.0)
+        time.sleep(0.05)
+    return make_observations(video)
+
+
 def perceive_nobody(
     video: VideoInfo, request: Mapping[str, Any]
 ) -> Generator[Any, None, Observations]:

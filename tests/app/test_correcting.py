@@ -159,3 +159,22 @@ def test_corrections_offer_to_detect_again_and_survive_it(qtbot, window, another
     np.testing.assert_array_equal(
         state.observations.keypoints2d[:, outside], before.keypoints2d[:, outside]
     )
+
+
+def test_a_detection_that_runs_starts_anew_with_what_is_corrected(qtbot, window, monkeypatch):
+    monkeypatch.setattr(worker, "perceive", steps.slow_perceive)
+    asked = []
+    window.jobs.started.connect(asked.append)
+    window.view_state.selection = FrameRange(4, 12)
+    press(window, KEY.Key_D, CTRL)
+    qtbot.waitUntil(lambda: len(asked) == 1, timeout=30_000)
+    state = after(qtbot, window, lambda: window.correcting.move_keypoint(1, 9, 4, 3.0, 5.0))
+    qtbot.waitUntil(lambda: len(asked) == 2, timeout=30_000)
+    first, second = (job.arguments["request"] for job in asked)
+    assert first["keypoint_edits"] == ()
+    assert second["keypoint_edits"] == state.constraints.keypoint_edits != ()
+    assert first["frames"] == second["frames"] == FrameRange(4, 12)
+    window.editing.rename(0, "Ann")
+    qtbot.wait(200)
+    assert len(asked) == 2, "a name is nothing to a detector"
+    window.fitting.cancel()
