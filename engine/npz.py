@@ -65,7 +65,7 @@ class NpzArchive:
             raise InputError(
                 f"Cannot open {self.path.name}", received=error.strerror or str(error)
             ) from error
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
             raise self._refusal("it is no .npz archive") from error
         try:
             self.headers = self._read_headers()

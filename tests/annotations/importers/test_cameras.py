@@ -284,6 +284,15 @@ class TestPerFrame:
         assert np.allclose(camera.T_camera_world, poses()[1])
         assert camera.K[0, 0] == pytest.approx(440) and camera.distortion[0] == 0.2
 
+    def test_an_archive_of_an_unknown_version(self, tmp_path, video):
+        path = tmp_path / "cameras.npz"
+        np.savez(path, K=np.array(K))
+        data = bytearray(path.read_bytes())
+        data[data.rindex(b"PK\x01\x02") + 6] = 99  # the version that is needed to read it
+        path.write_bytes(data)
+        with pytest.raises(InputError, match="no .npz archive"):
+            read(path, video)
+
     def test_a_pickle_is_not_opened(self, tmp_path, video):
         np.savez(tmp_path / "cameras.npz", K=np.array([{"hostile": 1}], dtype=object))
         with pytest.raises(InputError, match="Python objects"):
