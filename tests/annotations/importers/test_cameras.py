@@ -290,7 +290,7 @@ class TestPerFrame:
         data = bytearray(path.read_bytes())
         data[data.rindex(b"PK\x01\x02") + 6] = 99  # the version that is needed to read it
         path.write_bytes(data)
-        with pytest.raises(InputError, match="no .npz archive"):
+        with pytest.raises(InputError, match=r"no \.npz archive"):
             read(path, video)
 
     def test_a_pickle_is_not_opened(self, tmp_path, video):
