@@ -72,12 +72,13 @@ def corrupt(
     *,
     generator: torch.Generator,
     noise: DetectorNoise | None,
-    hidden: Bool[Tensor, "B F 26"] | None = None,
+    hidden: tuple[Bool[Tensor, "B F 26"], Bool[Tensor, "B F 26"]] | None = None,
 ) -> tuple[Float[Tensor, "B F 26 2"], Float[Tensor, "B F 26"]]:
     """Rays (x / z, y / z) and confidences that a detector gives for keypoints in the camera frame.
 
     The image reaches `half_extent / focal` to each side. Without noise: exact, 1 inside the image.
-    `hidden` says which keypoints cannot be seen; None draws occluders and turns faces away.
+    `hidden` says which keypoints the own body and which something else hides; None turns faces away
+    and draws occluders.
     """
     depth = keypoints[..., 2:].clamp_min(0.2)
     rays = keypoints[..., :2] / depth
@@ -87,13 +88,13 @@ def corrupt(
     unit = _BODY_HEIGHT / depth.mean((1, 2, 3))
     batch, frames = rays.shape[:2]
     if hidden is None:
-        hidden = _turned_away(keypoints) & (torch.rand(batch, 1, 1, generator=generator) < 0.8)
+        own = _turned_away(keypoints) & (torch.rand(batch, 1, 1, generator=generator) < 0.8)
         behind = _occluder(rays, unit, generator, noise.occluded)
     else:
-        behind = hidden
+        own, behind = hidden
     misplaced = _intervals(batch, frames, generator, noise.limb_misplaced)
-    unsure = hidden | behind | misplaced
-    error = _jitter(rays, generator, noise) * (1 + 1.5 * (hidden | behind)[..., None])
+    unsure = own | behind | misplaced
+    error = _jitter(rays, generator, noise) * (1 + 1.5 * (own | behind)[..., None])
     lure = torch.randn(batch, 1, 26, 2, generator=generator) * noise.misplacement
     error = error + misplaced[..., None] * lure
     honesty = torch.rand(batch, 1, 1, generator=generator)

@@ -34,6 +34,11 @@ _LIMBS = tuple(
     for words in (("elbow", "wrist"), ("knee", "ankle", "toe", "heel"))
 )
 """Keypoints of arms and legs that a detector moves together."""
+_HIDDEN = Visibility.SELF_OCCLUDED, Visibility.OCCLUDED
+RENDERED = DetectorNoise(
+    jitter=(0.004, 0.016), bias=0.01, missing=0.02, limb_lost=0.02, limb_misplaced=0.04,
+    swapped=0.06, optional_missing=0.0,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ def detector_observations(
     pair_noise: PairNoise | None = None,
 ) -> Observations:
     """Noisy keypoints of a clip, no masks. The same seed gives the same numbers."""
-    noise, pair_noise = noise or DetectorNoise(), pair_noise or PairNoise()
+    noise, pair_noise = noise or RENDERED, pair_noise or PairNoise()
     points, confidence = _single_errors(truth, noise, seed)
     generator = np.random.default_rng([seed, 3])
     meetings = _Meetings(truth, points, confidence, _box_overlap(truth), pair_noise, generator)
@@ -126,9 +131,7 @@ def _single_errors(
     centre, focal = camera.K[:2, 2], camera.K[[0, 1], [0, 1]]
     rays = (truth.keypoints2d - centre) / focal
     seen = np.concatenate([rays * depth[..., None], depth[..., None]], axis=-1)
-    hidden = (truth.visibility == Visibility.OCCLUDED) | (
-        truth.visibility == Visibility.SELF_OCCLUDED
-    )
+    hidden = [truth.visibility == level for level in _HIDDEN]
     longer = max(camera.image_size)
     rays_out, confidence = corrupt(
         torch.from_numpy(np.ascontiguousarray(seen, np.float32)),
@@ -136,7 +139,7 @@ def _single_errors(
         torch.tensor([[s / longer / 2 for s in camera.image_size]] * people),
         generator=torch.Generator().manual_seed(seed),
         noise=noise,
-        hidden=torch.from_numpy(hidden),
+        hidden=(torch.from_numpy(hidden[0]), torch.from_numpy(hidden[1])),
     )
     pixels = rays_out.numpy().astype(np.float64) * focal + centre
     known = confidence.numpy().astype(np.float64)

@@ -51,8 +51,6 @@ from engine.structures import ContactLabel, FrameRange, RunLengthMask
 from engine.synthesis.figures import bare_body
 
 KIND = "a truth file"
-_EPOCH = (1980, 1, 1, 0, 0, 0)
-"""Time stamp of every member: the same seed gives the same bytes."""
 Masks = tuple[tuple[RunLengthMask, ...], ...]
 
 
@@ -242,11 +240,11 @@ def _write(path: Path, arrays: dict[str, np.ndarray], masks: Masks) -> None:
     height, width = masks[0][0].size
     shape = (len(masks), len(masks[0]), height, width)
     try:
-        with zipfile.ZipFile(partial, "w") as archive:
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, array in arrays.items():
-                with archive.open(_member(name), "w", force_zip64=True) as member:
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
-            with archive.open(_member("masks"), "w", force_zip64=True) as member:
+            with archive.open("masks.npy", "w", force_zip64=True) as member:
                 header = {"descr": "|b1", "fortran_order": False, "shape": shape}
                 np.lib.format.write_array_header_1_0(member, header)
                 for mask in _each(masks):
@@ -260,9 +258,3 @@ def _write(path: Path, arrays: dict[str, np.ndarray], masks: Masks) -> None:
 
 def _each(masks: Masks) -> Iterable[RunLengthMask]:
     return (mask for row in masks for mask in row)
-
-
-def _member(name: str) -> zipfile.ZipInfo:
-    info = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
-    info.compress_type = zipfile.ZIP_DEFLATED
-    return info
