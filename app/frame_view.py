@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
@@ -11,7 +10,6 @@ from PySide6.QtGui import (
     QMouseEvent,
     QPainter,
     QPaintEvent,
-    QResizeEvent,
     QWheelEvent,
 )
 from PySide6.QtWidgets import QWidget
@@ -23,8 +21,7 @@ from app.frame_body_overlay import FrameBodyOverlay
 from app.frame_overlay import FrameOverlay
 from app.frame_picking import GRIP, FramePicker
 from app.overlay_items import Skeleton
-from app.picture_transform import PictureTransform
-from app.shown_picture import ShownPicture
+from app.picture_view import PictureView
 from app.theme import theme
 from app.tools.box_tool import BoxTool
 from app.tools.click_tools import ContactTool, DepthTool
@@ -41,7 +38,7 @@ _MODIFIERS = {
 }
 
 
-class FrameView(QWidget):
+class FrameView(PictureView):
     """One frame of the video, zoomed and panned at will, with skeletons and bodies over it.
 
     The overlay always belongs to the picture that is shown (`shown_frame`), also while the decoder
@@ -68,15 +65,12 @@ class FrameView(QWidget):
     the screen."""
 
     def __init__(self, view_state: ViewState, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._view_state = view_state
+        super().__init__(view_state, parent)
         self._body_overlay = FrameBodyOverlay(view_state)
         self._picker = FramePicker(self, self._body_overlay)
         self._layers = set(LAYERS)
-        self._picture = ShownPicture()
-        self._transform = PictureTransform()
-        self._is_fitted = True
         self._pressed_at: QPointF | None = None
+        self._pressed = Qt.MouseButton.NoButton
         self._last_at = QPointF()
         self._is_panning = False
         joints = JointTool(self)
@@ -123,61 +117,11 @@ class FrameView(QWidget):
 
     def set_frame_image(self, index: int, image: np.ndarray) -> None:
         """Show a decoded frame, uint8 (H, W, 3) RGB, at the clip's size or reduced."""
-        size_before = self.picture_size
-        is_first = self._picture.pixels is None
         if index != self.shown_frame:
             self._tool.cancel()
-        self._picture.show(index, image)
-        if self._is_fitted and (is_first or self.picture_size != size_before):
-            self.fit()
+        self._show_picture(index, image)
         if self._view_state.playing and self.isVisible():
             self._begin_bodies()  # OpenGL works until Qt asks for the painting
-        self.update()
-
-    @property
-    def view_state(self) -> ViewState:
-        return self._view_state
-
-    @property
-    def shown_frame(self) -> int:
-        """The frame whose picture is on screen; the current frame until there is a picture."""
-        has_picture = self._picture.pixels is not None
-        return self._picture.index if has_picture else self._view_state.frame
-
-    @property
-    def picture(self) -> np.ndarray | None:
-        """The pixels on screen, uint8 (H, W, 3) RGB; they may be reduced."""
-        return self._picture.pixels
-
-    @property
-    def picture_size(self) -> tuple[int, int] | None:
-        """(width, height) of the clip in pixels; None without a clip."""
-        clip = self._view_state.clip
-        return self._picture.size(clip.video.image_size if clip is not None else None)
-
-    @property
-    def reduction(self) -> int:
-        """How much smaller a frame may be decoded and still fill the view; 1 is whole."""
-        shown, reduction = self._transform.scale * self.devicePixelRatioF(), 1
-        while shown * reduction * 2 <= 1:
-            reduction *= 2
-        return reduction
-
-    @property
-    def transform(self) -> PictureTransform:
-        """From the picture's pixels to the widget's."""
-        return self._transform
-
-    def to_picture(self, at: QPointF) -> Float[np.ndarray, "2"]:
-        """A point of the widget in the picture's pixels."""
-        return self._transform.to_picture(np.array([at.x(), at.y()]))
-
-    def fit(self) -> None:
-        """The whole frame, as large as it goes; kept so while the widget changes size."""
-        self._is_fitted = True
-        if self.picture_size is not None:
-            view = (self.width(), self.height())
-            self._transform = PictureTransform.fitted(self.picture_size, view, margin=8)
         self.update()
 
     def set_layer_visible(self, layer: str, is_visible: bool) -> None:
@@ -291,15 +235,6 @@ class FrameView(QWidget):
         painter.setPen(QColor(theme().tokens.text_muted))
         painter.drawText(QRectF(self.rect()), Qt.AlignmentFlag.AlignCenter, text)
 
-    def _paint_picture(self, painter: QPainter) -> None:
-        size = self.picture_size or (16, 9)
-        if self._picture.pixels is None:
-            corners = self._transform.to_view(np.array([[0, 0], size]))
-            frame = QRectF(QPointF(*corners[0]), QPointF(*corners[1]))
-            painter.fillRect(frame, QColor(0, 0, 0, 60))
-        else:
-            self._picture.paint(painter, size, self._transform, self.devicePixelRatioF())
-
     # -- pointing -------------------------------------------------------------------------------
 
     def joint_under(self, position: QPointF, reach: float = GRIP) -> tuple[int, int] | None:
@@ -338,7 +273,7 @@ class FrameView(QWidget):
                 self._view_state.frame = self.shown_frame
             is_taken = self._tool.press(event)
             if is_taken:
-                self._pressed_at = event.position()
+                self._pressed_at, self._pressed = event.position(), event.button()
             elif event.button() == Qt.MouseButton.RightButton and self._tool.has_menu:
                 self._ask_for_menu(event.position())
 
@@ -346,7 +281,7 @@ class FrameView(QWidget):
         position = event.position()
         if self._is_panning:
             moved, self._last_at = position - self._last_at, position
-            self._set_transform(self._transform.panned(moved.x(), moved.y()))
+            self.pan(moved)
         elif self._pressed_at is not None and event.buttons():
             self._tool.move(event)
         elif not event.buttons():
@@ -357,18 +292,14 @@ class FrameView(QWidget):
         if event.button() == Qt.MouseButton.MiddleButton:
             self._is_panning = False
             self.setCursor(self._tool.cursor)
-        elif self._pressed_at is not None:
+        elif self._pressed_at is not None and event.button() == self._pressed:
             moved = event.position() - self._pressed_at
             self._pressed_at = None
             self._tool.release(event, is_click=moved.manhattanLength() <= DRAG_SLOP)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        size = self.picture_size
-        if size is None or self._tool.wheel(event):
-            return
-        least = PictureTransform.fitted(size, (self.width(), self.height())).scale / 2
-        at, factor = event.position(), 1.0015 ** event.angleDelta().y()
-        self._set_transform(self._transform.zoomed(factor, at.x(), at.y(), least))
+        if not self._tool.wheel(event):
+            self.zoom(event)
 
     def event(self, event: QEvent) -> bool:
         # Esc belongs to the drag in hand before it belongs to the window.
@@ -403,18 +334,6 @@ class FrameView(QWidget):
     def leaveEvent(self, event: QEvent) -> None:
         self._tool.leave()
         self._view_state.hovered_region = None
-        self.update()
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        if self._is_fitted:
-            self.fit()
-
-    def _set_transform(self, transform: PictureTransform) -> None:
-        size = self.picture_size
-        if size is not None:
-            transform = transform.kept_in_sight(size, (self.width(), self.height()))
-        self._transform, self._is_fitted = transform, False
         self.update()
 
     def _ask_for_menu(self, position: QPointF) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 
 from annotations.corrections import effective_observations
 from annotations.store import Store
@@ -17,6 +18,7 @@ from tests.app.correcting_scene import (
     KEY,
     LEFT,
     NONE,
+    RIGHT,
     SHIFT,
     WAIT,
     after,
@@ -210,3 +212,15 @@ def test_who_was_not_found_at_all_gets_a_box_and_the_detector_is_told(
     qtbot.waitUntil(lambda: window.view_state.state.observations is not None, timeout=30_000)
     assert asked[0].arguments["request"]["box_edits"] == said
     assert window.view_state.state.constraints.box_edits == said
+
+
+def test_another_button_in_the_middle_of_a_drag_does_not_end_it(qtbot, window):
+    press(window, KEY.Key_Q)
+    x1, y1 = detected_box(window, 0)[2:]
+    start, end = at(window, x1, y1), at(window, x1 + 9, y1)
+    drag(window, start, end, let_go=False)
+    QTest.mouseClick(window.frame_view, RIGHT, NONE, end)
+    assert window.frame_view._tool.is_busy
+    assert QApplication.activePopupWidget() is None
+    state = after(qtbot, window, lambda: QTest.mouseRelease(window.frame_view, LEFT, NONE, end))
+    assert len(state.constraints.box_edits) == 1
