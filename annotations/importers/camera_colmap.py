@@ -16,6 +16,7 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
+from annotations.importers import rle
 from annotations.importers.cameras import (
     CameraReading,
     chosen,
@@ -114,6 +115,8 @@ def _lens(source: str, number: int, fields: list[str]) -> _Lens:
         p = np.array([float(field) for field in fields[4:]])
     except (ValueError, IndexError) as error:
         raise refusal(source, what, "numbers", shown(" ".join(fields))) from error
+    if not 0 < min(width, height) <= max(width, height) <= rle.SIDE_LIMIT:
+        raise refusal(source, what, f"a size of 1 to {rle.SIDE_LIMIT} pixels", shown(fields[2:4]))
     if len(p) != _PARAMETERS[model] or not np.isfinite(p).all():
         raise refusal(source, what, f"{_PARAMETERS[model]} parameters of {model}", f"{len(p)}")
     distortion = np.zeros(5)

@@ -23,6 +23,8 @@ from engine.structures import VideoInfo
 CSV_LIMIT = 64 << 20
 """Bytes: a million lines."""
 _INI_LIMIT = 1 << 16
+_GREATEST = 1_000_000_000
+"""Of a width, a height, or a number of frames."""
 _PLACES = ("gt/gt.txt", "det/det.txt", "gt.txt", "det.txt")
 _PERSONS = ("person", "pedestrian", "human", "people")
 _PEDESTRIAN = 1
@@ -91,10 +93,12 @@ def _read_info(reading: Reading, path: Path) -> None:
             expected="[Sequence] with imWidth, imHeight and seqLength",
             received=str(error).splitlines()[0][:100],
         ) from error
-    if width and height and min(width, height) > 0:
+    sizes = [number for number in (width, height, length) if number is not None]
+    if not all(0 < number < _GREATEST for number in sizes):
+        raise refusal(info.name, "a size", f"1 to {_GREATEST}", shown(sizes))
+    if width is not None and height is not None:
         reading.image_size = width, height
-    if length and length > 0:
-        reading.frame_count = length
+    reading.frame_count = length
 
 
 def _person_classes(path: Path, lines: list[str]) -> set[int] | None:

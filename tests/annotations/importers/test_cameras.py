@@ -186,6 +186,8 @@ class TestColmap:
             ("1 FULL_OPENCV 320 240 1 1 1 1 1 1 1 1 1 1 1 1", "FULL_OPENCV"),
             ("1 PINHOLE 320 240 400 160 120", "4 parameters of PINHOLE, received 3"),
             ("1 PINHOLE 320 240 400 nan 160 120", "4 parameters of PINHOLE"),
+            ("1 PINHOLE 0 240 400 400 160 120", "1 to 16384 pixels"),
+            (f"1 PINHOLE {'9' * 400} 240 400 400 160 120", "1 to 16384 pixels"),
             ("1 PINHOLE wide 240 400 400 160 120", "line 4"),
             ("7 PINHOLE 320 240 400 400 160 120", "one of cameras.txt, received '?1"),
             ("1 PINHOLE 640 480 400 400 320 240", "expected 320 x 240, received 640 x 480"),

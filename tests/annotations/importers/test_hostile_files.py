@@ -561,7 +561,16 @@ class TestMot:
         text = refused(path, video)
         assert sentence in text and "line 32" in text
 
-    @pytest.mark.parametrize("text", ["imWidth=1", "[Sequence]\nimWidth=wide", "[Other]\na=1"])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "imWidth=1",
+            "[Sequence]\nimWidth=wide",
+            "[Other]\na=1",
+            "[Sequence]\nimWidth=0\n",
+            f"[Sequence]\nseqLength={'9' * 400}",
+        ],
+    )
     def test_a_broken_seqinfo(self, tmp_path, video, text):
         writers.mot(tmp_path, 9)
         (tmp_path / "seqinfo.ini").write_text(text)
