@@ -49,7 +49,7 @@ def evidence(
     return np.concatenate([np.stack(facts, axis=-1), kinds], axis=-1)
 
 
-def calibrated(facts: Float[np.ndarray, "F 17 E"]) -> Float[np.ndarray, "F 17"]:
+def calibrated(facts: Float[np.ndarray, "... E"]) -> Float[np.ndarray, "..."]:
     """Probability that each joint is right."""
     return np.asarray(1.0 / (1.0 + np.exp(-facts @ _WEIGHTS)))
 

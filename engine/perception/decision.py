@@ -55,17 +55,33 @@ def decide(
     cuts: Sequence[int],
 ) -> Float[np.ndarray, "P F 26 3"]:
     """Halpe-26 of every person: pixels of the kept frames and calibrated confidence."""
+    xy, facts = joints_with_evidence(heard, times, colors, cuts)
+    coco = np.concatenate([xy, calibrated(facts)[..., None]], axis=-1)
+    rows = zip(*heard, strict=True)
+    return np.stack(
+        [
+            np.stack([_halpe(joints, w) for joints, w in zip(person, row, strict=True)])
+            for person, row in zip(coco, rows, strict=True)
+        ]
+    )
+
+
+def joints_with_evidence(
+    heard: Sequence[Heard],
+    times: Float[np.ndarray, "F"],
+    colors: Float[np.ndarray, "P 10 4"],
+    cuts: Sequence[int],
+) -> tuple[Float[np.ndarray, "P F 17 2"], Float[np.ndarray, "P F 17 E"]]:
+    """Joints in pixels of the kept frames, and what speaks for and against each."""
     rows = [list(row) for row in zip(*heard, strict=True)]
     fused = fuse_window([Testimony.of(row) for row in rows], times, cuts)
-    people = []
+    facts = []
     for person, (row, joints) in enumerate(zip(rows, fused, strict=True)):
         rivals = [c for other, c in enumerate(colors) if other != person]
         detected = np.array([w is not None and w.detected for w in row])
         own = belonging(row, joints.xy, colors[person], rivals)
-        sure = calibrated(evidence(joints, detected, own))
-        coco = np.concatenate([joints.xy, sure[..., None]], axis=-1)
-        people.append(np.stack([_halpe(c, w) for c, w in zip(coco, row, strict=True)]))
-    return np.stack(people)
+        facts.append(evidence(joints, detected, own))
+    return np.stack([joints.xy for joints in fused]), np.stack(facts)
 
 
 def _halpe(coco: Float[np.ndarray, "17 3"], heard: Witnesses | None) -> np.ndarray:

@@ -68,6 +68,7 @@ _SHARES = {
 """Share of the whole time that each stage takes."""
 
 Item = TypeVar("Item")
+Heard = list[Witnesses | None]
 
 
 def run(
@@ -83,22 +84,58 @@ def run(
         spool = stack.enter_context(FrameSpool(folder, video.image_size, whole=whole))
         watcher = yield from _decode(video, frames, spool, clock)
         scene = _Scene(video, frames, request, spool, watcher, Checkpoint(folder), PoseModels())
-        detections = yield from _detect(scene, clock)
-        tracklets = link(detections, video.fps, scene.cuts)
-        detections, tracklets = _without_nobody(scene, detections, tracklets)
-        tracks = _track(scene, detections, tracklets)
-        beside = rows_beside(detections, tracklets, tracks.detections, video.fps)
-        if scene.count <= _STILL:
-            tracks = _everybody(tracks, beside, detections)
-        heard = yield from _look(scene, detections, tracks, clock)
-        found = yield from _decide(scene, heard, tracks, clock)
+        hearing = yield from _listen(scene, clock)
+        found = yield from _decide(scene, hearing, clock)
     if scratch is not None:
         shutil.rmtree(folder, ignore_errors=True)
     yield clock.report("done", 1.0)
     if scene.count <= _STILL:
         return _observations(scene, *found.parted(request.person_count))
-    others = bystanders(beside, detections, video.fps)
-    return _observations(scene, found, others)
+    return _observations(scene, found, hearing.others)
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """Everything that was said of the people, before anything is decided."""
+
+    heard: Sequence[Heard]
+    """heard[f][p], in the pixels of the kept frames."""
+    tracks: Tracks
+    others: Bystanders
+
+
+def _listen(scene: _Scene, clock: _Clock) -> Generator[PerceptionProgress, None, Hearing]:
+    """Who is where, and what every model says of them."""
+    fps = scene.video.fps
+    detections = yield from _detect(scene, clock)
+    tracklets = link(detections, fps, scene.cuts)
+    detections, tracklets = _without_nobody(scene, detections, tracklets)
+    tracks = _track(scene, detections, tracklets)
+    beside = rows_beside(detections, tracklets, tracks.detections, fps)
+    if scene.count <= _STILL:
+        tracks = _everybody(tracks, beside, detections)
+    heard = yield from _look(scene, detections, tracks, clock)
+    return Hearing(heard, tracks, bystanders(beside, detections, fps))
+
+
+def listen(video: VideoInfo, request: PerceptionRequest) -> tuple[Hearing, float, frozenset[int]]:
+    """What is heard of a video, the scale of the kept frames, and its cuts: for calibration."""
+    clock = _Clock()
+    with ExitStack() as stack:
+        folder = _folder(None, video, request, stack)
+        spool = stack.enter_context(FrameSpool(folder, video.image_size))
+        frames = _checked(video, request)
+        watcher = _last(_decode(video, frames, spool, clock))
+        scene = _Scene(video, frames, request, spool, watcher, Checkpoint(folder), PoseModels())
+        return _last(_listen(scene, clock)), spool.scale, scene.cuts
+
+
+def _last(steps: Generator[PerceptionProgress, None, Item]) -> Item:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            return cast(Item, stop.value)
 
 
 def _checked(video: VideoInfo, request: PerceptionRequest) -> FrameRange:
@@ -328,9 +365,6 @@ def _everybody(tracks: Tracks, beside: Sequence[Row], detections: Sequence[Detec
     )
 
 
-Heard = list[Witnesses | None]
-
-
 def _look(
     scene: _Scene, detections: Sequence[Detections], tracks: Tracks, clock: _Clock
 ) -> Generator[PerceptionProgress, None, list[Heard]]:
@@ -363,10 +397,11 @@ class _Found:
 
 
 def _decide(
-    scene: _Scene, heard: Sequence[Heard], tracks: Tracks, clock: _Clock
+    scene: _Scene, hearing: Hearing, clock: _Clock
 ) -> Generator[PerceptionProgress, None, _Found]:
     """Joints over the whole window, then boxes and masks from them."""
-    points = decide(heard, scene.times, tracks.colors, sorted(scene.cuts))
+    heard = hearing.heard
+    points = decide(heard, scene.times, hearing.tracks.colors, sorted(scene.cuts))
     if scene.request.parts.pose_estimator != BUILT_IN:
         points = yield from _points_by_plugin(scene, heard, clock)
     boxes = boxes_of_people(points, heard)
