@@ -1,15 +1,17 @@
 """What perception has found out so far, kept on disk, so that interrupted work goes on.
 
-A stage works through the frames in order; every CHUNK of them is one NumPy archive, complete or not
-there at all. What cannot be read is simply found out again. Nothing is unpickled.
+A stage works through the frames in order; every CHUNK of them is one file, a checksum and a NumPy
+archive, complete or not there at all. What is damaged is simply found out again. Nothing is
+unpickled.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
-import zipfile
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -24,6 +26,7 @@ from engine.structures import VideoInfo
 VERSION = 1
 """Raised whenever the same video would give something else."""
 CHUNK = 32
+_DIGEST = hashlib.sha256().digest_size
 
 Item = TypeVar("Item")
 Arrays = dict[str, np.ndarray]
@@ -69,25 +72,33 @@ class Checkpoint:
         return done
 
     def _path(self, name: str, start: int) -> Path:
-        return self.folder / f"{name}-{start:07d}.npz"
+        return self.folder / f"{name}-{start:07d}.chunk"
 
     def _read(self, name: str, start: int, codec: Codec[Item]) -> list[Item] | None:
         try:
-            with np.load(self._path(name, start), allow_pickle=False) as archive:
-                return codec.unpack({key: archive[key] for key in archive.files})
-        except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile, EOFError):
+            raw = self._path(name, start).read_bytes()
+        except OSError:
             return None
+        digest, content = raw[:_DIGEST], raw[_DIGEST:]
+        # zipfile does not notice every damage, and says of the rest in a dozen ways.
+        if hashlib.sha256(content).digest() != digest:
+            return None
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            return codec.unpack({key: archive[key] for key in archive.files})
 
     def _write(self, name: str, start: int, arrays: Arrays) -> None:
         """Best effort: on a full disk the work goes on, only it cannot be taken up again."""
         path = self._path(name, start)
         partial = path.with_suffix(f".{os.getpid()}.partial")
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **arrays)
+        content = buffer.getvalue()
         try:
-            with partial.open("wb") as file:
-                np.savez(file, allow_pickle=False, **arrays)
+            partial.write_bytes(hashlib.sha256(content).digest() + content)
             os.replace(partial, path)
         except OSError:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink()
 
 
 def _joined(parts: Sequence[np.ndarray], empty: tuple[int, ...]) -> np.ndarray:
