@@ -57,6 +57,10 @@ class DetectorNoise:
     misplacement: float = 0.1
     occluded: float = 0.3
     """Probability of an occluder (another person, say) before a part of the body."""
+    self_occluded_error: float = 1.5
+    """How much more a keypoint errs that the own body hides."""
+    occluded_lost: float = 0.4
+    """Probability, per clip, that keypoints behind an occluder are lost."""
     swapped: float = 0.1
     """Probability that left and right are exchanged for a while."""
     optional_missing: float = 0.2
@@ -94,7 +98,8 @@ def corrupt(
         own, behind = hidden
     misplaced = _intervals(batch, frames, generator, noise.limb_misplaced)
     unsure = own | behind | misplaced
-    error = _jitter(rays, generator, noise) * (1 + 1.5 * (own | behind)[..., None])
+    more = torch.where(behind, 1.5, own * noise.self_occluded_error)
+    error = _jitter(rays, generator, noise) * (1 + more[..., None])
     lure = torch.randn(batch, 1, 26, 2, generator=generator) * noise.misplacement
     error = error + misplaced[..., None] * lure
     honesty = torch.rand(batch, 1, 1, generator=generator)
@@ -106,7 +111,7 @@ def corrupt(
     confidence = confidence ** (0.4 + 1.4 * torch.rand(batch, 1, 1, generator=generator))
     rays = rays + error * unit[:, None, None, None]
     lost = _lost(batch, frames, generator, noise)
-    lost |= behind & (torch.rand(batch, 1, 1, generator=generator) < 0.4)
+    lost |= behind & (torch.rand(batch, 1, 1, generator=generator) < noise.occluded_lost)
     lost |= ~inside & (torch.rand(batch, 1, 1, generator=generator) < 0.85)
     confidence = torch.where(inside, confidence, 0.4 * confidence).clamp(0.02, 1.0) * ~lost
     return _swap_sides(rays, confidence, generator, noise.swapped)

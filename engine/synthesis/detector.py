@@ -36,9 +36,14 @@ _LIMBS = tuple(
 """Keypoints of arms and legs that a detector moves together."""
 _HIDDEN = Visibility.SELF_OCCLUDED, Visibility.OCCLUDED
 RENDERED = DetectorNoise(
-    jitter=(0.004, 0.016), bias=0.01, missing=0.02, limb_lost=0.02, limb_misplaced=0.04,
-    swapped=0.06, optional_missing=0.0,
+    jitter=(0.0015, 0.0065), bias=0.011, missing=0.01, limb_lost=0.02, limb_misplaced=0.03,
+    self_occluded_error=0.9, occluded_lost=0.45, swapped=0.03, optional_missing=0.0,
 )  # fmt: skip
+"""Errs as Dyad's own perception did on three drawn clips of two dancers (COCO-17, shares of the
+person's box height; perception first, this second). In sight: median 1.5 and 1.6 %, 93 and 93 %
+within 5 %. Behind the own body: 2.7 and 3.0 %, 78 and 80 %. Behind the partner: 6.4 and 6.6 %, 30
+and 28 %, found 72 and 80 %. Its confidences are more honest than those of perception were.
+"""
 
 
 @dataclass(frozen=True)

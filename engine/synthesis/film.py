@@ -19,7 +19,7 @@ class Film:
 
     shutter: float = 0.5
     """Share of the time between two frames that the shutter is open."""
-    passes: int = 4
+    passes: int = 3
     exposure: float = 1.0
     white: tuple[float, float, float] = (1.0, 1.0, 1.0)
     noise: float = 0.012
@@ -51,7 +51,7 @@ def moments(
         share = ((index + 0.5) / film.passes - 0.5) * film.shutter
         other = after if share > 0 else before
         body = now + (other - now) * abs(share)
-        shift = ((index * 0.5 + 0.25) % 1 - 0.5, (index * 0.25 + 0.125) % 1 - 0.5)
+        shift = ((index * 0.5 + 0.25) % 1 - 0.5, (index + 0.5) / film.passes - 0.5)
         result.append((body, shift))
     return result
 
@@ -63,10 +63,11 @@ def developed(
     rows, columns = light.shape[:2]
     if film.softness > 0:
         light = cv2.GaussianBlur(light, (0, 0), film.softness)
-    y, x = np.ogrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
-    light = light * (film.exposure * (1 - film.vignette * (x * x + y * y) / 2))[..., None]
-    light = light * np.array(film.white)
-    toned = np.clip(light / (1 + 0.35 * light) * 1.35, 0, None) ** (1 / 2.2)
-    grain = generator.normal(0, 1, (rows, columns, 3)).astype(np.float32)
-    toned = toned + film.noise * grain * (0.6 + 0.8 * np.sqrt(np.clip(toned, 0, 1)))
+    y = np.linspace(-1, 1, rows, dtype=np.float32)[:, None]
+    x = np.linspace(-1, 1, columns, dtype=np.float32)
+    dimmed = film.exposure * (1 - film.vignette * (x * x + y * y) / 2)
+    light = light * dimmed[..., None] * np.array(film.white, np.float32)
+    toned = np.clip(light / (1 + 0.35 * light) * 1.35, 0, None) ** np.float32(1 / 2.2)
+    grain = generator.standard_normal((rows, columns, 3), np.float32) * np.float32(film.noise)
+    toned = toned + grain * (0.6 + 0.8 * np.sqrt(np.minimum(toned, 1)))
     return np.asarray(np.clip(toned * 255 + 0.5, 0, 255), np.uint8)

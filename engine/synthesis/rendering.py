@@ -134,8 +134,9 @@ class Renderer:
                         wp.vec3(*light.to_sun.tolist()), to_eye, *vectors],
                 outputs=[target := self._device(image, wp.vec3)],
             )  # fmt: skip
-            total += np.where(face.numpy()[..., None] >= 0, target.numpy(), behind)
-        return total / len(moments)
+            drawn = face.numpy()[..., None] >= 0
+            total += np.where(drawn, target.numpy(), behind)
+        return total / np.float32(len(moments))
 
     def _device(self, array: np.ndarray, kind: Any = None) -> Any:
         wp = self._kernels.wp
