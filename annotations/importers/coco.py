@@ -30,7 +30,15 @@ from annotations.importers.json_stream import JsonItems
 from annotations.importers.layouts import SourceLayout
 from annotations.importers.numbering import plain_name
 from annotations.importers.sample import Sample
-from annotations.importers.values import ChoiceNeeded, number, numbers, refusal, shown, whole
+from annotations.importers.values import (
+    ChoiceNeeded,
+    number,
+    numbers,
+    printable,
+    refusal,
+    shown,
+    whole,
+)
 from engine.errors import InputError
 from engine.structures import Box, RunLengthMask, VideoInfo
 
@@ -110,9 +118,8 @@ def _take(content: _Content, raw: _Raw, key: str, item: Any) -> None:
         if key == "images":
             _take_image(content, raw.file, item)
         elif key == "videos":
-            content.videos[_id(item.get("id"), raw.file, "a video's id")] = str(
-                item.get("name", item.get("file_name", ""))
-            )
+            name = printable(str(item.get("name", item.get("file_name", ""))))
+            content.videos[_id(item.get("id"), raw.file, "a video's id")] = name
         elif key == "categories":
             _take_category(content, raw.file, item)
         else:
@@ -134,7 +141,7 @@ def _take_image(content: _Content, file: str, item: dict[str, Any]) -> None:
         raise refusal(file, f"the file_name of image {shown(id)}", "a name", name)
     folder = name.replace("\\", "/").rpartition("/")[0]
     video = item.get("video_id", item.get("vid_id"))
-    group = f"video {video}" if isinstance(video, int | str) else folder
+    group = f"video {printable(str(video))}" if isinstance(video, int | str) else printable(folder)
     size = None
     if "width" in item and "height" in item:
         refuse = partial(refusal, file, f"the size of image {shown(id)}")
@@ -218,8 +225,8 @@ def _track(item: dict[str, Any], refuse: Any) -> str | None:
         found = attributes.get("track_id")
     if found is None:
         return None
-    if isinstance(found, str) and len(found) <= 80:
-        return found
+    if isinstance(found, str) and 0 < len(found) <= 80:
+        return printable(found)
     id = whole(found, refuse)
     return str(id) if id >= 0 else None
 
@@ -282,9 +289,9 @@ def _chosen_images(
     content: _Content, reading: Reading, video: VideoInfo, options: ImportOptions
 ) -> dict[int | str, _Image]:
     """The images of one video: the named one, or the one that is called as the clip is."""
-    named = {f"video {id}": name for id, name in content.videos.items()}
+    titles = {f"video {printable(str(id))}": name for id, name in content.videos.items()}
     groups: dict[str, str] = {
-        image.group: named.get(image.group, image.group) or image.group
+        image.group: titles.get(image.group, image.group) or image.group
         for image in content.images.values()
     }
     if len(groups) <= 1:

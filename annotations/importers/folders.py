@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from annotations.importers.imported import ImportOptions, Reading
-from annotations.importers.values import ChoiceNeeded, refusal
+from annotations.importers.values import ChoiceNeeded, printable, refusal
 from engine.errors import InputError
 from engine.structures import VideoInfo
 
@@ -38,7 +38,7 @@ def one_sequence(
     """The files of one video, where their names begin with the names of several."""
     groups: dict[str, list[Path]] = {}
     for path in files:
-        prefix = re.sub(r"[_.-]?\d*(_keypoints)?$", "", path.stem)
+        prefix = printable(re.sub(r"[_.-]?\d*(_keypoints)?$", "", path.stem))
         groups.setdefault(prefix, []).append(path)
     if len(groups) == 1:
         return list(files)

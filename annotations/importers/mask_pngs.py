@@ -20,7 +20,7 @@ from annotations.importers.folders import files_of, one_sequence
 from annotations.importers.imported import ImportOptions, Instance, Reading
 from annotations.importers.pixels import wrong_size
 from annotations.importers.sample import Sample
-from annotations.importers.values import ChoiceNeeded, refusal, regular_file
+from annotations.importers.values import ChoiceNeeded, printable, refusal, regular_file
 from engine.errors import InputError
 from engine.structures import RunLengthMask, VideoInfo
 
@@ -51,9 +51,11 @@ class MaskPngs:
         if not path.is_dir():
             raise InputError(f"{path.name} is no folder", expected="a folder of PNG masks")
         folder, people = _people_folders(path, options)
-        todo = [(None, file) for file in files_of(folder, (".png",))] if not people else [
-            (person.name, file) for person in people for file in files_of(person, (".png",))
-        ]  # fmt: skip
+        todo: list[tuple[str | None, Path]] = [
+            (printable(person.name), file)
+            for person in people
+            for file in files_of(person, (".png",))
+        ] or [(None, file) for file in files_of(folder, (".png",))]
         if not people and todo:
             kept = one_sequence([file for _, file in todo], reading, video, options)
             todo = [(None, file) for file in kept]
@@ -96,7 +98,7 @@ def _people_folders(path: Path, options: ImportOptions) -> tuple[Path, list[Path
         raise ChoiceNeeded(
             f"{path.name} holds no PNG masks itself",
             expected="--sequence with one of "
-            + (", ".join(folder.name for folder in folders[:12]) or "its folders"),
+            + (", ".join(printable(folder.name) for folder in folders[:12]) or "its folders"),
         )
     return _people_folders(named[0], ImportOptions())
 

@@ -41,6 +41,11 @@ def shown(value: object) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
+def printable(text: str) -> str:
+    """A name of a file (of a track, of a video) as it is shown and asked for: short, printable."""
+    return "".join(c if c.isprintable() else "?" for c in text[:80])
+
+
 def refusal(file: str, what: str, expected: str, received: object, advice: str = "") -> InputError:
     """One sentence: which file, what in it, what was expected, what is there."""
     plain = isinstance(received, str) and len(received) <= 2 * SHOWN and received.isprintable()

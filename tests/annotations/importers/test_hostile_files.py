@@ -326,6 +326,17 @@ class TestPeople:
         found = read(changed(writers.coco_cvat(tmp_path), add_a_dog), video)
         assert len(found.tracks) == 3
 
+    def test_names_are_shown_on_one_line(self, tmp_path, video):
+        def rename(content):
+            for entry in content["annotations"]:
+                entry["attributes"]["track_id"] = f"a\n\0{entry['attributes']['track_id']}"
+            content["images"][0]["video_id"] = "b\nc"
+
+        path = changed(writers.coco_cvat(tmp_path), rename)
+        assert "video b?c" in refused(path, video)
+        path = changed(path, lambda c: [image.update(video_id="b\nc") for image in c["images"]])
+        assert [track.name for track in read(path, video).tracks] == ["a??0", "a??1", "a??2"]
+
     @pytest.mark.parametrize(
         "key, value",
         [
