@@ -74,17 +74,31 @@ def _continue(active: list[Tracklet], detections: Sequence[Detections], frame: i
 
 
 def meant(
-    marks: Sequence[BoxEdit], detections: Sequence[Detections], tracklets: Sequence[Tracklet]
+    marks: Sequence[BoxEdit],
+    detections: Sequence[Detections],
+    tracklets: Sequence[Tracklet],
+    people: Set[tuple[int, int]] = frozenset(),
 ) -> set[tuple[int, int]]:
-    """(frame, detection) of everybody whom the marks mean, in all frames of their tracklets."""
-    owner = {member: tracklet for tracklet in tracklets for member in tracklet}
+    """(frame, detection) of everybody whom the marks mean, in all frames of their tracklets.
+
+    Never one of `people`, who were said to be the clip's: who embraces somebody shares most of a
+    box with them. Nor does a mark reach beyond one.
+    """
+    owner = {
+        member: part
+        for tracklet in tracklets
+        for part in _without(tracklet, people)
+        for member in part
+    }
     result: set[tuple[int, int]] = set()
     for mark in marks:
-        if not 0 <= mark.frame < len(detections):
-            continue
-        fits = [iou(np.asarray(mark.box, float), box) for box in detections[mark.frame].boxes]
-        if fits and max(fits) > _SAME:
-            result.update(owner[mark.frame, int(np.argmax(fits))])
+        found = detections[mark.frame].boxes if 0 <= mark.frame < len(detections) else ()
+        fits = {
+            (mark.frame, d): iou(np.asarray(mark.box, float), box) for d, box in enumerate(found)
+        }
+        best = max(fits.keys() - people, key=lambda member: (fits[member], member), default=None)
+        if best is not None and fits[best] > _SAME:
+            result.update(owner[best])
     return result
 
 

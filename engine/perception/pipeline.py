@@ -43,7 +43,7 @@ from engine.perception.request import BUILT_IN, PeopleNotFoundError, PerceptionR
 from engine.perception.runtime import PoseModels
 from engine.perception.shots import ShotWatcher
 from engine.perception.spool import FrameSpool
-from engine.perception.tracking import Known, Tracks, assign, typical_colors
+from engine.perception.tracking import Known, Tracks, assign, spoken_for, typical_colors
 from engine.structures import (
     Box,
     BoxEdit,
@@ -236,6 +236,11 @@ class _Scene:
             if edit.frame in self.frames
         ]
 
+    @property
+    def drawn(self) -> dict[tuple[int, int], Box]:
+        """(person, frame) -> where a person was said to be."""
+        return {(e.person, e.frame): e.box for e in self.edits if e.person is not None}
+
 
 def _decode(
     video: VideoInfo, frames: FrameRange, spool: FrameSpool, clock: _Clock
@@ -309,12 +314,18 @@ def _reported(
             yield clock.report(stage, done / max(1, count))
 
 
+def _drawn_people(scene: _Scene, detections: Sequence[Detections]) -> set[tuple[int, int]]:
+    """(frame, detection) of whoever was said to be one of the people."""
+    chosen = spoken_for(detections, scene.drawn)
+    return {(frame, detection) for (_, frame), detection in chosen.items()}
+
+
 def _without_nobody(
     scene: _Scene, detections: Sequence[Detections], tracklets: list[Tracklet]
 ) -> tuple[list[Detections], list[Tracklet]]:
     """Without what was said not to be a person."""
     marks = [edit for edit in scene.edits if edit.kind == "not_a_person"]
-    nobody = meant(marks, detections, tracklets)
+    nobody = meant(marks, detections, tracklets, _drawn_people(scene, detections))
     if not nobody:
         return list(detections), tracklets
     kept = [
@@ -328,12 +339,11 @@ def _track(
     scene: _Scene, detections: Sequence[Detections], tracklets: Sequence[Tracklet]
 ) -> Tracks:
     """Who is who."""
-    edits, parts = scene.edits, scene.request.parts
-    if parts.tracker != BUILT_IN:
+    if scene.request.parts.tracker != BUILT_IN:
         return _track_by_plugin(scene, detections)
-    drawn = {(e.person, e.frame): e.box for e in edits if e.person is not None}
-    strangers = meant([e for e in edits if e.kind == "someone_else"], detections, tracklets)
-    known = Known(drawn, strangers, scene.cuts, tracklets)
+    marks = [edit for edit in scene.edits if edit.kind == "someone_else"]
+    strangers = meant(marks, detections, tracklets, _drawn_people(scene, detections))
+    known = Known(scene.drawn, strangers, scene.cuts, tracklets)
     return assign(detections, scene.video.fps, scene.request.person_count, known)
 
 

@@ -91,7 +91,7 @@ def assign(
     """
     known = known or Known()
     anchor = find_anchor(detections, person_count, known)
-    forced = _forced(detections, known.drawn)
+    forced = spoken_for(detections, known.drawn)
     forced.update({(p, anchor.frame): d for p, d in enumerate(anchor.detections)})
     memory = max(1, round(MEMORY_SECONDS * fps))
     candidates = _remember(detections, memory, known.cuts, set(forced.items()))
@@ -168,7 +168,7 @@ def _drawn_anchor(detections: Sequence[Detections], person_count: int, known: Kn
     drawn = known.drawn
     frames = sorted({frame for _, frame in drawn})
     counts = [sum((p, f) in drawn for p in range(person_count)) for f in frames]
-    forced = _forced(detections, drawn)
+    forced = spoken_for(detections, drawn)
     tallest = max(float(box_heights(d.boxes).max()) for d in detections if len(d))
     best: tuple[float, Anchor] | None = None
     for frame, count in zip(frames, counts, strict=True):
@@ -211,10 +211,10 @@ def _not_found(
     )
 
 
-def _forced(
+def spoken_for(
     detections: Sequence[Detections], drawn: Mapping[tuple[int, int], Box]
 ) -> dict[tuple[int, int], int]:
-    """(person, frame) -> the detection that fits the drawn box best."""
+    """(person, frame) -> the detection that fits the person's drawn box best."""
     forced: dict[tuple[int, int], int] = {}
     for (person, frame), box in drawn.items():
         if 0 <= frame < len(detections) and len(detections[frame]):

@@ -88,6 +88,14 @@ class TestMarks:
         assert meant([nowhere, beyond], clip, link(clip, FPS, NO_CUTS)) == set()
         assert meant([self.mark(clip, 4, 0)], [NOBODY] * 12, []) == set()
 
+    def test_one_of_the_people_is_not_meant_and_ends_what_is(self):
+        clip = trio()
+        green = who(GREEN, clip)
+        people = {(2, green[2]), (8, green[8])}
+        marks = [self.mark(clip, f, green[f]) for f in (2, 5)]
+        said = meant(marks, clip, link(clip, FPS, NO_CUTS), people)
+        assert said == {(f, green[f]) for f in range(3, 8)}
+
 
 class TestOthers:
     def test_a_third_person_is_told_in_every_frame(self):
