@@ -170,6 +170,7 @@ def nobody(clip: BenchClip) -> Observations:
         np.full((*shape, 4), np.nan),
         clip.video.times,
         clip.video.image_size,
+        ((None,) * shape[1],) * shape[0],
     )
 
 

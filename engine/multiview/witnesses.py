@@ -37,7 +37,7 @@ _SAME_SHARE = 0.06
 """Two scales see the same person where their joints are this close, as a share of the body."""
 _LOST_M = 0.25
 """Cost of not seeing a person in a view, in metres of misfit."""
-_SETTLED, _SURE = 0.015, 0.2
+_SETTLED, _SURE = 0.03, 0.2
 """Cameras are corrected by joints on which a view's witnesses agree within this share of the body's
 size, and together weigh this much."""
 

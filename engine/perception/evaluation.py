@@ -76,7 +76,7 @@ class Comparison:
     limbs_known: Bool[np.ndarray, "P F 4"]
     """Limbs that are reported, and whose left and right are far enough apart to tell."""
     mask_iou: Float[np.ndarray, "P F"]
-    """NaN where the truth has no mask."""
+    """NaN where the truth has no mask, or no masks were made."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def compare(truth: PerceptionTruth, observed: Observations) -> Comparison:
     side = np.maximum(np.ptp(truth.boxes[..., ::2], axis=-1), np.ptp(truth.boxes[..., 1::2], -1))
     likeness = _likeness(true, counts, truth.boxes, points)
     overlap = box_iou(truth.boxes[:, None], observed.boxes[None])
-    present = np.isfinite(side) & counts.any(axis=-1)
+    present = np.isfinite(side)
     hits = ((overlap >= HIT_IOU) | (likeness >= HIT_OKS)) & present[:, None]
     chosen, swapped = _identities(likeness, overlap, hits)
     error, exchanged, known = _distances(true, counts, points[chosen], side)
@@ -253,13 +253,15 @@ def _id_counts(
 def _mask_iou(
     truth: PerceptionTruth, observed: Observations, chosen: Sequence[int]
 ) -> Float[np.ndarray, "P F"]:
-    """A mask that was not found counts 0."""
+    """A mask that was not found counts 0; a way that makes no masks at all is not measured."""
     result = np.full((truth.person_count, truth.frame_count), np.nan)
+    if observed.masks is None:
+        return result
     for p, row in enumerate(truth.masks or ()):
         for f, mask in enumerate(row):
+            found = observed.masks[chosen[p]][f]
             if mask is None:
                 continue
-            found = None if observed.masks is None else observed.masks[chosen[p]][f]
             if found is None:
                 result[p, f] = 0.0
                 continue

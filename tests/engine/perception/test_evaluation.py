@@ -172,6 +172,7 @@ def test_masks_are_compared_where_the_truth_has_one():
     observed = replace(seen(truth()), masks=((coded[1], None, *empty), (coded[0],) * FRAMES))
     assert scores(true, observed).mask_iou == pytest.approx((0.5 + 0.0) / 2)
     assert np.isnan(scores(truth(), observed).mask_iou)
+    assert np.isnan(scores(true, seen(true)).mask_iou)
 
 
 def test_clips_are_pooled_by_joints_and_frames():
