@@ -15,10 +15,12 @@ from engine.fit.start import Start
 from engine.fit.state import Anchor, FitState, Posed, pose
 from engine.geometry.camera import world_from_up
 from engine.geometry.rotations import matrix_to_axis_angle
+from engine.perception.mask_order import Masks, ordered_masks
 from engine.structures import (
     BodyMotion,
     Camera,
     FitResult,
+    FrameRange,
     Outcome,
     Provenance,
 )
@@ -135,6 +137,12 @@ def _focal_note(camera: Camera) -> str:
     return f"Focal length {camera.K[0, 0]:.0f} px, {said[camera.focal_source]}."
 
 
+def _masks(problem: FitProblem, motion: BodyMotion, camera: Camera) -> Masks | None:
+    """Of the frames that were solved, divided by whose body is in front."""
+    frames = problem.frames or FrameRange(0, problem.observations.frame_count)
+    return ordered_masks(problem.observations, motion, camera, range(frames.start, frames.stop))
+
+
 @torch.no_grad()
 def result(problem: FitProblem, body: BodyModel, solved: Solved, seconds: float) -> FitResult:
     """The last window's bodies are those of the whole clip; they are diagnosed once."""
@@ -148,6 +156,7 @@ def result(problem: FitProblem, body: BodyModel, solved: Solved, seconds: float)
         ),
         outcome=solved.outcome,
         advice=ADVICE[solved.outcome],
+        masks=_masks(problem, motion, camera),
         provenance={
             "solver": "motion branch",
             "body": body.name,

@@ -26,6 +26,8 @@ _CONVERGED = 0.5
 """A look this like (OKS) one at somebody else saw that one."""
 _LIMB = 0.6
 """How sure it is that a limb between likely joints belongs to the person's mask."""
+_INNER = 0.55
+"""How much of a limb's usual width is surely its own."""
 _MASK_SIDE = 640
 """Longer side in pixels at which masks are divided among people."""
 
@@ -126,12 +128,11 @@ def masks_of_frame(
     canvases = [window.placed(mask) for _, mask in there]
     joints = [window.points(points[p]) for p, _ in there]
     # BlazePose's mask has holes and stops short of what it takes for the edge of the body.
-    canvases = [
-        np.maximum(
-            canvas, _LIMB * limb_mask(seen[:17], canvas.shape[::-1], window.size_of(row[p]), 0.5)
+    for (person, _), canvas, seen in zip(there, canvases, joints, strict=True):
+        inner = limb_mask(
+            seen[:17], canvas.shape[::-1], window.size_of(row[person]), seen=0.5, thick=_INNER
         )
-        for (p, _), canvas, seen in zip(there, canvases, joints, strict=True)
-    ]
+        np.maximum(canvas, _LIMB * inner, out=canvas)
     for (person, _), mask, seen in zip(there, divide(canvases, joints), joints, strict=True):
         found = seen[seen[:, 2] > 0.15, :2]
         if len(found):

@@ -38,6 +38,7 @@ from engine.perception.finding import SEARCH_SECONDS, Finder
 from engine.perception.gaps import sightings
 from engine.perception.keypoints import NO_LOOKS, halpe26
 from engine.perception.looks import Witnesses, hear
+from engine.perception.mask_order import ordered_masks
 from engine.perception.plugins.adapters import detections_of, found_people, people_of_tracks
 from engine.perception.request import BUILT_IN, PeopleNotFoundError, PerceptionRequest
 from engine.perception.runtime import PoseModels
@@ -483,7 +484,7 @@ def _observations(
         for person, mask in enumerate(row):
             masks[person][scene.frames.start + frame] = mask
     _put_in(scene.request, scene.frames, points, boxes, masks)
-    base = Observations(
+    found_here = Observations(
         keypoints2d=points[..., :2],
         confidence=points[..., 2],
         layout="halpe26",
@@ -494,6 +495,7 @@ def _observations(
         cuts=tuple(scene.watcher.cuts),
         notes=notes,
     )
+    base = _with_front_masks(scene, found_here)
     if not len(others.boxes):
         return base
     told = _spread(others.keypoints, count, part, scale)
@@ -509,6 +511,17 @@ def _observations(
         notes=(),
     )
     return replace(base, others=beside)
+
+
+def _with_front_masks(scene: _Scene, observations: Observations) -> Observations:
+    """Masks divided by whose body is in front, where bodies were fitted; painted ones stay."""
+    motion, camera = scene.request.motion, scene.request.camera
+    matches = motion is not None and motion.valid.shape == observations.boxes.shape[:2]
+    if motion is None or camera is None or not matches:
+        return observations
+    painted = {edit.frame for edit in scene.request.mask_edits}
+    frames = [f for f in range(scene.frames.start, scene.frames.stop) if f not in painted]
+    return replace(observations, masks=ordered_masks(observations, motion, camera, frames))
 
 
 def _spread(

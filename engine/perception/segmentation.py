@@ -45,21 +45,29 @@ _HEAD = 0.14
 
 
 def limb_mask(
-    points: Float[np.ndarray, "17 3"], size: tuple[int, int], height: float, seen: float = 0.15
+    points: Float[np.ndarray, "17 3"],
+    size: tuple[int, int],
+    height: float,
+    *,
+    seen: float = 0.15,
+    thick: float = 1.0,
 ) -> Float[np.ndarray, "H W"]:
-    """1 on the limbs, torso and head of a pose, 0 elsewhere; `size` is (width, height)."""
+    """1 on the limbs, torso and head of a pose, 0 elsewhere; `size` is (width, height).
+
+    Limbs are those between joints of a confidence above `seen`, `thick` times as wide as usual.
+    """
     canvas = np.zeros(size[::-1], np.uint8)
     at = np.rint(np.nan_to_num(points[:, :2], nan=-1e4)).astype(int)
     sure = points[:, 2] > seen
     for width, limbs in _THICKNESS:
-        thickness = max(1, round(width * height))
+        thickness = max(1, round(thick * width * height))
         for a, b in limbs:
             if sure[a] and sure[b]:
                 cv2.line(canvas, tuple(at[a].tolist()), tuple(at[b].tolist()), 1, thickness)
     face = [k for k in range(5) if sure[k]]
     if face:
         x, y = at[face].mean(axis=0).astype(int).tolist()
-        cv2.circle(canvas, (x, y), max(1, round(_HEAD * height / 2)), 1, -1)
+        cv2.circle(canvas, (x, y), max(1, round(thick * _HEAD * height / 2)), 1, -1)
     return canvas.astype(np.float32)
 
 

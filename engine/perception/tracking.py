@@ -32,6 +32,8 @@ _COLOR, _MOTION = 2.0, 1.5
 _MISSING, _REMEMBERED, _LOSE_OR_FIND = 1.5, 0.9, 0.7
 _STRANGER = 4.0
 """Cost of taking for one of the people somebody who was said to be somebody else."""
+_TOGETHER = 3
+"""So many people are searched for at once."""
 _APART_IOU = 0.3
 _FORBIDDEN = 1e6
 
@@ -267,8 +269,28 @@ class _Search:
     candidates: Sequence[_Candidates]
     forced: Mapping[tuple[int, int], int]
     known: Known
+    taken: Set[tuple[int, int]] = frozenset()
+    """(frame, detection) of people who are not searched for."""
 
     def cheapest(self, colors: Float[np.ndarray, "P 10 4"]) -> Int[np.ndarray, "P F"]:
+        """Which detection each person is in each frame, -1 for none."""
+        if len(colors) <= _TOGETHER:
+            return self._together(colors)
+        return self._by_turns(colors)
+
+    def _by_turns(self, colors: Float[np.ndarray, "P 10 4"]) -> Int[np.ndarray, "P F"]:
+        """One person after the other, twice; the joint states of many would be too many."""
+        assigned = np.full((len(colors), len(self.candidates)), -1)
+        for person in [*range(len(colors))] * 2:
+            others = [row for other, row in enumerate(assigned) if other != person]
+            taken = {(f, int(d)) for row in others for f, d in enumerate(row) if d >= 0}
+            taken |= {(f, d) for (p, f), d in self.forced.items() if p != person}
+            mine = {(0, f): d for (p, f), d in self.forced.items() if p == person}
+            alone = replace(self, forced=mine, taken=taken)
+            assigned[person] = alone._together(colors[[person]])[0]
+        return assigned
+
+    def _together(self, colors: Float[np.ndarray, "P 10 4"]) -> Int[np.ndarray, "P F"]:
         persons, candidates = len(colors), self.candidates
         total = self._state_costs(colors, 0)
         back: list[list[np.ndarray]] = []
@@ -305,6 +327,7 @@ class _Search:
             found, index = self.detections[source[0]], source[1]
             doubt = 1.0 - found.scores[index] if age == 0 else _REMEMBERED
             doubt += _STRANGER * (source in self.known.strangers)
+            doubt += _FORBIDDEN * (source in self.taken)
             for p in range(persons):
                 single[p, c] = doubt + _COLOR * color_distance(colors[p], found.colors[index])
         for p in range(persons):
