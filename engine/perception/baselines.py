@@ -23,7 +23,7 @@ from engine.video import VideoReader
 
 Image = UInt8[np.ndarray, "H W 3"]
 Pose = Float[np.ndarray, "17 3"]
-SIDES = (256, 384, 544, 960)
+SIDES = (256, 384, 544, 768)
 """Longer sides in pixels of the frame as MultiPose sees it."""
 _MIN_SCORE, _SEEN = 0.2, 0.2
 _SAME = 0.08
