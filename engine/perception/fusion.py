@@ -16,11 +16,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from engine.body.joints import COCO17, mirrored
-from engine.perception.keypoints import agree_on_sides, side_order
+from engine.perception.keypoints import AGREE, agree_on_sides, side_order
 from engine.perception.looks import Source, Witnesses
 
-AGREE = 0.04
-"""Witnesses agree on a joint within about this share of the body's size."""
 _WEIGHT = {
     Source.MULTIPOSE: 1.5, Source.THUNDER: 1.3, Source.BLAZEPOSE: 0.7,
     Source.CROWDED_BLAZEPOSE: 0.3,

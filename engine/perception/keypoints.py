@@ -19,7 +19,6 @@ _BLAZE_FEET = {"left_big_toe": (31, 27, 15), "right_big_toe": (32, 28, 16),
 """Halpe-26 name -> BlazePose landmark, its ankle there, and the ankle in COCO-17."""
 _MIRROR = np.array(mirrored(COCO17))
 _ARMS, _LEGS = (5, 6, 7, 8, 9, 10), (11, 12, 13, 14, 15, 16)
-_FACE = (0, 1, 2, 3, 4)
 AGREE = 0.04
 """Witnesses agree on a joint within about this share of the body's size."""
 _HEAD_TOP = 0.65

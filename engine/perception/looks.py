@@ -78,12 +78,6 @@ class SoftMask:
     values: UInt8[np.ndarray, "h w"]
     """0..255."""
 
-    def patch(self) -> Float[np.ndarray, "h w"]:
-        """In 0..1, in the pixels of the frame."""
-        size = self.window[2], self.window[3]
-        values = cv2.resize(self.values, size, interpolation=cv2.INTER_LINEAR)
-        return np.asarray(values, np.float32) / 255.0
-
 
 @dataclass(frozen=True)
 class Witnesses:

@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from engine.perception import PerceptionRequest, perceive
 from engine.perception.runtime import PoseModels
+from engine.structures import Observations, PerceptionProgress, VideoInfo
 from engine.video import VideoReader
 from engine.weights import WEIGHTS_DIR
 
@@ -32,3 +34,14 @@ def write_folder(folder: Path, images: list[np.ndarray]) -> Path:
     for number, image in enumerate(images):
         cv2.imwrite(str(folder / f"{number}.png"), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     return folder
+
+
+def run(video: VideoInfo, **request) -> tuple[Observations, list[PerceptionProgress]]:
+    """Perceive a video; `request` are fields of PerceptionRequest."""
+    steps = perceive(video, PerceptionRequest(**request))
+    progress = []
+    while True:
+        try:
+            progress.append(next(steps))
+        except StopIteration as stop:
+            return stop.value, progress

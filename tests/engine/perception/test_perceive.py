@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -12,7 +10,6 @@ from engine.body.joints import HALPE26
 from engine.errors import InputError
 from engine.perception import (
     PeopleNotFoundError,
-    PerceptionParts,
     PerceptionRequest,
     perceive,
     pipeline,
@@ -25,23 +22,12 @@ from engine.structures import (
     Observations,
     PerceptionProgress,
     RunLengthMask,
-    VideoInfo,
 )
 from engine.video import probe
-from tests.engine.perception.conftest import SAMPLE, write_folder
+from tests.engine.perception.conftest import SAMPLE, run, write_folder
 
 SHOULDERS = {0: ((350, 195), (530, 215)), 1: ((665, 1000), (920, 985))}
 """(left to right in the picture) of frame 0; the man faces the camera, the woman looks away."""
-
-
-def run(video, **request) -> tuple[Observations, list[PerceptionProgress]]:
-    steps = perceive(video, PerceptionRequest(**request))
-    progress = []
-    while True:
-        try:
-            progress.append(next(steps))
-        except StopIteration as stop:
-            return stop.value, progress
 
 
 @pytest.fixture(scope="module")
@@ -188,93 +174,6 @@ def test_the_picture_s_size_does_not_move_joints(tmp_path, sample_frames, sample
     assert sure.sum() > 25 and np.median(apart[sure]) < 12 and apart[sure].max() < 45
 
 
-PASTED = (579.0, 390.0, 818.0, 886.0)
-MIDDLES = {"man": 203, "woman": 359, "pasted": 699}
-
-
-def three_people(sample_frames: dict[int, np.ndarray]) -> np.ndarray:
-    """The woman's mirror image stands to the right of her."""
-    small = cv2.resize(sample_frames[0], (544, 960), interpolation=cv2.INTER_AREA)
-    return np.hstack([small, small[:, 520:230:-1]])
-
-
-@pytest.fixture(scope="module")
-def three(tmp_path_factory, sample_frames) -> VideoInfo:
-    """Three people in three frames."""
-    folder = tmp_path_factory.mktemp("three") / "clip"
-    return probe(write_folder(folder, [three_people(sample_frames)] * 3))
-
-
-class TestThree:
-    """The pair that is seen best is the woman and her mirror image."""
-
-    @pytest.fixture(autouse=True)
-    def no_photograph(self, monkeypatch):
-        monkeypatch.setattr(pipeline, "_STILL", 1)
-
-    def names(self, observations: Observations | None, frame: int = 1) -> list[str]:
-        """Who is in each row, the bystander left out."""
-        if observations is None:
-            return []
-        middles = observations.boxes[:, frame, ::2].mean(axis=-1)
-        near = [next((n for n, x in MIDDLES.items() if abs(x - m) < 40), "") for m in middles]
-        return [name for name in near if name]
-
-    def test_the_third_is_told_and_may_be_chosen_by_a_box(self, three):
-        observations, _ = run(three)
-        assert self.names(observations) == ["woman", "pasted"]
-        assert self.names(observations.others) == ["man"]
-        row = [self.names(observations.others, f) for f in range(3)]
-        assert row == [["man"]] * 3
-
-        box = tuple(observations.others.boxes[0, 1].tolist())
-        chosen, _ = run(three, box_edits=(BoxEdit(1, box, "person", 1),))
-        assert self.names(chosen)[1] == "man" and len(self.names(chosen)) == 2
-        np.testing.assert_array_equal(chosen.boxes[1, 1], box)
-        assert set(self.names(chosen) + self.names(chosen.others)) == {"man", "woman", "pasted"}
-
-    def test_in_a_photograph_everybody_is_looked_at_closely(self, three, tmp_path, sample_frames):
-        video = probe(write_folder(tmp_path / "one", [three_people(sample_frames)]))
-        observations, _ = run(video)
-        assert self.names(observations, 0) == ["woman", "pasted"]
-        assert self.names(observations.others, 0) == ["man"]
-        heel = HALPE26.index("left_heel")
-        assert observations.others.confidence[0, 0, heel] > 0.3, "the detector sees no feet"
-
-    def test_somebody_else_is_none_of_the_pair_in_any_frame(self, three):
-        observations, _ = run(three, box_edits=(BoxEdit(1, PASTED, "someone_else"),))
-        for frame in range(3):
-            assert self.names(observations, frame) == ["man", "woman"]
-            assert self.names(observations.others, frame) == ["pasted"]
-
-    def test_what_is_not_a_person_is_nowhere_in_any_frame(self, three):
-        observations, _ = run(three, box_edits=(BoxEdit(1, PASTED, "not_a_person"),))
-        for frame in range(3):
-            assert self.names(observations, frame) == ["man", "woman"]
-            assert self.names(observations.others, frame) == []
-
-    def test_a_drawn_person_is_one_whatever_was_marked_there(self, three):
-        """Boxes of people who embrace share most of their area with each other's marks."""
-        near = tuple(v + d for v, d in zip(PASTED, (30, 40, -20, 0), strict=True))
-        said = (BoxEdit(1, PASTED, "person", 1), BoxEdit(1, near, "not_a_person"))
-        observations, _ = run(three, box_edits=said)
-        assert self.names(observations)[1] == "pasted"
-
-    def test_identity_pins_outlive_the_next_run(self, three):
-        plain, _ = run(three, box_edits=(BoxEdit(1, PASTED, "not_a_person"),))
-        man, woman = plain.boxes[:, [0, 2]]
-        pins = tuple(
-            BoxEdit(frame, tuple((boxes[i] + 3).tolist()), "identity", person)
-            for person, boxes in enumerate((woman, man))
-            for i, frame in enumerate((0, 2))
-        )
-        pinned, _ = run(three, box_edits=pins)
-        for frame in range(3):
-            assert self.names(pinned, frame) == ["woman", "man"]
-        # A pin says who it is; the box is the detector's.
-        np.testing.assert_allclose(pinned.boxes[:, 0], plain.boxes[::-1, 0], atol=2)
-
-
 def test_what_was_painted_and_dragged_comes_back_exactly():
     painted = np.zeros((1920, 1088), bool)
     painted[700:710, 300:340] = True
@@ -311,99 +210,6 @@ def test_behind_a_cut_people_are_found_anew(tmp_path, sample_frames):
     np.testing.assert_allclose(middles[:, 4:], np.tile([[185.0], [341.0]], 4), atol=25)
     sure = observations.confidence[:, 3:5][..., [5, 6, 11, 12]]
     assert sure.min() > 0.5, "nothing was carried over the cut"
-
-
-PARTS = """
-import numpy as np
-from engine.perception.plugins import FoundPeople
-
-class Detector:
-    "Two people without keypoints, the right one first."
-    def detect(self, images):
-        assert all(image.shape == (96, 128, 3) for image in images)
-        boxes = np.array([[80.0, 10, 120, 90], [10, 10, 50, 90]])
-        return [FoundPeople(boxes, np.array([0.9, 0.8])) for _ in images]
-
-class PoseEstimator:
-    "Joints on the diagonal of the box."
-    layout = "halpe26"
-    def estimate(self, image, boxes):
-        along = np.linspace(0, 1, 26)[None, :, None]
-        places = boxes[:, None, :2] * (1 - along) + boxes[:, None, 2:] * along
-        return np.concatenate([places, np.full((len(boxes), 26, 1), 0.6)], axis=-1)
-
-class Coco(PoseEstimator):
-    layout = "coco17"
-    def estimate(self, image, boxes):
-        return super().estimate(image, boxes)[:, :17]
-
-class Tracker:
-    "Who is first in a frame is 7, the other one 3."
-    def track(self, found, times):
-        assert len(found) == len(times)
-        return [np.array([7, 3])[: len(people.boxes)] for people in found]
-
-class Segmenter:
-    "The left half of the box."
-    def segment(self, image, boxes, keypoints):
-        masks = np.zeros((len(boxes), *image.shape[:2]), bool)
-        for mask, (x0, y0, x1, y1), points in zip(masks, boxes, keypoints):
-            assert np.isfinite(points[0]).all()
-            mask[round(y0) : round(y1), round(x0) : round((x0 + x1) / 2)] = True
-        return masks
-"""
-GROUPS = {
-    "dyad.detectors": {"two": "two_parts:Detector"},
-    "dyad.pose_estimators": {"two": "two_parts:PoseEstimator", "coco": "two_parts:Coco"},
-    "dyad.trackers": {"two": "two_parts:Tracker"},
-    "dyad.segmenters": {"two": "two_parts:Segmenter"},
-}
-
-
-class TestPlugins:
-    @pytest.fixture
-    def grey(self, tmp_path: Path, install) -> VideoInfo:
-        """A video that shows nothing, and plugins that see two people there."""
-        install("two_parts", PARTS, GROUPS)
-        image = np.full((96, 128, 3), 120, np.uint8)
-        return probe(write_folder(tmp_path / "grey", [image] * 5))
-
-    def test_every_part_is_asked(self, grey):
-        observations, _ = run(grey, parts=PerceptionParts("two", "two", "two", "two"))
-        diagonal = np.linspace((10, 10), (50, 90), 26)
-        for frame in range(5):
-            np.testing.assert_allclose(observations.keypoints2d[0, frame], diagonal)
-            np.testing.assert_allclose(
-                observations.keypoints2d[1, frame], diagonal + np.array([70, 0])
-            )
-            assert (observations.confidence[:, frame] == 0.6).all()
-            left, right = (observations.masks[p][frame].decode() for p in range(2))
-            assert left.shape == (96, 128)
-            assert left[50, 12:29].all() and not left[:, 31:].any()
-            assert right[50, 82:99].all() and not right[:, 101:].any()
-        assert observations.others is None
-
-    def test_a_pose_estimator_of_coco_gets_neck_and_hip(self, grey):
-        parts = PerceptionParts("two", "coco", "two", "dyad")
-        observations, _ = run(grey, parts=parts)
-        neck, toe = HALPE26.index("neck"), HALPE26.index("left_big_toe")
-        points = observations.keypoints2d[0, 2]
-        np.testing.assert_allclose(points[neck], (points[5] + points[6]) / 2)
-        assert observations.confidence[0, 2, toe] == 0
-
-    def test_a_tracker_that_loses_somebody_is_named(self, grey, install):
-        source = (
-            "class Tracker:\n    def track(self, found, times):\n        return [[-1, 2]] * 5\n"
-        )
-        install("one_track", source, {"dyad.trackers": {"one": "one_track:Tracker"}})
-        with pytest.raises(PeopleNotFoundError, match=r"tracker 'one'.*expected 2.*received 1"):
-            run(grey, parts=PerceptionParts(detector="two", tracker="one"))
-
-    def test_a_drawn_box_is_one_of_the_detections_of_a_plugin(self, grey):
-        box = (50.0, 20.0, 78.0, 92.0)
-        parts = PerceptionParts(detector="two", pose_estimator="two")
-        observations, _ = run(grey, parts=parts, box_edits=(BoxEdit(2, box, "person", 1),))
-        np.testing.assert_array_equal(observations.boxes[1, 2], box)
 
 
 @pytest.mark.parametrize(
