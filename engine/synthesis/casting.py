@@ -200,7 +200,9 @@ def _walked_off(motion: BodyMotion, camera: Camera) -> BodyMotion:
     place = motion.transl[-1].mean(axis=0)
     seen = camera.T_camera_world[0] @ np.append(place, 1.0)
     half = (width / 2 / focal) * seen[2]
-    direction = 1.0 if seen[0] >= 0 else -1.0
+    # Away from the others, not through them.
+    others = motion.transl[:-1].mean(axis=(0, 1)) if len(motion.transl) > 1 else place - sideways
+    direction = 1.0 if (place - others) @ sideways >= 0 else -1.0
     distance = half - direction * seen[0] + 0.9
     share = np.linspace(0, 1, motion.frame_count)
     away = np.clip(np.minimum((share - 0.25) / 0.2, (0.8 - share) / 0.2), 0, 1)
