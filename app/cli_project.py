@@ -88,6 +88,7 @@ def detect(
     """Find the two people, their joints and masks."""
     from app import cli_progress, worker
     from app.fit_orders import detect_arguments, detected_again, detection_provenance
+    from app.proxy_cache import folder_beside
     from engine.perception.plugins import require
     from engine.perception.request import PerceptionParts
 
@@ -99,7 +100,9 @@ def detect(
         state = store.state(record.id)
         part = None if frames is None else span_of(frames, record)
         request = detect_arguments(state, part, tuple(b.edit for b in box or ()), parts)
-        observations = cli_progress.run(worker.perceive(record.video, request))
+        observations = cli_progress.run(
+            worker.perceive(record.video, request, folder_beside(project) / "perception")
+        )
         if part is not None:
             observations = detected_again(state.observations, observations, part)
         say(store.set_observations(record.id, observations, detection_provenance(parts)))

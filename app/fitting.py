@@ -8,6 +8,7 @@ starts that fit anew.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
@@ -94,6 +95,8 @@ class Fitting(QObject):
         self.fit_after_detection = True
         self.body = "open-body"
         self.parts = PerceptionParts()
+        self.scratch: Path | None = None
+        """Where detection keeps work in progress, beside the project."""
         self.initializer = BUILT_IN
         jobs.progressed.connect(self._on_progressed)
         jobs.finished.connect(self._on_finished)
@@ -109,6 +112,7 @@ class Fitting(QObject):
         arguments = {
             "video": clip.video,
             "request": detect_arguments(state, frames, parts=self.parts),
+            "scratch": self.scratch,
         }
         self._jobs.cancel_clip(clip.id)
         where = f", {ranges.spoken(frames)}" if frames is not None else ""

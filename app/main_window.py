@@ -49,6 +49,7 @@ from app.playback import Playback
 from app.preferences import Preferences, PreferencesDialog
 from app.projects import Projects
 from app.proxies import Proxies
+from app.proxy_cache import folder_beside
 from app.redetection import corrections_since_detection
 from app.review_panel import ReviewPanel
 from app.status import StatusLine
@@ -280,6 +281,7 @@ class MainWindow(QMainWindow):
         self.view_state.clip_id = None
         if info is not None:
             self.fitting.body = info.body
+            self.fitting.scratch = folder_beside(info.path) / "perception"
             self.operations.show(None)
         self.empty_state.refresh(has_project=info is not None)
         self.pages.setCurrentIndex(0)

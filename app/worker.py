@@ -30,6 +30,7 @@ import traceback
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 NICENESS = 10
@@ -166,13 +167,15 @@ def _failure(error: Exception) -> Failure:
 # Tasks. Each is a generator of progress that takes plain values and imports what it needs.
 
 
-def perceive(video: Any, request: Mapping[str, Any]) -> Generator[Any, None, Any]:
+def perceive(
+    video: Any, request: Mapping[str, Any], scratch: Path | None = None
+) -> Generator[Any, None, Any]:
     """Find two people in a video: `engine.perception.perceive`."""
     _one_torch_thread()
     from engine.perception import perceive as run
     from engine.perception.request import PerceptionRequest
 
-    return (yield from run(video, PerceptionRequest(**request)))
+    return (yield from run(video, PerceptionRequest(**request), scratch))
 
 
 def fit(problem: Mapping[str, Any], config: Mapping[str, Any]) -> Generator[Any, None, Any]:

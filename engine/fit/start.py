@@ -24,6 +24,8 @@ from engine.geometry.rotations import axis_angle_to_matrix, matrix_to_6d, sixd_t
 from engine.perception.initialization import Start3D, initialize, with_bodies
 from engine.perception.plugins import load
 from engine.structures import (
+    Camera,
+    Constraints,
     ContactLabel,
     FocalSource,
     FrameRange,
@@ -54,6 +56,21 @@ class Start:
     notes: tuple[str, ...]
 
 
+def undistorted_edits(constraints: Constraints, camera: Camera) -> Constraints:
+    """Joints that people placed, on the pinhole's pixels as the detected ones are."""
+    edits = constraints.keypoint_edits
+    if not edits or not camera.distortion.any():
+        return constraints
+    placed = undistorted_pixels(np.array([[edit.x, edit.y] for edit in edits]), camera)
+    return replace(
+        constraints,
+        keypoint_edits=tuple(
+            replace(edit, x=float(x), y=float(y))
+            for edit, (x, y) in zip(edits, placed, strict=True)
+        ),
+    )
+
+
 def prepare(problem: FitProblem, body: BodyModel, config: FitConfig) -> Start:
     """Cut out the window, lift it to 3D, and lay out what the solver needs."""
     frames, movable, warm = window_of(problem, config)
@@ -64,6 +81,7 @@ def prepare(problem: FitProblem, body: BodyModel, config: FitConfig) -> Start:
     if camera is not None:
         pixels = undistorted_pixels(observations.keypoints2d, replace(camera, K=K))
         observations = replace(observations, keypoints2d=pixels.astype(np.float64))
+        constraints = undistorted_edits(constraints, replace(camera, K=K))
     first = initialize(observations, K, body)
     if problem.initial is not None:
         first = with_bodies(first, problem.initial, frames.as_slice(), config.initializer)

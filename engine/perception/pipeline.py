@@ -57,6 +57,7 @@ from engine.structures import (
 from engine.video import VideoReader
 
 PROGRESS_SECONDS = 0.25
+_INTERRUPTED_KEPT = 2
 _STILL = 4
 """A clip of so few frames is a photograph: everybody in it is looked at closely."""
 _SHARES = {
@@ -172,8 +173,20 @@ def _folder(
     scratch: Path | None, video: VideoInfo, request: PerceptionRequest, stack: ExitStack
 ) -> Path:
     if scratch is not None:
-        return scratch / key_of(video, request)
+        folder = scratch / key_of(video, request)
+        _forget_old(scratch, folder)
+        return folder
     return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dyad-")))
+
+
+def _forget_old(scratch: Path, current: Path) -> None:
+    """Of interrupted runs that nobody took up again, only the newest few are kept."""
+    if not scratch.is_dir():
+        return
+    rest = [f for f in scratch.iterdir() if f.is_dir() and not f.is_symlink() and f != current]
+    rest.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
+    for folder in rest[_INTERRUPTED_KEPT:]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Clock:

@@ -65,7 +65,9 @@ def pid() -> Generator[int, None, tuple[int, int]]:
     return os.getpid(), os.nice(0)
 
 
-def perceive(video: VideoInfo, request: Mapping[str, Any]) -> Generator[Any, None, Observations]:
+def perceive(
+    video: VideoInfo, request: Mapping[str, Any], scratch: Path | None = None
+) -> Generator[Any, None, Observations]:
     """Finds two people without looking, in the time that looking would take on a fast machine."""
     found = make_observations(video)
     for step in range(4):
@@ -75,7 +77,7 @@ def perceive(video: VideoInfo, request: Mapping[str, Any]) -> Generator[Any, Non
 
 
 def slow_perceive(
-    video: VideoInfo, request: Mapping[str, Any]
+    video: VideoInfo, request: Mapping[str, Any], scratch: Path | None = None
 ) -> Generator[Any, None, Observations]:
     """As `perceive`, and takes its time."""
     for step in range(400):
@@ -85,7 +87,7 @@ def slow_perceive(
 
 
 def perceive_nobody(
-    video: VideoInfo, request: Mapping[str, Any]
+    video: VideoInfo, request: Mapping[str, Any], scratch: Path | None = None
 ) -> Generator[Any, None, Observations]:
     """Looks, and finds only one person."""
     yield PerceptionProgress("detecting", 0.5, 0.1)

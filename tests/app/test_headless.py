@@ -42,7 +42,7 @@ def stand_ins(video):
     diagnostics = Diagnostics(np.tile([[3.0], [5.0]], (1, count)), penetration, ("A note.",))
     result = {"fit": FitResult(motion, by, diagnostics, Outcome.CONVERGED)}
 
-    def perceive(video, request):
+    def perceive(video, request, scratch=None):
         yield from ()
         return replace(seen(motion, by), times=video.times)
 
