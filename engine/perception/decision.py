@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 
 from engine.body.joints import HALPE26
 from engine.perception.confidence import calibrated, evidence
-from engine.perception.detection import oks, pad_box
+from engine.perception.detection import oks, pad_box, union
 from engine.perception.fusion import Testimony, fuse_window
 from engine.perception.keypoints import FootLooks, halpe26
 from engine.perception.looks import SoftMask, Witnesses
@@ -97,7 +97,7 @@ def _halpe(coco: Float[np.ndarray, "17 3"], heard: Witnesses | None) -> np.ndarr
 def boxes_of_people(
     points: Float[np.ndarray, "P F 26 3"], heard: Sequence[Heard]
 ) -> Float[np.ndarray, "P F 4"]:
-    """Around the joints that are likely right, or as detected; NaN for who is not there."""
+    """Around what was detected and the joints that are likely right; NaN for who is not there."""
     boxes = np.full((*points.shape[:2], 4), np.nan)
     for frame, row in enumerate(heard):
         for person, witnesses in enumerate(row):
@@ -108,8 +108,8 @@ def boxes_of_people(
             if len(sure) < 6:
                 boxes[person, frame] = witnesses.box
                 continue
-            tight = np.concatenate([sure.min(axis=0), sure.max(axis=0)])
-            boxes[person, frame] = pad_box(tight, 0.03)
+            tight = pad_box(np.concatenate([sure.min(axis=0), sure.max(axis=0)]), 0.03)
+            boxes[person, frame] = union([tight, witnesses.box]) if witnesses.detected else tight
     return boxes
 
 
