@@ -53,7 +53,8 @@ class TestHalpe26:
         for left, offset in ((27, (0, 0)), (29, (-8, 10)), (31, (20, 14))):
             for side in (0, 1):
                 mine = 1 - side if exchanged else side
-                landmarks[left + mine, :2] = standing()[15 + side, :2] + offset
+                outward = (offset[0] * (1 - 2 * side), offset[1])
+                landmarks[left + mine, :2] = standing()[15 + side, :2] + outward
                 landmarks[left + mine, 0] += ankle_shift
         return FootLooks(landmarks[None], np.ones(1))
 
@@ -68,9 +69,9 @@ class TestHalpe26:
     @pytest.mark.parametrize("exchanged", [False, True])
     def test_feet_hang_on_the_fused_ankles(self, exchanged):
         points = halpe26(standing(), self.looks(4.0, exchanged), SIZE)
-        for side, ankle in (("left", 15), ("right", 16)):
+        for side, ankle, outward in (("left", 15, 20), ("right", 16, -20)):
             toe = points[HALPE26.index(f"{side}_big_toe")]
-            np.testing.assert_allclose(toe[:2], standing()[ankle, :2] + (20, 14))
+            np.testing.assert_allclose(toe[:2], standing()[ankle, :2] + (outward, 14))
             assert toe[2] > 0.5
 
     def test_a_foot_is_no_surer_than_its_ankle(self):

@@ -136,6 +136,15 @@ class TestWhatIsKnown:
         known = Known({(0, 7): box_of(frames[7], 0)}, {(f, 1) for f in range(20)})
         assert (assign(frames, 30.0, 2, known).detections == [[0], [2]]).all()
 
+    def test_a_stranger_does_not_take_the_place_of_somebody_who_left(self):
+        pair = [seen(person(200, RED, seed=f), person(420, BLUE, seed=f)) for f in range(10)]
+        after = [seen(person(200, RED, seed=f), person(430, BLUE, seed=f)) for f in range(10)]
+        assert (assign([*pair, *after], 30.0, 2).detections[1] == 1).all(), "they look alike"
+        known = Known(strangers={(f, 1) for f in range(10, 20)})
+        rows = assign([*pair, *after], 30.0, 2, known).detections
+        assert (rows[0] == 0).all()
+        assert (rows[1, :10] == 1).all() and (rows[1, 10:] == -1).all()
+
     def test_nobody_is_continuous_into_a_cut(self):
         before = [seen(person(200, RED, seed=f), person(500, BLUE, seed=f)) for f in range(10)]
         after = [seen(person(190, BLUE, seed=f), person(520, RED, seed=f)) for f in range(10)]
