@@ -165,8 +165,13 @@ def _free_row(rows: Sequence[Row], parts: Row) -> Row | None:
     return None
 
 
-def bystanders(rows: Sequence[Row], detections: Sequence[Detections], fps: float) -> Bystanders:
-    """Their joints as the detector saw them; between close sightings, where these lead."""
+def bystanders(
+    rows: Sequence[Row], detections: Sequence[Detections], fps: float, searched: Set[int]
+) -> Bystanders:
+    """Their joints as the detector saw them; between close sightings, where these lead.
+
+    `searched` are the frames that were searched whole: who was not found there is not there.
+    """
     gap = max(1, round(_FILL_SECONDS * fps))
     frames = len(detections)
     keypoints = np.full((len(rows), frames, len(HALPE26), 3), np.nan)
@@ -179,7 +184,9 @@ def bystanders(rows: Sequence[Row], detections: Sequence[Detections], fps: float
             keypoints[index, frame] = halpe26(found.keypoints[d], NO_LOOKS, size)
             boxes[index, frame] = found.boxes[d]
         for (a, _), (b, _) in pairwise(part):
-            for frame in range(a + 1, b if b - a <= gap else a + 1):
+            if b - a > gap or not searched.isdisjoint(range(a + 1, b)):
+                continue
+            for frame in range(a + 1, b):
                 share = (frame - a) / (b - a)
                 between = (1 - share) * keypoints[index, a] + share * keypoints[index, b]
                 between[:, 2] = np.minimum(np.nan_to_num(between[:, 2]), _FILLED_CONFIDENCE)

@@ -109,7 +109,7 @@ class Hearing:
 def _listen(scene: _Scene, clock: _Clock) -> Generator[PerceptionProgress, None, Hearing]:
     """Who is where, and what every model says of them."""
     fps = scene.video.fps
-    detections = yield from _detect(scene, clock)
+    detections, searched = yield from _detect(scene, clock)
     tracklets = link(detections, fps, scene.cuts)
     detections, tracklets = _without_nobody(scene, detections, tracklets)
     tracks = _track(scene, detections, tracklets)
@@ -117,7 +117,7 @@ def _listen(scene: _Scene, clock: _Clock) -> Generator[PerceptionProgress, None,
     if scene.count <= _STILL:
         tracks = _everybody(tracks, beside, detections)
     heard = yield from _look(scene, detections, tracks, clock)
-    return Hearing(heard, tracks, bystanders(beside, detections, fps))
+    return Hearing(heard, tracks, bystanders(beside, detections, fps, searched))
 
 
 def listen(video: VideoInfo, request: PerceptionRequest) -> tuple[Hearing, float, frozenset[int]]:
@@ -272,10 +272,13 @@ def _decode(
     return watcher
 
 
-def _detect(scene: _Scene, clock: _Clock) -> Generator[PerceptionProgress, None, list[Detections]]:
-    """The people of every frame."""
+def _detect(
+    scene: _Scene, clock: _Clock
+) -> Generator[PerceptionProgress, None, tuple[list[Detections], frozenset[int]]]:
+    """The people of every frame, and the frames that were searched whole or show nothing."""
     if scene.request.parts.detector != BUILT_IN:
-        return (yield from _detect_by_plugin(scene, clock))
+        detected = yield from _detect_by_plugin(scene, clock)
+        return detected, frozenset(range(scene.count))
     every = max(1, round(SEARCH_SECONDS * scene.video.fps))
     fresh = sorted({0, *scene.cuts, scene.count})
     finder = Finder(scene.models, scene.spool.__getitem__, fresh, every)
@@ -294,7 +297,9 @@ def _detect(scene: _Scene, clock: _Clock) -> Generator[PerceptionProgress, None,
         return people
 
     detecting = scene.checkpoint.stage("detect", DETECTIONS, scene.count, detect)
-    return (yield from _reported(detecting, "detecting", scene.count, clock))
+    detected = yield from _reported(detecting, "detecting", scene.count, clock)
+    blank = {frame - scene.frames.start for frame in scene.watcher.black}
+    return detected, frozenset(blank.union(finder.keys))
 
 
 def _detect_by_plugin(

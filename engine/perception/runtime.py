@@ -20,6 +20,8 @@ from engine.weights import find
 Image = UInt8[np.ndarray, "H W 3"]
 CROP = 256
 """Side of the square that Thunder and BlazePose look at, in pixels."""
+_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+"""The first that onnxruntime offers: CUDA where `onnxruntime-gpu` is installed."""
 _STRIDE = 32
 """MultiPose wants sides that are multiples of this."""
 
@@ -163,4 +165,6 @@ def _load(name: str, threads: int) -> ort.InferenceSession:
     options.log_severity_level = 3
     # Threads that spin between calls would take the cores from the window.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return ort.InferenceSession(str(find(name).path), options, providers=["CPUExecutionProvider"])
+    offered = ort.get_available_providers()
+    providers = [name for name in _PROVIDERS if name in offered]
+    return ort.InferenceSession(str(find(name).path), options, providers=providers)

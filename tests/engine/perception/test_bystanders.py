@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Set
+
 import numpy as np
 
 from engine.perception.bystanders import MOST, Bystanders, bystanders, link, meant, rows_beside
@@ -33,9 +35,12 @@ def pair(clip: list[Detections]) -> np.ndarray:
     return np.array([who(RED, clip), who(BLUE, clip)])
 
 
-def others(clip: list[Detections], people: np.ndarray | None = None) -> Bystanders:
+def others(
+    clip: list[Detections], people: np.ndarray | None = None, searched: Set[int] = frozenset()
+) -> Bystanders:
     people = pair(clip) if people is None else people
-    return bystanders(rows_beside(clip, link(clip, FPS, NO_CUTS), people, FPS), clip, FPS)
+    rows = rows_beside(clip, link(clip, FPS, NO_CUTS), people, FPS)
+    return bystanders(rows, clip, FPS, searched)
 
 
 class TestLinks:
@@ -116,6 +121,13 @@ class TestOthers:
         steps = np.diff(told.boxes[0, :, 0])
         np.testing.assert_allclose(steps, 8, atol=1e-6)
         assert told.keypoints[0, [4, 5, 6], :, 2].max() <= 0.3 < told.keypoints[0, 3, 0, 2]
+
+    def test_whoever_is_not_found_in_a_frame_that_was_searched_whole_is_not_there(self):
+        clip = trio()
+        for f in (4, 5, 6):
+            clip[f] = clip[f].only([d for d in range(3) if d != who(GREEN, clip)[f]])
+        told = others(clip, searched={5})
+        assert np.isnan(told.boxes[0, 4:7]).all()
 
     def test_a_long_absence_stays_empty(self):
         clip = trio(30, speed=0.0)
