@@ -11,16 +11,19 @@ import hashlib
 import io
 import os
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import numpy as np
 
+from engine.perception import plugins
 from engine.perception.detection import Detections
 from engine.perception.looks import SoftMask, Source, Witnesses
 from engine.perception.request import PerceptionRequest
+from engine.perception.runtime import CORES
 from engine.structures import VideoInfo
 
 VERSION = 1
@@ -43,7 +46,13 @@ class Codec(Generic[Item]):
 def key_of(video: VideoInfo, request: PerceptionRequest) -> str:
     """Equal only where the work would be the same."""
     asked = replace(request, motion=None, camera=None, keypoint_edits=(), mask_edits=())
-    text = repr((VERSION, video.sha256, video.path, video.frame_count, astuple(asked)))
+    parts = [
+        info
+        for kind, name in vars(request.parts).items()
+        for info in plugins.available(cast(plugins.Kind, kind))
+        if info.name == name
+    ]
+    text = repr((VERSION, video.sha256, video.path, video.frame_count, astuple(asked), parts))
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
@@ -57,6 +66,39 @@ class Checkpoint:
         self, name: str, codec: Codec[Item], count: int, work: Callable[[int, list[Item]], Item]
     ) -> Generator[int, None, list[Item]]:
         """Work through items 0..count, yielding how many are done; `work` sees those before."""
+
+        def chunk(numbers: range, done: list[Item]) -> Generator[int, None, None]:
+            for number in numbers:
+                done.append(work(number, done))
+                yield len(done)
+
+        return (yield from self._chunks(name, codec, count, chunk))
+
+    def independent_stage(
+        self, name: str, codec: Codec[Item], count: int, work: Callable[[int], Item]
+    ) -> Generator[int, None, list[Item]]:
+        """As `stage`, of items that need no other: one for each core at a time."""
+        with ThreadPoolExecutor(CORES) as pool:
+
+            def chunk(numbers: range, done: list[Item]) -> Generator[int, None, None]:
+                waiting = [pool.submit(work, number) for number in numbers]
+                try:
+                    for future in waiting:
+                        done.append(future.result())
+                        yield len(done)
+                finally:
+                    for future in waiting:
+                        future.cancel()
+
+            return (yield from self._chunks(name, codec, count, chunk))
+
+    def _chunks(
+        self,
+        name: str,
+        codec: Codec[Item],
+        count: int,
+        work: Callable[[range, list[Item]], Generator[int, None, None]],
+    ) -> Generator[int, None, list[Item]]:
         done: list[Item] = []
         while len(done) < count:
             start = len(done)
@@ -65,9 +107,7 @@ class Checkpoint:
                 done += part
                 yield len(done)
                 continue
-            for number in range(start, min(start + CHUNK, count)):
-                done.append(work(number, done))
-                yield len(done)
+            yield from work(range(start, min(start + CHUNK, count)), done)
             self._write(name, start, codec.pack(done[start:]))
         return done
 

@@ -46,7 +46,7 @@ class Finder:
         """Frames that are searched whole."""
         self._shot_of = np.searchsorted(np.array(fresh), np.arange(fresh[-1]), side="right")
 
-    def search(self, number: int, _: Sequence[Detections]) -> Detections:
+    def search(self, number: int) -> Detections:
         """People anywhere in key frame `number`."""
         return search(self._models, self._read(self.keys[number]))
 

@@ -116,6 +116,7 @@ def _listen(scene: _Scene, clock: _Clock) -> Generator[PerceptionProgress, None,
     beside = rows_beside(detections, tracklets, tracks.detections, fps)
     if scene.count <= _STILL:
         tracks = _everybody(tracks, beside, detections)
+    yield clock.report("looking", 0.0, _preview(scene, detections, tracks))
     heard = yield from _look(scene, detections, tracks, clock)
     return Hearing(heard, tracks, bystanders(beside, detections, fps, searched))
 
@@ -286,7 +287,9 @@ def _detect(
     for edit in scene.edits:
         if edit.person is not None:
             drawn.setdefault(edit.frame, []).append(edit.box)
-    searching = scene.checkpoint.stage("search", DETECTIONS, len(finder.keys), finder.search)
+    searching = scene.checkpoint.independent_stage(
+        "search", DETECTIONS, len(finder.keys), finder.search
+    )
     found = yield from _reported(searching, "searching", len(finder.keys), clock)
 
     def detect(frame: int, before: list[Detections]) -> Detections:
@@ -382,6 +385,16 @@ def _track_by_plugin(scene: _Scene, detections: Sequence[Detections]) -> Tracks:
     return Tracks(rows, typical_colors(detections, rows, unknown))
 
 
+def _preview(scene: _Scene, detections: Sequence[Detections], tracks: Tracks) -> Observations:
+    """The people as the detector sees them, to be shown while they are looked at closely."""
+    rows = [
+        [[(frame, int(d))] for frame, d in enumerate(row) if d >= 0] for row in tracks.detections
+    ]
+    seen = bystanders(rows, detections, scene.video.fps, frozenset())
+    masks: list[list[RunLengthMask | None]] = [[None] * len(rows)] * scene.count
+    return _observations(scene, _Found(seen.keypoints, seen.boxes, masks), None)
+
+
 def _everybody(tracks: Tracks, beside: Sequence[Row], detections: Sequence[Detections]) -> Tracks:
     """The people of the clip and those beside them: in a photograph all are looked at closely."""
     rows = np.full((len(beside), tracks.detections.shape[1]), -1)
@@ -400,10 +413,10 @@ def _look(
     """What every model says of every person in every frame."""
     sought = sightings(tracks, detections, scene.video.fps, scene.cuts)
 
-    def look(frame: int, _: list[Heard]) -> Heard:
+    def look(frame: int) -> Heard:
         return hear(scene.models, scene.spool[frame], sought[frame])
 
-    looking = scene.checkpoint.stage("look", HEARD, scene.count, look)
+    looking = scene.checkpoint.independent_stage("look", HEARD, scene.count, look)
     heard = yield from _reported(looking, "looking", scene.count, clock)
     return [plausible(row) for row in heard]
 
@@ -486,7 +499,7 @@ def _masks_by_plugin(
 def _observations(
     scene: _Scene,
     found: _Found,
-    others: Bystanders,
+    others: Bystanders | None,
 ) -> Observations:
     """In the pixels of the video and over all its frames, with what people said put in last."""
     video, part, scale = scene.video, scene.frames.as_slice(), scene.spool.scale
@@ -514,7 +527,7 @@ def _observations(
         notes=notes,
     )
     base = _with_front_masks(scene, found_here)
-    if not len(others.boxes):
+    if others is None or not len(others.boxes):
         return base
     told = _spread(others.keypoints, count, part, scale)
     whole = np.full((len(told), count, 4), np.nan)

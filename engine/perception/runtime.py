@@ -22,6 +22,8 @@ CROP = 256
 """Side of the square that Thunder and BlazePose look at, in pixels."""
 _PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 """The first that onnxruntime offers: CUDA where `onnxruntime-gpu` is installed."""
+CORES = max(1, min(4, os.cpu_count() or 1))
+"""So many looks are taken at a time."""
 _STRIDE = 32
 """MultiPose wants sides that are multiples of this."""
 
@@ -89,11 +91,12 @@ class BlazePose:
 class PoseModels:
     """The three networks, loaded once. Raises WeightError where a file is missing or altered."""
 
-    def __init__(self, threads: int | None = None) -> None:
-        count = threads or max(1, min(4, os.cpu_count() or 1))
-        self._multipose = _load("movenet-multipose", count)
-        self._thunder = _load("movenet-thunder", count)
-        self._blazepose = _load("blazepose-full", count)
+    def __init__(self) -> None:
+        # Frames are detected one after the other; single people of several frames are looked at
+        # at a time, each by one thread, which keeps the cores busier than sharing one look.
+        self._multipose = _load("movenet-multipose", CORES)
+        self._thunder = _load("movenet-thunder", 1)
+        self._blazepose = _load("blazepose-full", 1)
 
     def multipose(self, image: Image, scale: float) -> Float[np.ndarray, "6 56"]:
         """Up to six people in an image seen at a scale: 17 x (x, y, confidence), box, score.
