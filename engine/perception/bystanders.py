@@ -115,14 +115,19 @@ def rows_beside(
     tracklets: Sequence[Tracklet],
     people: Int[np.ndarray, "P F"],
     fps: float,
+    searched: Set[int] = frozenset(),
 ) -> list[Row]:
-    """Whoever was found beside the people of the clip, the most prominent first."""
+    """Whoever was found beside the people of the clip, the most prominent first.
+
+    Who was found in fewer than half of the `searched` frames of the time is left out.
+    """
     mine = {(f, int(d)) for row in people for f, d in enumerate(row) if d >= 0}
     ours = [box_heights(detections[f].boxes[[d]])[0] for f, d in mine]
     height = _SMALL * float(np.median(ours)) if ours else 0.0
     shortest = min(max(1, round(_SHORT_SECONDS * fps)), len(detections))
     rest = [parts for tracklet in tracklets if (parts := _without(tracklet, mine))]
     rest = [p for p in rest if _span(p) >= shortest and _height(p, detections) >= height]
+    rest = [p for p in rest if _found_share(p, searched) >= 0.5]
     rest.sort(key=lambda parts: -_span(parts) * _height(parts, detections))
     rows: list[Row] = []
     for parts in rest:
@@ -148,6 +153,13 @@ def _without(tracklet: Tracklet, mine: Set[tuple[int, int]]) -> Row:
 
 def _span(row: Row) -> int:
     return row[-1][-1][0] - row[0][0][0] + 1
+
+
+def _found_share(row: Row, searched: Set[int]) -> float:
+    """Of the frames that were searched whole while somebody was about, in how many he was found."""
+    members = {frame for part in row for frame, _ in part}
+    looked = searched & set(range(min(members), max(members) + 1))
+    return len(looked & members) / len(looked) if looked else 1.0
 
 
 def _height(row: Row, detections: Sequence[Detections]) -> float:

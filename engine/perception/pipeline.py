@@ -113,7 +113,7 @@ def _listen(scene: _Scene, clock: _Clock) -> Generator[PerceptionProgress, None,
     tracklets = link(detections, fps, scene.cuts)
     detections, tracklets = _without_nobody(scene, detections, tracklets)
     tracks = _track(scene, detections, tracklets)
-    beside = rows_beside(detections, tracklets, tracks.detections, fps)
+    beside = rows_beside(detections, tracklets, tracks.detections, fps, searched)
     if scene.count <= _STILL:
         tracks = _everybody(tracks, beside, detections)
     yield clock.report("looking", 0.0, _preview(scene, detections, tracks))

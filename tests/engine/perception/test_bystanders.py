@@ -39,7 +39,7 @@ def others(
     clip: list[Detections], people: np.ndarray | None = None, searched: Set[int] = frozenset()
 ) -> Bystanders:
     people = pair(clip) if people is None else people
-    rows = rows_beside(clip, link(clip, FPS, NO_CUTS), people, FPS)
+    rows = rows_beside(clip, link(clip, FPS, NO_CUTS), people, FPS, searched)
     return bystanders(rows, clip, FPS, searched)
 
 
@@ -126,8 +126,17 @@ class TestOthers:
         clip = trio()
         for f in (4, 5, 6):
             clip[f] = clip[f].only([d for d in range(3) if d != who(GREEN, clip)[f]])
-        told = others(clip, searched={5})
+        told = others(clip, searched={0, 5, 10})
         assert np.isnan(told.boxes[0, 4:7]).all()
+
+    def test_a_glimpse_twice_is_nobody(self):
+        clip = trio(20, speed=0.0)
+        for f in range(1, 10):
+            clip[f] = clip[f].only([d for d in range(3) if d != who(GREEN, clip)[f]])
+        for f in range(11, 20):
+            clip[f] = clip[f].only([d for d in range(3) if d != who(GREEN, clip)[f]])
+        assert len(others(clip, searched={0, 10}).boxes) == 1
+        assert len(others(clip, searched={0, 2, 4, 6, 8, 10}).boxes) == 0
 
     def test_a_long_absence_stays_empty(self):
         clip = trio(30, speed=0.0)
