@@ -168,19 +168,33 @@ class _Subject:
 
 
 def hear(
-    models: PoseModels, frame: Image, sightings: Sequence[Sighting | None]
+    models: PoseModels,
+    frame: Image,
+    sightings: Sequence[Sighting | None],
+    beside: Sequence[Float[np.ndarray, "17 3"]] = (),
 ) -> list[Witnesses | None]:
-    """Let every model look at every person of a frame; None for one who is not looked for."""
+    """Let every model look at every person of a frame; None for one who is not looked for.
+
+    `beside` are the poses of other people, who are painted over where they overlap.
+    """
     heard: list[Witnesses | None] = [None] * len(sightings)
     sought = [(p, s) for p, s in enumerate(sightings) if s is not None]
     if not sought:
         return heard
     view = _View.around(frame, [s.box for _, s in sought])
     subjects = _look(models, view, [_subject(view, p, s) for p, s in sought])
+    strangers = [_stranger(view, pose) for pose in beside]
     lab = np.asarray(cv2.cvtColor(view.image, cv2.COLOR_RGB2LAB))
     for subject in subjects:
-        heard[subject.person] = _question(models, view, lab, subject, subjects)
+        image = _without_others(view, subject, [*subjects, *strangers])
+        heard[subject.person] = _question(models, view, (image, lab), subject)
     return heard
+
+
+def _stranger(view: _View, pose: Float[np.ndarray, "17 3"]) -> _Subject:
+    """Somebody who is not looked at, only painted over."""
+    seen = view.points(pose)
+    return _Subject(-1, keypoint_box(seen), seen, seen[None], True)
 
 
 def _subject(view: _View, person: int, sighting: Sighting) -> _Subject:
@@ -244,9 +258,12 @@ def _without_others(view: _View, subject: _Subject, subjects: Sequence[_Subject]
         overlap = iou(pad_box(other.box, 0.03), pad_box(subject.box, 0.03)) > 0
         if other is subject or not overlap:
             continue
-        mine, theirs = (s.looks[0].image_mask(view.image_size) for s in (subject, other))
+        mine = subject.looks[0].image_mask(view.image_size)
         if subject.detected and subject.pose is not None:
             mine = limb_mask(subject.pose, view.image_size, subject.size)
+        theirs = np.zeros_like(mine)
+        if other.looks:
+            theirs = other.looks[0].image_mask(view.image_size)
         if other.detected and other.pose is not None:
             theirs = np.maximum(theirs, limb_mask(other.pose, view.image_size, other.size))
         image = cover(image, np.clip(theirs - mine, 0.0, 1.0))
@@ -254,10 +271,13 @@ def _without_others(view: _View, subject: _Subject, subjects: Sequence[_Subject]
 
 
 def _question(
-    models: PoseModels, view: _View, lab: Image, subject: _Subject, subjects: Sequence[_Subject]
+    models: PoseModels, view: _View, pictures: tuple[Image, Image], subject: _Subject
 ) -> Witnesses:
-    """Everything that the models say of one person."""
-    image = _without_others(view, subject, subjects)
+    """Everything that the models say of one person.
+
+    `pictures` are the view with others painted over, and the whole view as CIE L*a*b*.
+    """
+    image, lab = pictures
     looks, variants = subject.looks, subject.variants
     crowded = image is not view.image
     sources = [Source.CROWDED_BLAZEPOSE if crowded else Source.BLAZEPOSE]

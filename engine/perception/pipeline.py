@@ -414,7 +414,10 @@ def _look(
     sought = sightings(tracks, detections, scene.video.fps, scene.cuts)
 
     def look(frame: int) -> Heard:
-        return hear(scene.models, scene.spool[frame], sought[frame])
+        ours = set(tracks.detections[:, frame].tolist())
+        people = detections[frame]
+        beside = [pose for d, pose in enumerate(people.keypoints) if d not in ours]
+        return hear(scene.models, scene.spool[frame], sought[frame], beside)
 
     looking = scene.checkpoint.independent_stage("look", HEARD, scene.count, look)
     heard = yield from _reported(looking, "looking", scene.count, clock)
