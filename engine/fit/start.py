@@ -18,7 +18,7 @@ from engine.fit.objective import Evidence
 from engine.fit.problem import FitProblem
 from engine.fit.scene import Scene, held, scene_of, upright
 from engine.fit.state import FitState
-from engine.fit.window import cut, cut_constraints, only, window_of
+from engine.fit.window import cut, cut_constraints, only, shots_apart, window_of
 from engine.geometry.camera import assumed_intrinsics, undistorted_pixels
 from engine.geometry.rotations import axis_angle_to_matrix, matrix_to_6d, sixd_to_matrix
 from engine.perception.initialization import Start3D, initialize, with_bodies
@@ -74,7 +74,7 @@ def undistorted_edits(constraints: Constraints, camera: Camera) -> Constraints:
 def prepare(problem: FitProblem, body: BodyModel, config: FitConfig) -> Start:
     """Cut out the window, lift it to 3D, and lay out what the solver needs."""
     frames, movable, warm = window_of(problem, config)
-    observations = cut(problem.observations, frames)
+    observations = shots_apart(cut(problem.observations, frames))
     constraints = cut_constraints(problem.constraints, frames)
     K, focal_source = _intrinsics(problem)
     camera = problem.camera

@@ -13,6 +13,9 @@ from engine.config import FitConfig
 from engine.fit.problem import FitProblem
 from engine.structures import Constraints, FrameRange, Observations, Provenance
 
+CUT_SECONDS = 10.0
+"""Terms that see motion divide by time: over ten seconds any change costs next to nothing."""
+
 
 def window_of(
     problem: FitProblem, config: FitConfig
@@ -59,7 +62,18 @@ def cut(observations: Observations, frames: FrameRange) -> Observations:
         boxes=observations.boxes[:, part],
         times=observations.times[part],
         masks=None,
+        cuts=tuple(
+            at - frames.start for at in observations.cuts if frames.start < at < frames.stop
+        ),
     )
+
+
+def shots_apart(observations: Observations) -> Observations:
+    """With so long a pause before every shot but the first that no motion reaches across it."""
+    pauses = np.zeros(observations.frame_count)
+    for at in observations.cuts:
+        pauses[at:] += CUT_SECONDS
+    return replace(observations, times=observations.times + pauses)
 
 
 def only(observations: Observations, frames: FrameRange) -> Observations:

@@ -357,3 +357,20 @@ def test_people_who_were_taken_for_facing_away_are_turned_round(
     result = run(solve(FitProblem(scene.observations, K=scene.camera.K)))
     found, true = joints_in_camera(result.motion, result.camera), true_in_camera(scene)
     assert posture_error(found, true) < 0.1
+
+
+def test_nothing_is_smoothed_across_a_cut(scene):
+    """In the second shot the same people are 150 pixels further to the right."""
+    observations = scene.observations
+    moved = observations.keypoints2d.copy()
+    moved[:, 8:, :, 0] += 150.0
+    seen = replace(observations, keypoints2d=moved)
+    beside = slice(6, 10)
+
+    def misfit(cuts: tuple[int, ...]) -> float:
+        problem = FitProblem(replace(seen, cuts=cuts), K=scene.camera.K)
+        result = run(solve(problem, QUICK))
+        return float(np.nanmean(result.diagnostics.reprojection_px[:, beside]))
+
+    across, apart = misfit(()), misfit((8,))
+    assert apart < 0.5 * across, (apart, across)
