@@ -8,9 +8,10 @@ frame did not show is remembered for half a second, so that a short gap does not
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from itertools import combinations, permutations
+from itertools import combinations, pairwise, permutations
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -27,6 +28,9 @@ from engine.structures import Box
 
 MEMORY_SECONDS = 0.5
 """How long a person who was not detected is remembered at the last place."""
+HELD_SECONDS = 0.75
+"""Between two frames at most this far apart in which a person is said to be, nothing overrules it.
+Exchanged people are pinned about every half second."""
 _MAX_CANDIDATES = 8
 _COLOR, _MOTION = 2.0, 1.5
 _MISSING, _REMEMBERED, _LOSE_OR_FIND = 1.5, 0.9, 0.7
@@ -93,7 +97,8 @@ def assign(
     """
     known = known or Known()
     anchor = find_anchor(detections, person_count, known)
-    forced = spoken_for(detections, known.drawn)
+    spoken = spoken_for(detections, known.drawn)
+    forced = held_between(spoken, known.tracklets, HELD_SECONDS * fps)
     forced.update({(p, anchor.frame): d for p, d in enumerate(anchor.detections)})
     memory = max(1, round(MEMORY_SECONDS * fps))
     candidates = _remember(detections, memory, known.cuts, set(forced.items()))
@@ -223,6 +228,34 @@ def spoken_for(
             fits = [iou(np.asarray(box, float), other) for other in detections[frame].boxes]
             forced[person, frame] = int(np.argmax(fits))
     return forced
+
+
+def held_between(
+    spoken: Mapping[tuple[int, int], int],
+    tracklets: Sequence[Sequence[tuple[int, int]]],
+    most_frames: float,
+) -> dict[tuple[int, int], int]:
+    """`spoken`, and what is surely the same person until the next frame where that is said again.
+
+    Without it looks would undo, between the frames that speak, what people said of who is who.
+    """
+    chain = {member: tracklet for tracklet in tracklets for member in tracklet}
+    held = dict(spoken)
+    for (person, start), (other, stop) in pairwise(sorted(spoken)):
+        if person != other or stop - start > most_frames:
+            continue
+        ends = (start, spoken[person, start]), (stop, spoken[person, stop])
+        one, two = (chain.get(end, [end]) for end in ends)
+        if one is two or (one[-1][0] < stop and two[0][0] > start):
+            between = [(at, d) for at, d in (*one, *two) if start < at < stop]
+            for at, detection in between:
+                held.setdefault((person, at), detection)
+    taken = Counter((frame, detection) for (_, frame), detection in held.items())
+    return {
+        place: detection
+        for place, detection in held.items()
+        if place in spoken or taken[place[1], detection] == 1
+    }
 
 
 def _remember(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engine.perception.bystanders import link
 from engine.perception.detection import NOBODY, Detections
 from engine.perception.request import PeopleNotFoundError
-from engine.perception.tracking import Known, assign, find_anchor
+from engine.perception.tracking import Known, assign, find_anchor, held_between
 from tests.engine.perception.made_up import BLUE, GREEN, RED, person, seen
 
 
@@ -97,6 +98,30 @@ def test_a_drawn_box_decides_who_is_who():
     blue = detections[5].boxes[truth[1, 5]]
     tracks = assign(detections, 30.0, 2, Known({(0, 5): tuple(blue.tolist())}))
     np.testing.assert_array_equal(tracks.detections, truth[::-1])
+
+
+def test_people_said_to_be_exchanged_are_so_between_the_frames_that_say_it():
+    detections, truth = crossing()
+    pins = {
+        (person, frame): box_of(detections[frame], truth[person ^ (8 <= frame < 23), frame])
+        for frame in (7, 8, 22, 23)
+        for person in (0, 1)
+    }
+    tracklets = link(detections, 30.0, frozenset())
+    tracks = assign(detections, 30.0, 2, Known(pins, tracklets=tracklets))
+    said = truth.copy()
+    said[:, 8:23] = truth[::-1, 8:23]
+    np.testing.assert_array_equal(tracks.detections, said)
+
+
+def test_a_chain_that_goes_over_to_somebody_else_holds_nobody_between_two_boxes():
+    spoken = {(0, 0): 0, (0, 9): 1}
+    crossed = [[(frame, 0) for frame in range(10)], [(frame, 1) for frame in range(10)]]
+    assert held_between(spoken, crossed, 20.0) == spoken
+    parted = [[(frame, 0) for frame in range(4)], [(frame, 1) for frame in range(6, 10)]]
+    held = held_between(spoken, parted, 20.0)
+    assert sorted((frame, d) for (_, frame), d in held.items()) == [*parted[0], *parted[1]]
+    assert held_between(spoken, parted, 5.0) == spoken, "they are too far apart"
 
 
 def test_one_person_is_a_clip_of_one():
