@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.body.joints import HALPE26
-from engine.perception import PerceptionParts, PerceptionRequest, checkpoint, perceive, pipeline
+from engine.perception import (
+    PerceptionParts,
+    PerceptionRequest,
+    checkpoint,
+    perceive,
+    pipeline,
+    scene,
+)
 from engine.perception.checkpoint import DETECTIONS, HEARD, Checkpoint, Codec, key_of
 from engine.perception.detection import Detections
 from engine.perception.looks import SoftMask, Source, Witnesses
@@ -220,7 +227,7 @@ class TestPerceive:
     @pytest.fixture(autouse=True)
     def small_chunks(self, monkeypatch):
         monkeypatch.setattr(checkpoint, "CHUNK", 2)
-        monkeypatch.setattr(pipeline, "PROGRESS_SECONDS", 0.0)
+        monkeypatch.setattr(scene, "PROGRESS_SECONDS", 0.0)
 
     @pytest.fixture
     def calls(self, monkeypatch) -> dict[str, int]:

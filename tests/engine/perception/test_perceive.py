@@ -12,7 +12,7 @@ from engine.perception import (
     PeopleNotFoundError,
     PerceptionRequest,
     perceive,
-    pipeline,
+    scene,
 )
 from engine.structures import (
     BoxEdit,
@@ -87,7 +87,7 @@ def test_frames_not_asked_for_stay_empty(sample):
 
 
 def test_progress_rises_to_one_stage_by_stage(monkeypatch):
-    monkeypatch.setattr(pipeline, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr(scene, "PROGRESS_SECONDS", 0.0)
     _, progress = run(probe(SAMPLE), frames=FrameRange(0, 2))
     fractions = [p.fraction for p in progress]
     assert fractions == sorted(fractions) and fractions[0] == 0 and fractions[-1] == 1
