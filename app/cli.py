@@ -203,6 +203,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code. Bad input is one sentence on stderr."""
     try:
         code = commands(args=list(arguments), prog_name=PROGRAM, standalone_mode=False)
+        if code == INTERRUPTED:  # typer has caught the KeyboardInterrupt
+            return _failed("Stopped.", INTERRUPTED)
         return code if isinstance(code, int) else DONE
     except CannotFitError as error:
         return _failed(str(error), COULD_NOT_FIT)
@@ -210,7 +212,7 @@ def main(arguments: Sequence[str]) -> int:
         return _failed(str(error), BAD_INPUT)
     except typer.TyperException as error:
         message = getattr(error, "format_message", lambda: str(error))()
-        return _failed(f"{message} See {PROGRAM} --help.", BAD_INPUT)
+        return _failed(f"{message.rstrip('.')}. See {PROGRAM} --help.", BAD_INPUT)
     except (KeyboardInterrupt, typer.Abort):
         return _failed("Stopped.", INTERRUPTED)
     except BrokenPipeError:

@@ -22,8 +22,8 @@ from engine.errors import CannotFitError, InputError
 from engine.perception.request import BUILT_IN
 
 if TYPE_CHECKING:
-    from annotations.records import Changes
-    from engine.structures import Diagnostics
+    from annotations.records import Changes, ClipRecord
+    from engine.structures import Diagnostics, Observations
 
 commands = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -56,7 +56,7 @@ def import_video(
 
 @commands.command()
 def show(project: Project) -> None:
-    """List the clips of a project and how far each one is."""
+    """List the clips of a project, how far each one is, and what is odd about it."""
     with open_project(project) as store:
         info = store.info()
         print(f"{info.path}: body {info.body}, {len(store.clips())} clips")
@@ -64,7 +64,9 @@ def show(project: Project) -> None:
         for clip in store.clips():
             split = splits.get(clip.id, "")
             length = f"{clip.video.frame_count} frames"
-            print(f"{clip.id:>4}  {clip.name:<24} {clip.status:<10} {length:<14} {split}")
+            print(f"{clip.id:>4}  {clip.name:<24} {clip.status:<10} {length:<14} {split}".rstrip())
+            for note in _notes(clip, store.state(clip.id).observations):
+                print(f"      {note}")
 
 
 @commands.command()
@@ -100,12 +102,12 @@ def detect(
         state = store.state(record.id)
         part = None if frames is None else span_of(frames, record)
         request = detect_arguments(state, part, tuple(b.edit for b in box or ()), parts)
-        observations = cli_progress.run(
-            worker.perceive(record.video, request, folder_beside(project) / "perception")
-        )
+        scratch = folder_beside(project) / "perception"
+        observations = cli_progress.run(worker.perceive(record.video, request, scratch))
         if part is not None:
             observations = detected_again(state.observations, observations, part)
         say(store.set_observations(record.id, observations, detection_provenance(parts)))
+        print("\n".join(found_lines(observations)))
 
 
 def fit_project(
@@ -186,6 +188,25 @@ def render(
         record = chosen_clip(store, clip)
         render_clip(record, store.state(record.id), out, span_of(frames, record), rows)
     print(f"Wrote {out}")
+
+
+def found_lines(observations: Observations) -> list[str]:
+    """Who was found, and what is to be known about it."""
+    import numpy as np
+
+    lines = []
+    for person, boxes in enumerate(observations.boxes):
+        seen = int(np.isfinite(boxes).all(axis=-1).sum())
+        lines.append(f"person {person + 1}: found in {seen} of {len(boxes)} frames")
+    if observations.others is not None:
+        lines.append(f"others in view: {observations.others.person_count} (`assign` lists them)")
+    return [*lines, *observations.notes]
+
+
+def _notes(clip: ClipRecord, observations: Observations | None) -> list[str]:
+    """What is odd about a clip's video, and about what was found in it."""
+    said = [clip.video.note] if clip.video.note else []
+    return said if observations is None else [*said, *observations.notes]
 
 
 def summary_lines(diagnostics: Diagnostics, outcome: str) -> list[str]:

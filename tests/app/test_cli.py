@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from annotations.store import Store
-from app import cli, cli_progress
+from app import cli, cli_progress, cli_project
 from engine.files import ObservationsFile, read_fit, write_observations
 from engine.structures import Constraints
 from tests.app.people import FPS, camera, seen, standing_pair, write_video
@@ -129,6 +129,26 @@ class TestTheLoop:
 
     def test_show_says_how_far_each_clip_is(self, fitted, run):
         assert "fitted" in run("show", "--project", fitted).out
+
+    def test_what_is_odd_about_a_clip_is_shown(self, project, run):
+        with Store.open(project) as store:
+            observed = store.state(1).observations
+            assert observed is not None
+            store.set_observations(1, replace(observed, notes=("The camera moves.",)), {})
+        assert run("show", "--project", project).out.endswith("\n      The camera moves.\n")
+
+    def test_who_was_found_is_said_with_the_notes(self):
+        observed = seen(standing_pair(FRAMES), camera(FRAMES))
+        boxes = observed.boxes.copy()
+        boxes[1, 2:4] = np.nan
+        others = replace(observed, masks=None)
+        observed = replace(observed, boxes=boxes, others=others, notes=("The camera moves.",))
+        assert cli_project.found_lines(observed) == [
+            "person 1: found in 8 of 8 frames",
+            "person 2: found in 6 of 8 frames",
+            "others in view: 2 (`assign` lists them)",
+            "The camera moves.",
+        ]
 
     def test_clips_are_chosen_by_name_or_number(self, project, run, clip):
         run("import", clip, "--project", project, "--name", "other")
@@ -263,7 +283,7 @@ def files(tmp_path) -> Path:
         ("contact left 2:head --project x.dyad", "'left' is not PERSON:REGION"),
         ("detect --project x.dyad --box 1,2,3", "is not PERSON@FRAME"),
         ("review perhaps --project x.dyad", "perhaps"),
-        ("bench nothing", "expected body, fit, desk, received nothing"),
+        ("bench nothing", "expected body, fit, desk, scrub, perception, received nothing"),
         ("frobnicate", "No such command 'frobnicate'"),
         ("window a.dyad b.dyad", "opens one project"),
     ],
@@ -372,6 +392,14 @@ class TestStart:
         monkeypatch.setattr("app.doctor.examine", fail)
         done = run("doctor")
         assert (done.code, done.err) == (2, "study.dyad: No space left on device.\n")
+
+    def test_what_is_interrupted_says_so(self, run, monkeypatch):
+        def interrupt():
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("app.doctor.examine", interrupt)
+        done = run("doctor")
+        assert (done.code, done.err) == (130, "Stopped.\n")
 
     def test_what_nobody_foresaw_is_told_apart_from_bad_input(self, run, monkeypatch):
         def fail():
