@@ -85,7 +85,7 @@ def test_what_is_not_installed_is_said_before_the_work(run, rtmdet, project, com
 def test_who_detected_is_told_to_the_worker_and_kept(run, rtmdet, project, video, monkeypatch):
     asked = []
 
-    def perceive(of, request):
+    def perceive(of, request, scratch):
         asked.append(request["parts"])
         yield PerceptionProgress("detecting", 0.5, None)
         return make_observations(of)
