@@ -139,7 +139,9 @@ def assign(state: ClipState, person: int, other: int, frames: FrameRange) -> Cli
 
     Nothing seen is lost: the rows are exchanged. What was said of the person there goes along with
     whoever it was said of (joints and boxes become part of that row), except in a frame where a
-    box was drawn around the very track that is chosen now. The bodies stay until the next fit.
+    box was drawn around the very track that is chosen now. The other people are pinned as well,
+    or the next run of perception might take whoever was given up for one of them. The bodies stay
+    until the next fit.
     """
     checked_person(state, person)
     incoming = _other_boxes(state, other, frames)
@@ -165,7 +167,7 @@ def assign(state: ClipState, person: int, other: int, frames: FrameRange) -> Cli
         reviews=without_acceptance(state.reviews, frames),
         edited=touched(state, frames),
     )
-    return _pinned(after, (person,), frames)
+    return _pinned(after, range(len(state.identities)), frames)
 
 
 def dismiss(state: ClipState, source: Source, frames: FrameRange, kind: NobodyKind) -> ClipState:
@@ -173,7 +175,8 @@ def dismiss(state: ClipState, source: Source, frames: FrameRange, kind: NobodyKi
 
     A person's evidence moves to a row of its own among the others (someone_else) or goes
     (not_a_person), and with it what was said of it; the bodies stay until the next fit. An other
-    row is only marked as someone else, or emptied. Undo gives back all of it.
+    row is only marked as someone else, or emptied. The rest of the people are pinned: they are
+    who they were. Undo gives back all of it.
     """
     if kind not in ("someone_else", "not_a_person"):
         raise EditError(
@@ -209,7 +212,8 @@ def _dismissed_person(
         reviews=without_acceptance(state.reviews, frames),
         edited=touched(state, frames),
     )
-    return _marked(after, observations.boxes[person], frames, kind)
+    rest = [other for other in range(len(state.identities)) if other != person]
+    return _marked(_pinned(after, rest, frames), observations.boxes[person], frames, kind)
 
 
 def _other_boxes(state: ClipState, other: int, frames: FrameRange) -> np.ndarray:

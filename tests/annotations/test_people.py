@@ -161,9 +161,9 @@ class TestAssign:
         assert (now.cuts, now.notes) == (before.cuts, before.notes)
         assert after.edited == (WINDOW,) and after.motion is state.motion
 
-    def test_pins_the_person_alone(self, state):
+    def test_pins_everybody_where_they_are(self, state):
         after = people.assign(state, 1, 0, WINDOW)
-        assert pins(after, 1) == [39, 40, 55, 59, 60] and pins(after, 0) == []
+        assert pins(after, 1) == pins(after, 0) == [39, 40, 55, 59, 60]
 
     def test_what_was_said_of_the_wrong_one_goes_along(self, state, video):
         joint = KeypointEdit(0, 41, 9, 1.5, 2.5)
@@ -266,7 +266,8 @@ class TestDismiss:
         state = drawn.edit_box(state, BoxEdit(43, (2.0, 2.0, 12.0, 12.0), "person", 0), video)
         after = people.dismiss(state, ("person", 0), WINDOW, "not_a_person")
         assert after.constraints.keypoint_edits == ()
-        assert all(edit.person is None for edit in after.constraints.box_edits)
+        assert all(edit.person != 0 for edit in after.constraints.box_edits)
+        assert pins(after, 1) == [39, 40, 55, 59, 60], "the other one is who it was"
 
     def test_an_other_row_is_marked_or_emptied(self, state):
         marked = people.dismiss(state, ("other", 0), WINDOW, "someone_else")
