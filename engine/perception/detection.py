@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from engine.perception.runtime import PoseModels, Region
+from engine.perception.segmentation import cover, limb_mask
 
 Image = UInt8[np.ndarray, "H W 3"]
 Points = Float[np.ndarray, "17 3"]
@@ -31,6 +32,13 @@ _AGREED_SCORE, _AGREED_SUM = 0.12, 0.32
 """Or at least the first of these at two scales, which come to the second one together."""
 _CROWD = 5
 """With so many people in the frame, its parts are searched as well: the network tells six."""
+_SOMEBODY_ELSE = 0.3
+"""Poses less alike (OKS) are of two people."""
+_GHOST_IOU = 0.8
+"""A box so like that of somebody painted over is the silhouette that was left."""
+_BEHIND_SCORE, _BEHIND_JOINTS = 0.25, 0.28
+"""Least score, and mean confidence of the joints, of somebody behind others."""
+_BEHIND = 0.8
 _KEYPOINT_SEEN = 0.2
 # Body parts as quadrilaterals or lines of COCO-17 joints: what clothes and skin look like there.
 PARTS: tuple[tuple[int, ...], ...] = (
@@ -73,8 +81,8 @@ NOBODY = Detections(
 )
 
 
-def search(models: PoseModels, image: Image) -> Detections:
-    """People of any size anywhere in the frame."""
+def search(models: PoseModels, image: Image, least: int = 2) -> Detections:
+    """People of any size anywhere in the frame; `least` people are expected."""
     longest = max(image.shape[:2])
     found = [_people(models, image, side / longest) for side in SEARCH_SIDES]
     for side in FINE_SIDES:
@@ -86,6 +94,10 @@ def search(models: PoseModels, image: Image) -> Detections:
         first = merge(image, np.concatenate(found))
     if not len(first):
         return first
+    if len(first) < least:
+        covered = without(image, first)
+        behind = [_people(models, covered, side / longest) for side in SEARCH_SIDES[::2]]
+        return joined(first, merge(image, np.concatenate(behind)))
     # People far smaller or larger than what those scales suit are looked at once more.
     height = float(np.median(box_heights(first.boxes)))
     wanted = PERSON_HEIGHTS[-1] / height
@@ -135,6 +147,37 @@ def look(
 def _people(models: PoseModels, image: Image, scale: float) -> Float[np.ndarray, "N 56"]:
     people = models.multipose(image, scale)
     return np.asarray(people[people[:, 55] > _AGREED_SCORE])
+
+
+def without(image: Image, found: Detections) -> Image:
+    """The image with people painted over: whoever they hide is seen better."""
+    size = image.shape[1], image.shape[0]
+    for points, height in zip(found.keypoints, box_heights(found.boxes).tolist(), strict=True):
+        image = cover(image, limb_mask(points, size, height))
+    return image
+
+
+def joined(found: Detections, behind: Detections) -> Detections:
+    """The people found, and those behind them who are somebody else, a little less sure."""
+    fresh = [index for index in range(len(behind)) if _is_behind(found, behind, index)]
+    new = behind.only(fresh)
+    return Detections(
+        keypoints=np.concatenate([found.keypoints, new.keypoints]),
+        boxes=np.concatenate([found.boxes, new.boxes]),
+        scores=np.concatenate([found.scores, _BEHIND * new.scores]),
+        colors=np.concatenate([found.colors, new.colors]),
+        variants=found.variants + new.variants,
+    )
+
+
+def _is_behind(found: Detections, behind: Detections, index: int) -> bool:
+    """Whether one of those seen with the others painted over is somebody else."""
+    points = behind.keypoints[index]
+    sure = behind.scores[index] > _BEHIND_SCORE and points[:, 2].mean() > _BEHIND_JOINTS
+    return bool(sure) and all(
+        oks(points, other) < _SOMEBODY_ELSE and iou(behind.boxes[index], box) < _GHOST_IOU
+        for other, box in zip(found.keypoints, found.boxes, strict=True)
+    )
 
 
 def merge(image: Image, people: Float[np.ndarray, "N 56"]) -> Detections:

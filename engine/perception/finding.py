@@ -12,11 +12,13 @@ from engine.perception.detection import (
     NOBODY,
     Detections,
     box_heights,
+    joined,
     look,
     merge,
     pad_box,
     search,
     union,
+    without,
 )
 from engine.perception.runtime import PoseModels
 from engine.structures import Box
@@ -36,9 +38,15 @@ class Finder:
         read: Callable[[int], Image],
         fresh: Sequence[int],
         every: int,
+        *,
+        least: int = 2,
     ) -> None:
-        """`read` gives frame 0..count; `fresh` are frames that begin a shot, 0 and count too."""
-        self._models, self._read = models, read
+        """`read` gives frame 0..count; `fresh` are frames that begin a shot, 0 and count too.
+
+        Where fewer than `least` people are found, those found are painted over and the others
+        looked for again.
+        """
+        self._models, self._read, self._least = models, read, least
         shots = list(pairwise(fresh))
         self.keys = sorted(
             {key for start, stop in shots for key in (*range(start, stop, every), stop - 1)}
@@ -48,7 +56,7 @@ class Finder:
 
     def search(self, number: int) -> Detections:
         """People anywhere in key frame `number`."""
-        return search(self._models, self._read(self.keys[number]))
+        return search(self._models, self._read(self.keys[number]), self._least)
 
     def near(
         self,
@@ -75,8 +83,12 @@ class Finder:
         if not len(boxes):
             return NOBODY
         height = float(np.median(box_heights(boxes)))
-        image = self._read(frame)
-        return merge(image, look(self._models, image, pad_box(union(boxes), 0.25), height))
+        image, window = self._read(frame), pad_box(union(boxes), 0.25)
+        people = merge(image, look(self._models, image, window, height))
+        if 0 < len(people) < self._least:
+            behind = look(self._models, without(image, people), window, height)
+            people = joined(people, merge(image, behind))
+        return people
 
 
 def prominent_height(found: Sequence[Detections]) -> float:

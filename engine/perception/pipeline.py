@@ -151,7 +151,8 @@ def _detect(
         return detected, frozenset(range(scene.count))
     every = max(1, round(SEARCH_SECONDS * scene.video.fps))
     fresh = sorted({0, *scene.cuts, scene.count})
-    finder = Finder(scene.models, scene.spool.__getitem__, fresh, every)
+    least = scene.request.person_count
+    finder = Finder(scene.models, scene.spool.__getitem__, fresh, every, least=least)
     drawn: dict[int, list[Box]] = {}
     for edit in scene.edits:
         if edit.person is not None:

@@ -33,7 +33,7 @@ HELD_SECONDS = 0.75
 Exchanged people are pinned about every half second."""
 _MAX_CANDIDATES = 8
 _COLOR, _MOTION = 2.0, 1.5
-_MISSING, _REMEMBERED, _LOSE_OR_FIND = 1.5, 0.9, 0.7
+_MISSING, _REMEMBERED, _LOSE_OR_FIND = 1.75, 0.9, 0.7
 _STRANGER = 4.0
 """Cost of taking for one of the people somebody who was said to be somebody else."""
 _TOGETHER = 3
