@@ -57,6 +57,8 @@ _APART = 16
 """Frames between the middles of two dissolves, at least."""
 _DARK_LEVEL, _DARK_MOST = 14.0, 40.0
 """A black frame: its mean, and its 99th percentile, of 255."""
+_PERHAPS_PX = 5.0
+"""Motion of what little can be followed of the background that is worth a word, in pixels."""
 _FLAT = 2.5
 """Standard deviation of a picture that shows nothing, of 255."""
 
@@ -218,6 +220,8 @@ def camera_notes(motion: CameraMotion) -> tuple[str, ...]:
         "moving": (f"The camera moves: the background moves by up to {drift}.",),
         "unknown": (),
     }
+    if motion.kind == "unknown" and motion.drift_px > _PERHAPS_PX:
+        return (f"The camera may move: the background seems to move by up to {drift}.",)
     return words[motion.kind]
 
 
