@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -120,25 +121,32 @@ class TestGoingOn:
             assert all(is_picture(spool[number], number) for number in range(6))
 
 
-class TestNoRoom:
-    @pytest.fixture
-    def full_disk(self) -> Iterator[None]:
-        """Files may not grow beyond 20 kB, as on a disk that is full."""
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Files may not grow beyond 20 kB, as on a disk that is full.
+
+    Not a fixture: pytest writes its report, which may be a longer file, before fixtures end.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
         yield
+    finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
-    def test_a_full_disk_is_one_sentence(self, tmp_path, full_disk):
+
+class TestNoRoom:
+    def test_a_full_disk_is_one_sentence(self, tmp_path):
         with (
+            full_disk(),
             pytest.raises(EngineError, match=r"Cannot keep frames.*Free some space on the disk"),
             FrameSpool(tmp_path, SIZE) as spool,
         ):
             for number in range(200):
                 spool.append(picture(number))
 
-    def test_what_was_kept_before_is_whole(self, tmp_path, full_disk):
-        with pytest.raises(EngineError):
+    def test_what_was_kept_before_is_whole(self, tmp_path):
+        with full_disk(), pytest.raises(EngineError):
             filled(tmp_path, 200)
         with FrameSpool(tmp_path, SIZE) as spool:
             assert 0 < len(spool) < 200
