@@ -318,7 +318,12 @@ class Fitting(QObject):
             return store.set_observations(clip_id, observations, detection_provenance(parts))
 
         def fit_next(update: Update) -> None:
-            self.done.emit("The two people were found; what was corrected by hand holds.")
+            said = update.snapshot.state.constraints if update.snapshot is not None else None
+            corrected = said is not None and (
+                said.box_edits or said.mask_edits or said.keypoint_edits
+            )
+            if corrected:
+                self.done.emit("Detected again; what was corrected by hand holds.")
             if self.fit_after_detection and update.snapshot is not None:
                 has_bodies = update.snapshot.state.motion is not None
                 self._submit(FitOrder(update.snapshot, frames if has_bodies else None))

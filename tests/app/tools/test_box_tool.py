@@ -138,7 +138,7 @@ def test_a_slip_of_the_hand_draws_no_box(qtbot, window):
     go_to(qtbot, window, GAP)
     press(window, KEY.Key_Q)
     state = window.view_state.state
-    drag(window, at(window, 60, 50), at(window, 61, 51))
+    drag(window, at(window, 75, 12), at(window, 76, 13))
     qtbot.wait(100)
     assert window.view_state.state is state
 
