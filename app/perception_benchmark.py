@@ -24,9 +24,9 @@ from engine.perception.evaluation import (
     compare,
     score,
 )
+from engine.perception.rendered_truth import rendered_truth
 from engine.perception.truth import PerceptionTruth, Visibility, read_truth
 from engine.structures import FrameRange, Observations, VideoInfo
-from engine.synthesis.truth import read_truth as read_synthetic
 from engine.video import probe
 from engine.weights import find
 
@@ -38,8 +38,6 @@ _LEVELS = {
     Visibility.SELF_OCCLUDED: "behind own body",
     Visibility.OCCLUDED: "behind the other",
 }
-_BOX_ROOM = 0.03
-"""Room around the true keypoints of a rendered body, as a share of the longer side."""
 
 Method = Callable[[VideoInfo, FrameRange, int], Observations]
 
@@ -103,21 +101,9 @@ def rendered_clips(folder: Path) -> list[BenchClip]:
             advice="Draw some: python3 main.py synth --help",
         )
     return [
-        BenchClip(path.name, probe(path / "video.mp4"), _synthetic_truth(path / "truth.npz"))
+        BenchClip(path.name, probe(path / "video.mp4"), rendered_truth(path / "truth.npz"))
         for path in folders
     ]
-
-
-def _synthetic_truth(path: Path) -> PerceptionTruth:
-    drawn = read_synthetic(path)
-    size = drawn.fit.camera.image_size
-    points = drawn.keypoints2d
-    low, high = points.min(axis=2), points.max(axis=2)
-    room = _BOX_ROOM * (high - low).max(axis=-1, keepdims=True)
-    boxes = np.concatenate([low - room, high + room], axis=-1)
-    boxes = np.clip(boxes, 0, np.tile(size, 2))
-    boxes[~drawn.present] = np.nan
-    return PerceptionTruth(points, drawn.visibility, boxes, size, drawn.masks)
 
 
 def methods() -> dict[str, Method]:

@@ -6,6 +6,8 @@ of Halpe-FullBody.
 
 from __future__ import annotations
 
+import numpy as np
+
 SMPL_JOINTS = (
     "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2",
     "left_ankle", "right_ankle", "spine3", "left_foot", "right_foot", "neck", "left_collar",
@@ -19,6 +21,11 @@ COCO17 = (
     "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip",
     "left_knee", "right_knee", "left_ankle", "right_ankle",
 )  # fmt: skip
+COCO_SIGMAS = np.array(
+    [0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107,
+     0.087, 0.087, 0.089, 0.089]
+)  # fmt: skip
+"""Spread of a keypoint relative to body size, as COCO's evaluation uses it."""
 HALPE26 = (
     *COCO17,
     "head", "neck", "hip", "left_big_toe", "right_big_toe", "left_small_toe", "right_small_toe",

@@ -12,9 +12,10 @@ from engine.perception import plugins
 from engine.perception.checkpoint import DETECTIONS
 from engine.perception.detection import Detections, with_drawn_box
 from engine.perception.keypoints import NO_LOOKS, halpe26
+from engine.perception.looks import Heard
 from engine.perception.plugins.adapters import detections_of, found_people, people_of_tracks
 from engine.perception.request import PeopleNotFoundError
-from engine.perception.scene import Clock, Heard, Scene, reported
+from engine.perception.scene import Clock, Scene, reported
 from engine.perception.tracking import Tracks, typical_colors
 from engine.structures import PerceptionProgress, RunLengthMask
 
@@ -24,13 +25,13 @@ def detect_by_plugin(
 ) -> Generator[PerceptionProgress, None, list[Detections]]:
     with plugins.load("detector", scene.request.parts.detector) as detector:
         detector.begin(scene.video, scene.frames)
+        drawn = scene.drawn_in_frames
 
         def detect(frame: int, _: list[Detections]) -> Detections:
             image = scene.spool[frame]
             people = detections_of(image, detector.detect([image])[0])
-            for edit in scene.edits:
-                if edit.frame == frame and edit.person is not None:
-                    people = with_drawn_box(scene.models, image, people, np.array(edit.box))
+            for box in drawn.get(frame, []):
+                people = with_drawn_box(scene.models, image, people, np.array(box))
             return people
 
         detecting = scene.checkpoint.stage("detect", DETECTIONS, scene.count, detect)

@@ -21,7 +21,7 @@ import numpy as np
 
 from engine.perception import plugins
 from engine.perception.detection import Detections
-from engine.perception.looks import SoftMask, Source, Witnesses
+from engine.perception.looks import Heard, SoftMask, Source, Witnesses
 from engine.perception.request import PerceptionRequest
 from engine.perception.runtime import CORES
 from engine.structures import VideoInfo
@@ -184,9 +184,6 @@ DETECTIONS = Codec(_pack_detections, _unpack_detections)
 
 
 # Witnesses -------------------------------------------------------------------------------------
-
-Heard = list[Witnesses | None]
-"""One frame: a person's witnesses, or None for who is not looked for."""
 
 
 def _pack_heard(items: Sequence[Heard]) -> Arrays:

@@ -14,12 +14,10 @@ from engine.perception.confidence import calibrated, evidence
 from engine.perception.detection import oks, pad_box, union
 from engine.perception.fusion import Testimony, fuse_window
 from engine.perception.keypoints import FootLooks, halpe26
-from engine.perception.looks import SoftMask, Witnesses
+from engine.perception.looks import Heard, SoftMask, Witnesses
 from engine.perception.ownership import belonging
 from engine.perception.segmentation import crop_to_person, divide, encode_window, limb_mask
 from engine.structures import RunLengthMask
-
-Heard = Sequence[Witnesses | None]
 
 _MIN_PRESENCE = 0.5
 _CONVERGED = 0.5

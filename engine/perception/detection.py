@@ -9,17 +9,13 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from engine.body.joints import COCO_SIGMAS
 from engine.perception.runtime import PoseModels, Region
 from engine.perception.segmentation import cover, limb_mask
 
 Image = UInt8[np.ndarray, "H W 3"]
 Points = Float[np.ndarray, "17 3"]
 
-COCO_SIGMAS = np.array(
-    [0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107,
-     0.087, 0.087, 0.089, 0.089]
-)  # fmt: skip
-"""Spread of a keypoint relative to body size, as COCO's evaluation uses it."""
 PERSON_HEIGHTS = (130.0, 170.0)
 """Pixels that a person should be tall in MultiPose's input: it misses or doubles people outside."""
 SEARCH_SIDES = (256, 320, 384, 448, 544)

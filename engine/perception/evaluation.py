@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from scipy.optimize import linear_sum_assignment
 
-from engine.body.joints import COCO17, mirrored
+from engine.body.joints import COCO17, COCO_SIGMAS, mirrored
 from engine.errors import InputError
 from engine.perception.truth import SCORED, PerceptionTruth, Visibility
 from engine.structures import Observations
@@ -35,10 +35,6 @@ SWAP_MARGIN = 0.1
 """By how much OKS per person another assignment must fit better to be called a swap."""
 BINS = tuple(np.linspace(0.0, 1.0, 11).tolist())
 """Edges of the reliability curve."""
-COCO_SIGMAS = np.array(
-    [0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107,
-     0.087, 0.087, 0.089, 0.089]
-)  # fmt: skip
 _BODY_SHARE = 0.53
 """Of the box that the body fills: COCO's stand-in for the segment's area."""
 _JOINTS = len(COCO17)

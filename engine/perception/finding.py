@@ -63,9 +63,14 @@ class Finder:
         frame: int,
         found: Sequence[Detections],
         before: Sequence[Detections],
+        *,
+        tall: float,
         drawn: Sequence[Box] = (),
     ) -> Detections:
-        """People of a frame: `found` in the key frames, `before` in the frames until now."""
+        """People of a frame: `found` in the key frames, `before` in the frames until now.
+
+        Looked for are those of more than `tall` pixels, and whoever was `drawn`.
+        """
         slot = int(np.searchsorted(self.keys, frame, side="right")) - 1
         if self.keys[slot] == frame:
             return found[slot]
@@ -78,7 +83,7 @@ class Finder:
         around += [d for d in before[-1:] if shot[frame - 1] == shot[frame]]
         boxes = np.concatenate([d.boxes for d in around]) if around else np.zeros((0, 4))
         heights = box_heights(boxes)
-        boxes = boxes[heights > prominent_height(found)]
+        boxes = boxes[heights > tall]
         boxes = np.concatenate([boxes, np.asarray(drawn, np.float64).reshape(-1, 4)])
         if not len(boxes):
             return NOBODY

@@ -103,6 +103,10 @@ class Witnesses:
         return float(max(self.box[2] - self.box[0], self.box[3] - self.box[1], 1.0))
 
 
+Heard = Sequence[Witnesses | None]
+"""One frame: each person's witnesses, or None for who is not looked for."""
+
+
 @dataclass(frozen=True)
 class _View:
     """The part of a frame around the people, shrunk."""

@@ -35,17 +35,16 @@ from engine.perception.bystanders import (
 from engine.perception.checkpoint import DETECTIONS, HEARD, Checkpoint
 from engine.perception.decision import boxes_of_people, decide, masks_of_frame, plausible
 from engine.perception.detection import Detections, with_drawn_box
-from engine.perception.finding import SEARCH_SECONDS, Finder
+from engine.perception.finding import SEARCH_SECONDS, Finder, prominent_height
 from engine.perception.gaps import sightings
-from engine.perception.looks import hear
+from engine.perception.looks import Heard, hear
 from engine.perception.request import BUILT_IN, PerceptionRequest
 from engine.perception.runtime import PoseModels
-from engine.perception.scene import Clock, Heard, Item, Scene, checked, folder_of, reported
+from engine.perception.scene import Clock, Item, Scene, checked, folder_of, reported
 from engine.perception.shots import ShotWatcher
 from engine.perception.spool import FrameSpool
 from engine.perception.tracking import Known, Tracks, assign, spoken_for, typical_colors
 from engine.structures import (
-    Box,
     FrameRange,
     Observations,
     PerceptionProgress,
@@ -153,18 +152,16 @@ def _detect(
     fresh = sorted({0, *scene.cuts, scene.count})
     least = scene.request.person_count
     finder = Finder(scene.models, scene.spool.__getitem__, fresh, every, least=least)
-    drawn: dict[int, list[Box]] = {}
-    for edit in scene.edits:
-        if edit.person is not None:
-            drawn.setdefault(edit.frame, []).append(edit.box)
+    drawn = scene.drawn_in_frames
     searching = scene.checkpoint.independent_stage(
         "search", DETECTIONS, len(finder.keys), finder.search
     )
     found = yield from reported(searching, "searching", len(finder.keys), clock)
+    tall = prominent_height(found)
 
     def detect(frame: int, before: list[Detections]) -> Detections:
         here = drawn.get(frame, [])
-        people = finder.near(frame, found, before, here)
+        people = finder.near(frame, found, before, tall=tall, drawn=here)
         for box in here:
             people = with_drawn_box(scene.models, scene.spool[frame], people, np.array(box))
         return people

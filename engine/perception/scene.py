@@ -18,7 +18,6 @@ from engine.body.joints import HALPE26
 from engine.errors import InputError
 from engine.perception import plugins
 from engine.perception.checkpoint import Checkpoint, key_of
-from engine.perception.looks import Witnesses
 from engine.perception.request import PerceptionRequest
 from engine.perception.runtime import PoseModels
 from engine.perception.shots import ShotWatcher
@@ -37,8 +36,6 @@ _SHARES = {
 """Share of the whole time that each stage takes."""
 
 Item = TypeVar("Item")
-Heard = list[Witnesses | None]
-"""heard[p] of one frame; None for who is not looked for."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +75,15 @@ class Scene:
             for edit in self.request.box_edits
             if edit.frame in self.frames
         ]
+
+    @property
+    def drawn_in_frames(self) -> dict[int, list[Box]]:
+        """The boxes that were said to be people, by kept frame."""
+        boxes: dict[int, list[Box]] = {}
+        for edit in self.edits:
+            if edit.person is not None:
+                boxes.setdefault(edit.frame, []).append(edit.box)
+        return boxes
 
     @property
     def drawn(self) -> dict[tuple[int, int], Box]:

@@ -237,9 +237,9 @@ class TestPerceive:
         def count(owner: object, name: str) -> None:
             original = getattr(owner, name)
 
-            def counting(*arguments):
+            def counting(*arguments, **named):
                 counts[name] += 1
-                return original(*arguments)
+                return original(*arguments, **named)
 
             monkeypatch.setattr(owner, name, counting)
 
