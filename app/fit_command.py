@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from app import cli_progress, worker
+from app.output_place import check_place
 from engine.body.data import load_body_data
 from engine.body.display import DisplayBody
 from engine.errors import CannotFitError, InputError
@@ -37,7 +37,7 @@ def fit_files(
         raise InputError(
             f"There is one person in {observations.name}; expected two or more who interact"
         )
-    _check_place(out)
+    check_place(out)
     result = cli_progress.run(
         worker.fit({**_problem(given, body), "video": info}, {"initializer": initializer})
     )
@@ -47,17 +47,6 @@ def fit_files(
         result = replace(result, camera=replace(result.camera, distortion=given.distortion))
     write_fit(out, fit_file(result, given.observations.layout))
     return result
-
-
-def _check_place(out: Path) -> None:
-    """What cannot be written is said before the work, not after it."""
-    folder = out.absolute().parent
-    if not folder.is_dir():
-        raise InputError(f"There is no folder {folder} to write into")
-    if out.is_dir():
-        raise InputError(f"Cannot write {out}", received="the name of a folder")
-    if not os.access(folder, os.W_OK):
-        raise InputError(f"Cannot write into {folder}", received="no permission")
 
 
 def fit_file(result: FitResult, layout: Layout) -> FitFile:
