@@ -15,6 +15,7 @@ from engine.body.display import DisplayBody
 from engine.errors import InputError
 from engine.files import read_fit
 from engine.geometry.frames import motion_to_world
+from engine.motion.prepared import is_prepared, read_prepared
 from engine.structures import BodyMotion, Camera, FrameRange
 from engine.synthesis.cameras import camera_place, place_camera
 from engine.synthesis.figures import (
@@ -143,11 +144,20 @@ def drawn_bodies(cast: Cast) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def _solved(order: SynthesisOrder) -> Retargeted:
+    if is_prepared(order.motion):
+        return _prepared(order)
     if holds_fit(order.motion):
         return _fitted(order)
     captured = read_captured(order.motion)
     cut = captured.cut(order.frames or FrameRange(0, captured.frame_count))
     solved = retarget(cut, order.seed)
+    return resampled(solved, CLIP_FPS) if cut.fps < KEY_POSE_FPS else solved
+
+
+def _prepared(order: SynthesisOrder) -> Retargeted:
+    prepared = read_prepared(order.motion)
+    cut = prepared.cut(order.frames or FrameRange(0, prepared.frame_count))
+    solved = Retargeted(cut.motion, cut.error_m)
     return resampled(solved, CLIP_FPS) if cut.fps < KEY_POSE_FPS else solved
 
 
