@@ -13,16 +13,14 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from scipy.spatial import cKDTree
 
 from engine.body.data import OPEN_BODY, load_body_data
 from engine.synthesis.figures import DENSITY, Figure
+from engine.synthesis.raster import NOTHING, Buffers, drawn_alone, on_device, rasterized, screen_of
 from engine.synthesis.scenery import Ground
 
-NEAR = 0.05
-NOTHING = np.float32(1e9)
-"""Depth where nothing is."""
 SHADOW_SIZE = 1024
 LIGHT_DENSITY = "2k5"
 """Mesh on which the light that surroundings block is computed."""
@@ -40,25 +38,6 @@ class Lighting:
     sky: Float[np.ndarray, "3"]
     ground: Float[np.ndarray, "3"]
     """Light that the floor throws back up."""
-
-
-@dataclass(frozen=True)
-class Buffers:
-    """What of whom is in each pixel of one frame, at its own time, without blur."""
-
-    depth: Float[np.ndarray, "P H W"]
-    """Metres; NOTHING where the person is not, whatever stands before the person."""
-    face: Int[np.ndarray, "P H W"]
-    """Face of the drawn mesh; -1 where the person is not."""
-
-    @property
-    def nearest(self) -> Int[np.ndarray, "H W"]:
-        """The person seen in each pixel; -1 is the background."""
-        return np.where(self.depth.min(axis=0) < NOTHING, self.depth.argmin(axis=0), -1)
-
-    def mask(self, person: int) -> Bool[np.ndarray, "H W"]:
-        """Pixels in which the person is seen."""
-        return np.asarray(self.nearest == person)
 
 
 class Renderer:
@@ -79,28 +58,24 @@ class Renderer:
         data = load_body_data(OPEN_BODY, DENSITY)
         self._one = data.faces.astype(np.int32)
         count, wp = data.vertex_count, raster_kernels.wp
-        self._faces_of_one = self._device(self._one, wp.int32)
+        self._faces_of_one = on_device(self._one, wp.int32)
         stacked = np.concatenate([self._one + p * count for p in range(len(figures))])
-        self._faces = self._device(stacked, wp.int32)
-        self._person = self._device(np.repeat(np.arange(len(figures), dtype=np.int32), count))
+        self._faces = on_device(stacked, wp.int32)
+        self._person = on_device(np.repeat(np.arange(len(figures), dtype=np.int32), count))
         rest = np.tile(data.v_template.astype(np.float32), (len(figures), 1))
-        self._rest = self._device(rest, wp.vec3)
-        self._clothes = self._device(np.concatenate([f.clothes for f in figures]), wp.vec4)
-        self._colors = self._device(np.stack([f.outfit.colors() for f in figures]), wp.vec3)
-        self._style = self._device(np.stack([f.outfit.numbers(f.seed) for f in figures]))
-        self._directions = self._device(_hemisphere(24), wp.vec3)
+        self._rest = on_device(rest, wp.vec3)
+        self._clothes = on_device(np.concatenate([f.clothes for f in figures]), wp.vec4)
+        self._colors = on_device(np.stack([f.outfit.colors() for f in figures]), wp.vec3)
+        self._style = on_device(np.stack([f.outfit.numbers(f.seed) for f in figures]))
+        self._directions = on_device(_hemisphere(24), wp.vec3)
         self._blocker: Any = None
 
     def buffers(
         self, vertices: Float[np.ndarray, "P N 3"], T_camera_world: Float[np.ndarray, "4 4"]
     ) -> Buffers:
         """Each person drawn alone."""
-        drawn = [
-            self._raster(self._screen(body, T_camera_world), self._faces_of_one)
-            for body in vertices
-        ]
-        depth, face = zip(*drawn, strict=True)
-        return Buffers(np.stack([d.numpy() for d in depth]), np.stack([f.numpy() for f in face]))
+        view = self.K, T_camera_world, self.size
+        return drawn_alone(vertices, self._faces_of_one, view, DENSITY)
 
     def light(
         self,
@@ -113,58 +88,30 @@ class Renderer:
         wp = self._kernels.wp
         normals = self._normals(vertices)
         shadow_map, to_light = self._shadow_map(vertices)
-        openness = self._device(self._openness(vertices, normals))
+        openness = on_device(self._openness(vertices, normals))
         behind = self._shadowed(ground, vertices)
         total = np.zeros_like(behind)
-        wp_normals = self._device(normals.reshape(-1, 3), wp.vec3)
+        wp_normals = on_device(normals.reshape(-1, 3), wp.vec3)
         rotation = T_camera_world[:3, :3]
         to_eye = wp.vec3(*(-rotation[2]).tolist())
         light = self.lighting
         vectors = [wp.vec3(*v.tolist()) for v in (light.sun, light.sky, light.ground)]
         for moment, shift in moments:
             stacked = moment.reshape(-1, 3)
-            screen = self._screen(stacked, T_camera_world, shift)
-            _, face = self._raster(screen, self._faces)
+            screen = screen_of(stacked, self.K, T_camera_world, shift)
+            _, face = rasterized(screen, self._faces, (self.size[1], self.size[0]))
             image = np.zeros((self.size[1], self.size[0], 3), np.float32)
-            lamp = self._device(to_light(stacked), wp.vec3)
+            lamp = on_device(to_light(stacked), wp.vec3)
             wp.launch(
                 self._kernels.shade, dim=(self.size[1], self.size[0]), device="cpu",
                 inputs=[face, self._faces, screen, wp_normals, self._rest, self._clothes, openness,
                         lamp, self._person, self._colors, self._style, shadow_map,
                         wp.vec3(*light.to_sun.tolist()), to_eye, *vectors],
-                outputs=[target := self._device(image, wp.vec3)],
+                outputs=[target := on_device(image, wp.vec3)],
             )  # fmt: skip
             drawn = face.numpy()[..., None] >= 0
             total += np.where(drawn, target.numpy(), behind)
         return total / np.float32(len(moments))
-
-    def _device(self, array: np.ndarray, kind: Any = None) -> Any:
-        wp = self._kernels.wp
-        kinds = {np.dtype(np.float32): wp.float32, np.dtype(np.int32): wp.int32}
-        whole = np.ascontiguousarray(array)
-        return wp.array(whole, dtype=kind or kinds[whole.dtype], device="cpu", copy=True)
-
-    def _screen(
-        self, points: np.ndarray, T_camera_world: np.ndarray, shift: tuple[float, float] = (0, 0)
-    ) -> Any:
-        """x, y in pixels (moved by `shift`) and depth of world points."""
-        seen = points @ T_camera_world[:3, :3].T + T_camera_world[:3, 3]
-        depth = np.maximum(seen[:, 2:], 1e-3)
-        pixels = seen[:, :2] / depth * [self.K[0, 0], self.K[1, 1]] + self.K[:2, 2] + shift
-        screen = np.concatenate([pixels, seen[:, 2:]], axis=1).astype(np.float32)
-        return self._device(screen, self._kernels.wp.vec3)
-
-    def _raster(
-        self, screen: Any, faces: Any, shape: tuple[int, int] | None = None, cull: float = -1.0
-    ) -> tuple[Any, Any]:
-        rows, columns = shape or (self.size[1], self.size[0])
-        depth = self._device(np.full((rows, columns), NOTHING, np.float32))
-        face = self._device(np.full((rows, columns), -1, np.int32))
-        self._kernels.wp.launch(
-            self._kernels.rasterize, dim=len(faces), device="cpu",
-            inputs=[screen, faces, cull, NEAR], outputs=[depth, face],
-        )  # fmt: skip
-        return depth, face
 
     def _normals(self, vertices: Float[np.ndarray, "P N 3"]) -> Float[np.ndarray, "P N 3"]:
         return np.stack(
@@ -187,8 +134,8 @@ class Renderer:
             texels = [seen[:, :2] * scale + 4, seen[:, 2:] + 100.0]
             return np.concatenate(texels, axis=1).astype(np.float32)
 
-        screen = self._device(to_light(vertices.reshape(-1, 3)), self._kernels.wp.vec3)
-        depth, _ = self._raster(screen, self._faces, (SHADOW_SIZE, SHADOW_SIZE), cull=0.0)
+        screen = on_device(to_light(vertices.reshape(-1, 3)), self._kernels.wp.vec3)
+        depth, _ = rasterized(screen, self._faces, (SHADOW_SIZE, SHADOW_SIZE), cull=0.0)
         return depth, to_light
 
     def _openness(
@@ -202,14 +149,14 @@ class Renderer:
         if self._blocker is None:
             count, people = len(light.vertices), len(vertices)
             faces = np.concatenate([light.faces + p * count for p in range(people)])
-            corners = self._device(faces.ravel().astype(np.int32))
-            self._blocker = wp.Mesh(self._device(points, wp.vec3), corners)
-        wp.copy(self._blocker.points, self._device(points, wp.vec3))
+            corners = on_device(faces.ravel().astype(np.int32))
+            self._blocker = wp.Mesh(on_device(points, wp.vec3), corners)
+        wp.copy(self._blocker.points, on_device(points, wp.vec3))
         self._blocker.refit()
-        result = self._device(np.zeros(len(points), np.float32))
+        result = on_device(np.zeros(len(points), np.float32))
         wp.launch(
             self._kernels.occlusion, dim=len(points), device="cpu",
-            inputs=[self._blocker.id, self._device(points, wp.vec3), self._device(chosen, wp.vec3),
+            inputs=[self._blocker.id, on_device(points, wp.vec3), on_device(chosen, wp.vec3),
                     self._directions, OCCLUSION_REACH],
             outputs=[result],
         )  # fmt: skip
@@ -252,8 +199,8 @@ class Renderer:
         screen = np.concatenate(
             [(places - low) / FLOOR_TEXEL, 1.0 + np.maximum(height, 0)[:, None]], axis=1
         )
-        device = self._device(screen.astype(np.float32), self._kernels.wp.vec3)
-        depth, _ = self._raster(device, self._faces, size, cull=0.0)
+        device = on_device(screen.astype(np.float32), self._kernels.wp.vec3)
+        depth, _ = rasterized(device, self._faces, size, cull=0.0)
         return np.asarray(depth.numpy())
 
 

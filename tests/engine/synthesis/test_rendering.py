@@ -7,7 +7,8 @@ import pytest
 
 from engine.synthesis.figures import make_figure, random_outfit
 from engine.synthesis.film import Film, developed, moments
-from engine.synthesis.rendering import NOTHING, Buffers, Renderer, random_lighting
+from engine.synthesis.raster import NOTHING, Buffers
+from engine.synthesis.rendering import Renderer, random_lighting
 from engine.synthesis.scenery import SCENERIES, make_scenery
 from engine.synthesis.visibility import Visibility, in_front, joint_visibility
 
@@ -105,7 +106,7 @@ def _two_walls(near: int, far: int) -> Buffers:
     depth = np.full((2, 4, 6), NOTHING, np.float32)
     depth[near, :, :4] = 2
     depth[far, :, 2:] = 3
-    return Buffers(depth, np.where(depth < NOTHING, 0, -1).astype(np.int32))
+    return Buffers(depth, np.where(depth < NOTHING, 0, -1).astype(np.int32), "full")
 
 
 def test_the_nearer_surface_is_in_front() -> None:
