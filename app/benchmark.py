@@ -27,6 +27,7 @@ from PySide6.QtCore import QEvent, QEventLoop, QObject, QSettings, QTimer
 from PySide6.QtWidgets import QApplication, QWidget
 
 from annotations.store import Store
+from app.number_rows import Row
 from engine.body.display import DisplayBody
 from engine.structures import (
     BodyMotion,
@@ -51,7 +52,6 @@ SCREEN = "1920x1080x24"
 WARM_UP_SECONDS = 2.0
 FIT_PATIENCE = 120.0
 """Seconds until a fit must have shown its first bodies."""
-Row = dict[str, float | str]
 
 
 def bench_desk(quick: bool = False) -> list[Row]:

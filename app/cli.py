@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from app import (
+    cli_bench,  # noqa: F401  registers its commands
     cli_edits,
     cli_import,  # noqa: F401  registers its commands
     cli_proxies,  # noqa: F401  registers its command
@@ -125,33 +126,6 @@ def fit(
         raise InputError(
             "Say what to fit", expected="--project FILE, or --observations OBS.npz --out FIT.npz"
         )
-
-
-@commands.command()
-def bench(
-    what: Annotated[str, typer.Argument(help="body, desk, fit, perception or scrub.")],
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer repetitions or frames.")] = False,
-    json: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="perception: write the numbers here too.")
-    ] = None,
-    clips: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="perception: clips that `synth` drew.")
-    ] = None,
-    sheets: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="perception: write pictures to look at.")
-    ] = None,
-) -> None:
-    """Measure speed, or how good perception is, and print the numbers."""
-    from app.bench import BENCHES, bench_perception
-
-    if what not in BENCHES:
-        raise InputError("There is no such benchmark", expected=", ".join(BENCHES), received=what)
-    if what == "perception":
-        bench_perception(quick, json, clips, sheets)
-    elif json or clips or sheets:
-        raise InputError("--json, --clips and --sheets are of `bench perception`", received=what)
-    else:
-        BENCHES[what](quick)
 
 
 @commands.command()

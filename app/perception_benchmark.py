@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from app import cli_progress
+from app.number_rows import Row, Value, print_table
 from engine.errors import InputError
 from engine.perception import PeopleNotFoundError, PerceptionRequest, perceive
 from engine.perception.baselines import BASELINES
 from engine.perception.evaluation import (
+    NEAR,
     RIGHT,
     SURE,
     Comparison,
@@ -33,13 +34,20 @@ from engine.weights import find
 QUICK_FRAMES = 24
 REAL, RENDERED = "reach, four views (real)", "rendered clips"
 DYAD = "Dyad"
-_LEVELS = {
+LEVELS = {
     Visibility.VISIBLE: "visible",
-    Visibility.SELF_OCCLUDED: "behind own body",
-    Visibility.OCCLUDED: "behind the other",
+    Visibility.SELF_OCCLUDED: "self_occluded",
+    Visibility.OCCLUDED: "occluded",
 }
 
 Method = Callable[[VideoInfo, FrameRange, int], Observations]
+
+
+@dataclass(frozen=True)
+class BenchProgress:
+    stage: str
+    fraction: float
+    remaining_seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -116,34 +124,40 @@ def _perceive(video: VideoInfo, frames: FrameRange, count: int) -> Observations:
     return cli_progress.run(perceive(video, request), stream=sys.stderr)
 
 
-def run_suites(
-    suites: Mapping[str, Sequence[BenchClip]],
+def run_suite(
+    suite: str,
+    clips: Sequence[BenchClip],
     ways: Mapping[str, Method],
     quick: bool,
     seen: Callable[[Look], None] = lambda look: None,
-) -> Iterator[Result]:
-    """One result for each way and suite, as they come. `seen` is given every clip's look."""
-    for suite, clips in suites.items():
-        for name, way in ways.items():
-            compared: list[Comparison] = []
-            lost: list[str] = []
-            frames, spent = 0, 0.0
-            for clip in clips:
-                span = span_of(clip, quick)
-                began = time.process_time()
-                try:
-                    observations = way(clip.video, span, clip.truth.person_count)
-                except PeopleNotFoundError:
-                    lost.append(clip.name)
-                    observations = nobody(clip)
-                spent += time.process_time() - began
-                frames += len(span)
-                look = Look(
-                    clip, name, span, part(observations, span), clip.truth.part(span.as_slice())
-                )
-                compared.append(compare(look.truth, look.observations))
-                seen(look)
-            yield Result(suite, name, frames, spent / frames, score(compared), tuple(lost))
+) -> Generator[BenchProgress, None, list[Result]]:
+    """Returns a result for each way. `seen` is given every clip's look."""
+    results = []
+    began = time.monotonic()
+    for number, (name, way) in enumerate(ways.items()):
+        compared: list[Comparison] = []
+        lost: list[str] = []
+        frames, spent = 0, 0.0
+        for index, clip in enumerate(clips):
+            fraction = (number + index / len(clips)) / len(ways)
+            left = (time.monotonic() - began) * (1 / fraction - 1) if fraction else None
+            yield BenchProgress(f"{name}, {clip.name}", fraction, left)
+            span = span_of(clip, quick)
+            busy = time.process_time()
+            try:
+                observations = way(clip.video, span, clip.truth.person_count)
+            except PeopleNotFoundError:
+                lost.append(clip.name)
+                observations = nobody(clip)
+            spent += time.process_time() - busy
+            frames += len(span)
+            look = Look(
+                clip, name, span, part(observations, span), clip.truth.part(span.as_slice())
+            )
+            compared.append(compare(look.truth, look.observations))
+            seen(look)
+        results.append(Result(suite, name, frames, spent / frames, score(compared), tuple(lost)))
+    return results
 
 
 def nobody(clip: BenchClip) -> Observations:
@@ -184,50 +198,57 @@ def part(observations: Observations, frames: FrameRange) -> Observations:
 
 # -- what is printed ------------------------------------------------------------------------------
 
-
-def table(results: Sequence[Result]) -> list[str]:
-    """Lines of one suite: people and identities, joints by occlusion, how far to trust them."""
-    first = results[0]
-    lines = [
-        f"{first.suite}: {first.frames} frames, {first.scores.person_frames} people in them",
-        "",
-        f"{'':<22}{'missed':>8}{'swapped':>9}{'switches':>10}{'IDF1':>8}{'sides':>8}{'masks':>8}"
-        f"{'CPU s/frame':>13}",
-    ]
-    for r in results:
-        s = r.scores
-        lines.append(
-            f"{r.method:<22}{_percent(s.missed):>8}{_percent(s.swapped):>9}{s.switches:>10}"
-            f"{_percent(s.idf1):>8}{_percent(s.limbs_exchanged):>8}{_percent(s.mask_iou):>8}"
-            f"{r.seconds_per_frame:>13.3f}"
-        )
-    lines += [
-        "",
-        f"joints within {RIGHT:.0%} (10%) of the box; of those above {SURE} so many right",
-    ]
-    lines.append(f"{'':<22}" + "".join(f"{name:>22}" for name in (*_LEVELS.values(), "all")))
-    for r in results:
-        levels = [*(r.scores.levels[v] for v in _LEVELS), r.scores.all_levels]
-        pck = [f"{_percent(v.pck_5)} ({_percent(v.pck_10)})" for v in levels]
-        sure = [f"{_percent(v.sure_right)} of {_percent(v.sure)}" for v in levels]
-        lines.append(f"{r.method:<22}" + "".join(f"{cell:>22}" for cell in pck))
-        lines.append(f"{'  sure':<22}" + "".join(f"{cell:>22}" for cell in sure))
-    counts = [*(first.scores.levels[v].joints for v in _LEVELS), first.scores.all_levels.joints]
-    lines.append(f"{'joints':<22}" + "".join(f"{count:>22}" for count in counts))
-    lines += [f"{r.method} lost {', '.join(r.lost_clips)}" for r in results if r.lost_clips]
-    return [*lines, *reliability_lines(results[-1]), ""]
+PEOPLE = ("method", "missed", "swapped", "switches", "idf1", "limbs_exchanged", "mask_iou")
 
 
-def reliability_lines(result: Result) -> list[str]:
-    """Confidence of reported joints beside the share of them that is right."""
-    bins = [b for b in result.scores.reliability if b.joints]
-    return [
-        "",
-        f"{result.method}: confidence " + "".join(f"{b.low:>5.1f}-{b.high:.1f}" for b in bins),
-        f"{'':<{len(result.method)}}  right      "
-        + "".join(f"{_percent(b.right):>8}" for b in bins),
-        f"{'':<{len(result.method)}}  joints     " + "".join(f"{b.joints:>8}" for b in bins),
-    ]
+def row_of(result: Result) -> Row:
+    """All numbers of a result. Shares are in 0..1; NaN where there is nothing to say.
+
+    `pck_5_visible` and their like are of the joints of one level of occlusion, `right_at_0.7` is
+    the share of right ones among joints reported with confidence 0.7 to 0.8.
+    """
+    scores = result.scores
+    row: dict[str, Value] = {
+        "suite": result.suite,
+        "method": result.method,
+        "frames": result.frames,
+        "people": scores.person_frames,
+        "missed": scores.missed,
+        "swapped": scores.swapped,
+        "switches": scores.switches,
+        "idf1": scores.idf1,
+        "limbs_exchanged": scores.limbs_exchanged,
+        "mask_iou": scores.mask_iou,
+        "seconds_per_frame": result.seconds_per_frame,
+    }
+    levels = {name: scores.levels[level] for level, name in LEVELS.items()}
+    for name, level in (levels | {"all": scores.all_levels}).items():
+        row |= {f"{field}_{name}": value for field, value in asdict(level).items()}
+    for share in scores.reliability:
+        row |= {
+            f"right_at_{share.low:.1f}": share.right,
+            f"joints_at_{share.low:.1f}": share.joints,
+        }
+    return row | {"lost_clips": ", ".join(result.lost_clips)}
+
+
+def print_suite(rows: Sequence[Row]) -> None:
+    """Tables of one suite: people and identities, joints by occlusion, how far to trust them."""
+    first, last, names = rows[0], rows[-1], (*LEVELS.values(), "all")
+    print(f"\n{first['suite']}: {first['frames']} frames, {first['people']} people in them\n")
+    print_table(rows, (*PEOPLE, "seconds_per_frame"))
+    print(f"\nJoints within {RIGHT:.0%} and {NEAR:.0%} of the box\n")
+    print_table(rows, ("method", *(f"{of}_{name}" for of in ("pck_5", "pck_10") for name in names)))
+    print(f"\nJoints reported with more than {SURE}, and the share of them that is right\n")
+    sure = (f"{of}_{name}" for of in ("sure", "sure_right") for name in names)
+    print_table(rows, ("method", *sure))
+    print("\nThe share that is right of joints reported with such confidence and up to 0.1 more\n")
+    at = [name for name in last if name.startswith(("right_at", "joints_at"))]
+    print_table([last], ["method", *sorted(at, reverse=True)])
+    print()
+    for row in rows:
+        if row["lost_clips"]:
+            print(f"{row['method']} lost {row['lost_clips']}")
 
 
 def truth_lines() -> list[str]:
@@ -241,26 +262,3 @@ def truth_lines() -> list[str]:
         f" {min(change):.1%} to {max(change):.1%} of the box (median; 95 % of joints by less than"
         f" {max(worst):.1%}). {min(known):.0%} to {max(known):.0%} of the joints are known."
     ]
-
-
-def as_json(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Results as plain values; None for what there is nothing to say of."""
-    rows = []
-    for result in results:
-        row = asdict(result)
-        levels = {v.name.lower(): asdict(s) for v, s in result.scores.levels.items()}
-        row["scores"]["levels"] = levels
-        rows.append(_plain(row))
-    return rows
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and np.isnan(value) else value
-
-
-def _percent(share: float) -> str:
-    return "-" if np.isnan(share) else f"{share:.1%}"

@@ -17,7 +17,8 @@ import numpy as np
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint
 from PySide6.QtGui import QImage
 
-from app.benchmark import Row, live, under_xvfb, window_on, write_project, write_video
+from app.benchmark import live, under_xvfb, window_on, write_project, write_video
+from app.number_rows import Row
 from app.proxy_cache import ProxyFolder, folder_beside
 from app.proxy_filling import fill
 from engine.structures import VideoInfo

@@ -1,0 +1,135 @@
+"""`bench`: what this machine measures. Each benchmark prints rows and writes them with --json.
+
+A benchmark is a command of `benches`, with options of its own beside `Quick` and `Json`:
+
+    @benches.command()
+    def something(quick: Quick = False, json: Json = None) -> None:
+        \"\"\"What it measures.\"\"\"
+        with reported(json) as rows:
+            rows += bench_something(quick)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from app.cli_edits import commands
+from app.number_rows import Row, print_table, write_json
+from app.output_place import check_place
+from engine.errors import InputError
+
+Quick = Annotated[bool, typer.Option("--quick", help="Less of it: an answer in minutes.")]
+Json = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write the rows here too.")
+]
+
+
+class _Benches(TyperGroup):
+    """Names the benchmarks there are where one is asked for that there is not."""
+
+    def resolve_command(self, ctx, args):  # type: ignore[no-untyped-def]
+        if args[0] not in self.commands:
+            raise InputError(
+                "There is no such benchmark",
+                expected=", ".join(self.commands),
+                received=args[0][:80],
+            )
+        return super().resolve_command(ctx, args)
+
+
+benches = typer.Typer(cls=_Benches, help="Measure speed, or how good results are.")
+commands.add_typer(benches, name="bench")
+
+
+@contextmanager
+def reported(json: Path | None, columns: Sequence[str] | None = None) -> Iterator[list[Row]]:
+    """A list to be filled with rows, which are then printed, and written where `json` says.
+
+    A file that cannot be written is refused before the work.
+    """
+    check_place(json)
+    rows: list[Row] = []
+    yield rows
+    print_table(rows, columns)
+    if json is not None:
+        write_json(json, rows)
+
+
+@benches.command()
+def body(quick: Quick = False, json: Json = None) -> None:
+    """Skinning beside smplx, forward and backward."""
+    from engine.body.benchmark import FRAMES, bench_body
+
+    with reported(json) as rows:
+        print(f"{FRAMES} frames, forward + backward, gradients to betas, pose and translation")
+        rows += bench_body(quick)
+
+
+@benches.command()
+def desk(quick: Quick = False, json: Json = None) -> None:
+    """Playback in the window: distinct frames per second with two 7k bodies in both views."""
+    from app.benchmark import bench_desk
+
+    with reported(json) as rows:
+        rows += bench_desk(quick)
+
+
+@benches.command()
+def scrub(quick: Quick = False, json: Json = None) -> None:
+    """Random frames of a 1080p clip in the window, from request to screen."""
+    from app.scrub_benchmark import KEY_FRAME_EVERY, bench_scrub
+
+    with reported(json) as rows:
+        print(f"1080p, a key frame every {KEY_FRAME_EVERY}, two 7k bodies in both views")
+        rows += bench_scrub(quick)
+
+
+@benches.command()
+def sample(quick: Quick = False, json: Json = None) -> None:
+    """Seconds that detecting and fitting the bundled sample take, both people, one thread."""
+    from app.sample_benchmark import bench_sample
+
+    with reported(json) as rows:
+        rows += bench_sample(quick)
+
+
+@benches.command()
+def perception(
+    quick: Quick = False,
+    json: Json = None,
+    clips: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Clips that `synth` drew, a folder each.")
+    ] = None,
+    sheets: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write pictures to look at here.")
+    ] = None,
+) -> None:
+    """2D perception beside plainer ways, on clips whose truth is known."""
+    from app import cli_progress
+    from app import perception_benchmark as benchmark
+    from app.perception_sheets import write_sheet
+
+    check_place(json)
+    suites = {benchmark.REAL: benchmark.real_clips()}
+    if clips is not None:
+        suites[benchmark.RENDERED] = benchmark.rendered_clips(clips)
+
+    def seen(look: benchmark.Look) -> None:
+        if sheets is not None:
+            write_sheet(sheets, look)
+
+    rows: list[Row] = []
+    for name, suite in suites.items():
+        work = benchmark.run_suite(name, suite, benchmark.methods(), quick, seen)
+        found = [benchmark.row_of(result) for result in cli_progress.run(work)]
+        benchmark.print_suite(found)
+        rows += found
+    print("\n".join(benchmark.truth_lines()))
+    if json is not None:
+        write_json(json, rows)
