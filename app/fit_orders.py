@@ -16,11 +16,32 @@ from annotations.records import ClipState
 from engine.perception.request import PerceptionParts
 from engine.structures import BoxEdit, Camera, FrameRange, Observations, VideoInfo
 
+MARGIN_SECONDS = 0.3
+"""A re-fit reaches this far beyond what was edited, so that the motion can give way smoothly."""
+NEAR_SECONDS = 1.0
+"""Edits closer than this are fitted together."""
+
 
 def protected_ranges(state: ClipState) -> tuple[FrameRange, ...]:
     """Frames that no fit may change: frozen, or accepted."""
     accepted = [mark.frames for mark in state.reviews if mark.verdict == "accepted"]
     return ranges.union([*state.constraints.frozen, *accepted])
+
+
+def edited_frames(state: ClipState, video: VideoInfo, here: int) -> FrameRange | None:
+    """What a re-fit is of: the edited stretch at or nearest to a frame, with its margin.
+
+    None where nothing was edited since the last fit.
+    """
+    if not state.edited:
+        return None
+    gap = round(NEAR_SECONDS * video.fps / 2)
+    wide = ranges.union(FrameRange(r.start - gap, r.stop + gap) for r in state.edited)
+    stretches = [FrameRange(r.start + gap, r.stop - gap) for r in wide]
+    nearest = min(stretches, key=lambda r: max(r.start - here, here - r.stop + 1, 0))
+    margin = round(MARGIN_SECONDS * video.fps)
+    start, stop = nearest.start - margin, nearest.stop + margin
+    return FrameRange(max(0, start), min(video.frame_count, stop))
 
 
 def fit_arguments(
