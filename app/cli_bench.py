@@ -72,6 +72,15 @@ def body(quick: Quick = False, json: Json = None) -> None:
 
 
 @benches.command()
+def proximity(quick: Quick = False, json: Json = None) -> None:
+    """Closest points and penetration between two bodies, beside trimesh."""
+    from engine.geometry.benchmark import bench_proximity
+
+    with reported(json) as rows:
+        rows += bench_proximity(quick)
+
+
+@benches.command()
 def desk(quick: Quick = False, json: Json = None) -> None:
     """Playback in the window: distinct frames per second with two 7k bodies in both views."""
     from app.benchmark import bench_desk
