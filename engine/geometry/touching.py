@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 from jaxtyping import Bool, Float, Int
 
 from engine.body.data import BodyData
@@ -20,8 +21,10 @@ PAIR_VERTICES = 3
 7,000; in proportion on others, so that they stand for the same area of skin."""
 BRIDGED, SHORTEST = 2, 2
 """Gaps of at most so many frames are closed; contacts of fewer frames are left out."""
-_SEARCH = 0.25
+_DEEP = 0.25
 """Metres within which the closest point is looked for: more than bodies can penetrate here."""
+_NEAR_EDGES = 0.6
+"""The same in longest edges, for a first search of all vertices: its cost grows with the reach."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +55,13 @@ def find_touch(
     near = np.zeros((2, frames, count), bool)
     deepest, total, inside = np.zeros(frames), np.zeros(frames), np.zeros(frames, np.int64)
     by_vertex, by_face = vertex_regions(body), face_regions(body)
-    query = MeshQuery(body.faces, count)
+    search = _Search(body)
     enough = max(1, round(PAIR_VERTICES * count / 7000))
     touching: dict[tuple[int, int], list[int]] = {}
     for frame in np.flatnonzero(box_overlap(a, b, CONTACT_DISTANCE)):
         pairs: Counter[tuple[int, int]] = Counter()
         for side, (points, mesh) in enumerate(((a[frame], b[frame]), (b[frame], a[frame]))):
-            found, faces, depths = _closest(query, points, mesh, body.faces)
+            found, faces, depths = search.touching(points, mesh)
             near[side, frame, found] = True
             deepest[frame] = max(deepest[frame], depths.max(initial=0.0))
             total[frame] += depths.sum()
@@ -88,22 +91,55 @@ def intervals(frames: list[int]) -> list[FrameRange]:
     return [FrameRange(start, stop) for start, stop in runs if stop - start >= SHORTEST]
 
 
-def _closest(
-    query: MeshQuery,
-    points: Float[np.ndarray, "V 3"],
-    mesh: Float[np.ndarray, "V 3"],
-    faces: Int[np.ndarray, "T 3"],
-) -> tuple[Int[np.ndarray, "N"], Int[np.ndarray, "N"], Float[np.ndarray, "I"]]:
-    """Vertices in contact, the faces they touch, and the depths of those inside (metres)."""
-    low, high = mesh.min(axis=0) - CONTACT_DISTANCE, mesh.max(axis=0) + CONTACT_DISTANCE
-    index = np.flatnonzero(((points >= low) & (points <= high)).all(axis=1))
-    if not len(index):
-        return index, index, np.zeros(0)
-    query.move(mesh)
-    closest = query.closest(points[index], _SEARCH)
-    corners = mesh[faces[closest.face.numpy()]]
-    surface = (corners * closest.barycentric.numpy()[..., None]).sum(axis=1)
-    distance = np.linalg.norm(points[index] - surface, axis=1)
-    found, inside = closest.found.numpy(), closest.inside.numpy()
-    contact = found & ((distance <= CONTACT_DISTANCE) | inside)
-    return index[contact], closest.face.numpy()[contact], distance[inside]
+class _Search:
+    """Vertices of one body that touch another of the same topology."""
+
+    def __init__(self, body: BodyData) -> None:
+        self._faces, count = body.faces, body.vertex_count
+        corners = body.v_template[body.faces]
+        edges = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=-1)
+        self._near = _NEAR_EDGES * float(edges.max())
+        self._query = MeshQuery(body.faces, count)
+        first, second = body.faces.ravel(), np.roll(body.faces, -1, axis=1).ravel()
+        joined = sp.csr_matrix((np.ones(len(first), bool), (first, second)), shape=(count, count))
+        self._neighbours = joined + joined.T
+
+    def touching(
+        self, points: Float[np.ndarray, "V 3"], mesh: Float[np.ndarray, "V 3"]
+    ) -> tuple[Int[np.ndarray, "N"], Int[np.ndarray, "N"], Float[np.ndarray, "I"]]:
+        """Vertices in contact, the faces they touch, and the depths of those inside (metres).
+
+        An edge that goes from outside to inside is shorter than two reaches of the first search,
+        so one of its ends is near. Hence a vertex deep inside hangs by edges on others that are,
+        and these on a near one: only what hangs on a near or a deep vertex is searched further.
+        """
+        low, high = mesh.min(axis=0) - CONTACT_DISTANCE, mesh.max(axis=0) + CONTACT_DISTANCE
+        index = np.flatnonzero(((points >= low) & (points <= high)).all(axis=1))
+        if not len(index):
+            return index, index, np.zeros(0)
+        self._query.move(mesh)
+        unknown = np.zeros(len(points), bool)
+        unknown[index] = True
+        results, reach = [], self._near
+        while len(index):
+            found, faces, distance, inside = self._closest(points, mesh, index, reach)
+            unknown[index if reach == _DEEP else found] = False
+            touches = (distance <= CONTACT_DISTANCE) | inside
+            results.append((found[touches], faces[touches], distance[inside]))
+            edge = np.zeros(len(points), bool)
+            edge[found[inside] if reach == _DEEP else found] = True
+            index, reach = np.flatnonzero(unknown & (self._neighbours @ edge)), _DEEP
+        vertices, faces, depths = (np.concatenate(parts) for parts in zip(*results, strict=True))
+        return vertices, faces, depths
+
+    def _closest(
+        self, points: np.ndarray, mesh: np.ndarray, index: np.ndarray, reach: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Of the vertices within reach: index, closest face, distance, whether inside."""
+        closest = self._query.closest(points[index], reach)
+        found = closest.found.numpy()
+        index, face = index[found], closest.face.numpy()[found]
+        corners = mesh[self._faces[face]]
+        surface = (corners * closest.barycentric.numpy()[found][..., None]).sum(axis=1)
+        distance = np.linalg.norm(points[index] - surface, axis=1)
+        return index, face, distance, closest.inside.numpy()[found]

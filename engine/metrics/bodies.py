@@ -175,4 +175,5 @@ def check_comparable(prediction: Bodies, truth: Bodies) -> None:
 
 def _finite(*arrays: np.ndarray) -> np.ndarray:
     """(P, F): True where every number is finite."""
-    return np.all([np.isfinite(a).reshape(*a.shape[:2], -1).all(axis=-1) for a in arrays], axis=0)
+    finite = [np.isfinite(a).reshape(*a.shape[:2], -1).all(axis=-1) for a in arrays]
+    return np.asarray(np.all(finite, axis=0))

@@ -145,4 +145,4 @@ def _nearest(a: Float[np.ndarray, "F N 3"], b: Float[np.ndarray, "F M 3"]) -> np
     middle = a.mean(axis=1, keepdims=True)
     a, b = (np.asarray(x - middle, np.float64) for x in (a, b))
     squared = (a**2).sum(-1)[:, :, None] + (b**2).sum(-1)[:, None] - 2 * a @ np.swapaxes(b, 1, 2)
-    return np.sqrt(np.maximum(squared.min(axis=(1, 2)), 0))
+    return np.asarray(np.sqrt(np.maximum(squared.min(axis=(1, 2)), 0)))

@@ -78,7 +78,7 @@ def _distances(joints: Float[np.ndarray, "2 F J 3"]) -> Float[np.ndarray, "F J J
     # |a|^2 + |b|^2 - 2 ab about the pair's own middle: nothing of size F x J x J x 3.
     a, b = joints - joints.mean(axis=(0, 2), keepdims=True)
     squared = (a**2).sum(-1)[:, :, None] + (b**2).sum(-1)[:, None] - 2 * a @ np.swapaxes(b, 1, 2)
-    return np.sqrt(np.maximum(squared, 0))
+    return np.asarray(np.sqrt(np.maximum(squared, 0)))
 
 
 def root_errors(

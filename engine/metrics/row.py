@@ -119,12 +119,15 @@ def _motion_numbers(compared: _Compared) -> dict[str, float]:
     mine, true = compared.sides
     times, cuts = compared.truth.times, compared.cuts
     if camera := compared.truth.camera:
-        still = [smoothness.in_still_frame(side, camera.T_camera_world) for side in (mine, true)]
+        T = camera.T_camera_world
+        my_still, true_still = (smoothness.in_still_frame(side, T) for side in (mine, true))
     else:
-        still = [mine, true]
+        my_still, true_still = mine, true
     return {
         "acceleration_error_m_s2": _mean(smoothness.acceleration_errors(mine, true, times, cuts)),
-        "foot_skating_mm_s": _mean(smoothness.skating_speeds(*still, times, cuts), _MM),
+        "foot_skating_mm_s": _mean(
+            smoothness.skating_speeds(my_still, true_still, times, cuts), _MM
+        ),
     }
 
 
@@ -171,7 +174,7 @@ def _surface_numbers(compared: _Compared) -> dict[str, float]:
         ).ravel()
         for p in range(len(known))
     ]
-    depths = penetration_of(compared.prediction.touches, known.all(axis=0))
+    depths = penetration_of(compared.prediction.touches, np.asarray(known.all(axis=0)))
     return {
         "mpvpe_mm": _mean(np.concatenate(errors), _MM),
         "penetration_mean_mm": depths.mean_m * _MM,
