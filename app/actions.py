@@ -10,17 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from PySide6.QtCore import QEvent, QObject, Qt
-from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
-from PySide6.QtWidgets import (
-    QAbstractSpinBox,
-    QApplication,
-    QComboBox,
-    QLineEdit,
-    QPlainTextEdit,
-    QTextEdit,
-    QWidget,
-)
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QWidget
 
 from app import icons
 from app.view_state import BRUSH_STEP
@@ -30,7 +22,11 @@ if TYPE_CHECKING:
 
 Scope = Literal["everywhere", "frame view", "3D view"]
 Menu = Literal["File", "Edit", "Go", "People", "Fit", "Review", "View", "Help"]
-Need = Literal["nothing", "project", "clip", "people", "bodies", "candidate", "undo", "redo"]
+Need = Literal[
+    "nothing", "project", "clip", "people", "bodies", "candidate", "fit", "work", "undo", "redo"
+]  # fmt: skip
+"""What there must be, in the words of `availability.Situation`; "fit": new bodies, or a fit that
+runs; "work": any job."""
 Handler = Callable[["MainWindow"], object]
 
 
@@ -51,6 +47,8 @@ class ActionSpec:
     release: Handler | None = None
     """For a key that is held: what letting go does."""
     starts_group: bool = False
+    waits_for_detection: bool = False
+    """Whether it makes no sense while the people are being detected."""
 
     @property
     def is_held(self) -> bool:
@@ -209,11 +207,11 @@ ACTIONS: tuple[ActionSpec, ...] = (
          tip="A larger brush for painting masks; so does Ctrl+wheel", needs="people"),
 
     _row("detect", "Detect the people", "Fit", "", lambda w: w.fitting.detect_shown(),
-         tip="Find the two people in the clip", icon="detect"),
+         tip="Find the two people in the clip", icon="detect", waits_for_detection=True),
     _row("detect_again", "Detect again with the corrections", "Fit", "Ctrl+D",
          lambda w: w.fitting.detect_again(),
          tip="Look again in the selection, or the clip, knowing all that was corrected",
-         needs="people"),
+         needs="people", waits_for_detection=True),
     _row("refit", "Re-fit", "Fit", "E", lambda w: w.fitting.refit(),
          tip="Fit the selection again, or what the last edits touched", icon="refit",
          starts_group=True, needs="people"),
@@ -225,12 +223,12 @@ ACTIONS: tuple[ActionSpec, ...] = (
     _row("keep", "Keep the new bodies", "Fit", "Return Enter", lambda w: w.fitting.keep(),
          tip="Keep the re-fitted bodies", icon="keep", needs="candidate"),
     _row("discard", "Discard the new bodies", "Fit", "Backspace", lambda w: w.fitting.discard(),
-         tip="Go back to the bodies before the re-fit", icon="discard", needs="candidate"),
+         tip="Go back to the bodies before the re-fit", icon="discard", needs="fit"),
     _row("freeze", "Freeze / unfreeze", "Fit", "X", lambda w: w.editing.toggle_frozen(),
          tip="Freeze the selection, so that no fit changes it", icon="freeze",
          starts_group=True, needs="bodies"),
     _row("cancel_job", "Cancel the running job", "Fit", "", lambda w: w.fitting.cancel(),
-         tip="Stop detecting or fitting", needs="nothing"),
+         tip="Stop detecting or fitting", needs="work"),
 
     _row("accept", "Accept", "Review", "A", lambda w: w.editing.review("accepted"),
          tip="Accept the selection, or the clip", icon="accept", needs="bodies"),
@@ -340,81 +338,3 @@ def _held_handler(spec: ActionSpec, window: MainWindow) -> Callable[[bool], None
             handler(window)
 
     return toggled
-
-
-_TEXT_FIELDS = (QLineEdit, QTextEdit, QPlainTextEdit, QAbstractSpinBox)
-_PLAIN = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier
-
-
-def is_text_field(widget: QObject | None) -> bool:
-    if isinstance(widget, QComboBox):
-        return widget.isEditable()
-    return isinstance(widget, _TEXT_FIELDS)
-
-
-class KeyFilter(QObject):
-    """Held keys for the whole window, and plain keys for text fields.
-
-    A QShortcut knows no release, and it would take Enter from a text field that has the focus.
-    """
-
-    def __init__(self, window: MainWindow, actions: Mapping[str, QAction]) -> None:
-        super().__init__(window)
-        self._window = window
-        self._held = {
-            QKeySequence(spec.keys[0])[0].key(): actions[spec.id]
-            for spec in ACTIONS
-            if spec.is_held
-        }
-        self._down: set[int] = set()
-        application = QApplication.instance()
-        assert application is not None
-        application.installEventFilter(self)
-        application.focusWindowChanged.connect(self.release_all)  # type: ignore[attr-defined]
-
-    def release_all(self, *_: object) -> None:
-        for key in tuple(self._down):
-            self._down.discard(key)
-            self._held[Qt.Key(key)].setChecked(False)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        kind = event.type()
-        if kind == QEvent.Type.ShortcutOverride:
-            if is_text_field(watched) and _is_typing(event):
-                event.accept()
-                return True
-        elif kind == QEvent.Type.KeyPress:
-            return self._press(watched, event)
-        elif kind == QEvent.Type.KeyRelease:
-            return self._let_go(event)
-        return False
-
-    def _press(self, watched: QObject, event: QEvent) -> bool:
-        assert isinstance(event, QKeyEvent)
-        action = self._held.get(Qt.Key(event.key()))
-        if action is None or event.modifiers() != Qt.KeyboardModifier.NoModifier:
-            return False
-        if not isinstance(watched, QWidget) or watched.window() is not self._window:
-            return False
-        if is_text_field(watched):
-            return False
-        if not event.isAutoRepeat() and action.isEnabled():
-            self._down.add(event.key())
-            action.setChecked(True)
-        return True
-
-    def _let_go(self, event: QEvent) -> bool:
-        assert isinstance(event, QKeyEvent)
-        if event.key() not in self._down:
-            return False
-        if not event.isAutoRepeat():
-            self._down.discard(event.key())
-            self._held[Qt.Key(event.key())].setChecked(False)
-        return True
-
-
-def _is_typing(event: QEvent) -> bool:
-    assert isinstance(event, QKeyEvent)
-    is_function_key = Qt.Key.Key_F1 <= event.key() <= Qt.Key.Key_F35
-    leaves = event.key() in (Qt.Key.Key_Escape, Qt.Key.Key_Tab)
-    return event.modifiers() in _PLAIN and not is_function_key and not leaves

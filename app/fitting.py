@@ -20,6 +20,7 @@ from app.fit_orders import (
     detect_arguments,
     detected_again,
     detection_provenance,
+    edited_frames,
     fit_arguments,
     protected_ranges,
 )
@@ -42,10 +43,6 @@ from engine.structures import (
 if TYPE_CHECKING:
     from annotations.store import Store
 
-MARGIN_SECONDS = 0.3
-"""A re-fit reaches this far beyond what was edited, so that the motion can give way smoothly."""
-NEAR_SECONDS = 1.0
-"""Edits closer than this are fitted together."""
 _INPUTS = frozenset({"observations", "constraints", "motion", "reviews"})
 _NO_INPUTS = frozenset({"box"})
 """Kinds of edits that say something for the next look at the video, and nothing to a fit."""
@@ -76,8 +73,13 @@ class Fitting(QObject):
     hinted = Signal(str)
     noticed = Signal(str)
     """Something the curator should not miss, though nothing is wrong."""
+    stopped = Signal(str, object)
+    """The curator cancelled a job: what became of it, and what goes on with it when called."""
     done = Signal(str)
-    problem = Signal(str)
+    problem = Signal(str, str)
+    """A sentence, and its topic: `topic_of` the clip."""
+    attempted = Signal(str)
+    """A topic: what was said of an earlier attempt is no longer so."""
 
     def __init__(
         self,
@@ -115,6 +117,7 @@ class Fitting(QObject):
             "scratch": self.scratch,
         }
         self._jobs.cancel_clip(clip.id)
+        self.attempted.emit(topic_of(clip.id))
         where = f", {ranges.spoken(frames)}" if frames is not None else ""
         label = f"Detecting people in {clip.name}{where}"
         self._jobs.submit(Job("detect", label, worker.perceive, arguments, clip.id, frames))
@@ -134,7 +137,7 @@ class Fitting(QObject):
         if shown is None:
             return
         if shown.state.motion is None:
-            self._submit(FitOrder(shown, None))
+            self._order(FitOrder(shown, None))
             return
         frames = self._view_state.selection or self._edited_frames(shown.state)
         if frames is None:
@@ -148,12 +151,12 @@ class Fitting(QObject):
                 "(R) or unfreeze them (X) first."
             )
         else:
-            self._submit(FitOrder(shown, frames))
+            self._order(FitOrder(shown, frames))
 
     def fit_clip(self) -> None:
         shown = self._fittable()
         if shown is not None:
-            self._submit(FitOrder(shown, None))
+            self._order(FitOrder(shown, None))
 
     def keep(self) -> None:
         """Apply the candidate to the project: one undo step."""
@@ -168,15 +171,43 @@ class Fitting(QObject):
     def discard(self) -> None:
         """Drop the candidate; a fit that still runs is cancelled."""
         clip_id = self._view_state.clip_id
-        if clip_id is None or self._view_state.candidate is None:
+        if clip_id is None:
             return
-        self._jobs.cancel_clip(clip_id, "fit")
-        self._drop(clip_id)
-        self.done.emit("The new bodies were discarded; nothing changed.")
+        running, candidate = self._job_of(clip_id), self._view_state.candidate
+        if running is not None:
+            self._cancel(running)
+        elif candidate is not None:
+            self._drop(clip_id)
+            self.done.emit("The new bodies were discarded; nothing changed.")
 
     def cancel(self) -> None:
+        """Cancel the job that runs, and say what is kept."""
         if self._jobs.running is not None:
-            self._jobs.cancel(self._jobs.running)
+            self._cancel(self._jobs.running)
+
+    def _cancel(self, job: Job) -> None:
+        self._jobs.cancel(job)
+        if job.kind == "detect":
+            clip = next((c for c in self._view_state.clips if c.id == job.clip_id), None)
+            had_people = clip is not None and clip.status != "new"
+            self.stopped.emit(_detection_stopped(job, had_people), lambda: self._go_on(job))
+        elif job.kind == "fit":
+            self.done.emit(_fit_stopped(job))
+
+    def _go_on(self, job: Job) -> None:
+        """Detect again what was cancelled, with all that was said meanwhile."""
+
+        def go_on(found: tuple[ClipRecord, ClipState]) -> None:
+            self.detect(*found, job.context)
+
+        clip_id = job.clip_id
+        if clip_id is not None:
+            self._operations.ask(lambda store: (store.clip(clip_id), store.state(clip_id)), go_on)
+
+    def is_running(self, kind: str) -> bool:
+        """Whether a detection ("detect") or a fit ("fit") of the shown clip runs or waits."""
+        clip_id = self._view_state.clip_id
+        return clip_id is not None and self._job_of(clip_id, kind) is not None
 
     # -- the project moved on -------------------------------------------------------------------
 
@@ -248,16 +279,17 @@ class Fitting(QObject):
 
     def _edited_frames(self, state: ClipState) -> FrameRange | None:
         """The edited stretch at or nearest to the current frame, with its margin."""
-        clip, here = self._view_state.clip, self._view_state.frame
-        if clip is None or not state.edited:
-            return None
-        gap = round(NEAR_SECONDS * clip.video.fps / 2)
-        wide = ranges.union(FrameRange(r.start - gap, r.stop + gap) for r in state.edited)
-        stretches = [FrameRange(r.start + gap, r.stop - gap) for r in wide]
-        nearest = min(stretches, key=lambda r: max(r.start - here, here - r.stop + 1, 0))
-        margin = round(MARGIN_SECONDS * clip.video.fps)
-        count = clip.video.frame_count
-        return FrameRange(max(0, nearest.start - margin), min(count, nearest.stop + margin))
+        clip = self._view_state.clip
+        return edited_frames(state, clip.video, self._view_state.frame) if clip else None
+
+    def _order(self, order: FitOrder) -> None:
+        """What a curator asks for: the fit that runs already is left to run."""
+        job = self._job_of(order.base.clip_id)
+        asked = job.context if job is not None else None
+        if asked is not None and asked.base is order.base and asked.frames == order.frames:
+            self.hinted.emit("This fit is running already.")
+        else:
+            self._submit(order)
 
     def _submit(self, order: FitOrder) -> None:
         clip_id = order.base.clip_id
@@ -265,6 +297,7 @@ class Fitting(QObject):
         if clip is None:
             return
         self._jobs.cancel_clip(clip_id, "fit")
+        self.attempted.emit(topic_of(clip_id))
         where = f", {ranges.spoken(order.frames)}" if order.frames is not None else ""
         problem = fit_arguments(order.base.state, clip.video, order.frames, self.body)
         arguments = {"problem": problem, "config": {"initializer": self.initializer}}
@@ -292,7 +325,11 @@ class Fitting(QObject):
             seen = Changes("preview", self._view_state.clip_id, None, frozenset({"observations"}))
             if frames is not None:
                 found = detected_again(state.observations, found, frames)
-            self._view_state.set_state(replace(state, observations=found), seen)
+            shown = self._shown
+            is_first = shown is None or shown.state.observations is None
+            self._view_state.set_state(
+                replace(state, observations=found), seen, is_unsaved=is_first
+            )
 
     def _preview_motion(self, order: FitOrder, motion: BodyMotion, camera: Camera | None) -> None:
         camera = camera or order.base.state.camera
@@ -339,7 +376,8 @@ class Fitting(QObject):
         if clip_id == self._view_state.clip_id:
             self._view_state.candidate = candidate
         if result.outcome is Outcome.DIVERGED:
-            self.problem.emit(f"The fit did not settle. {result.advice}".strip())
+            why = f"The fit did not settle. {result.advice}".strip()
+            self.problem.emit(why, topic_of(clip_id))
 
     def _apply(self, clip_id: int, result: FitResult, frames: FrameRange, base: int) -> None:
         def applied(update: Update) -> None:
@@ -349,7 +387,7 @@ class Fitting(QObject):
 
         def refused(message: str) -> None:
             self._drop(clip_id)
-            self.problem.emit(message)
+            self.problem.emit(message, topic_of(clip_id))
 
         self._operations.edit(
             lambda store: store.apply_fit(clip_id, result, frames, base), applied, refused
@@ -357,7 +395,7 @@ class Fitting(QObject):
 
     def _on_failed(self, job: Job, message: str) -> None:
         self._end_preview(job)
-        self.problem.emit(message)
+        self.problem.emit(message, topic_of(job.clip_id))
 
     def _on_cancelled(self, job: Job) -> None:
         self._end_preview(job)
@@ -391,3 +429,23 @@ def _protected(state: ClipState, frames: FrameRange) -> bool:
     """Whether no fit may change any of the frames."""
     kept = ranges.as_mask(protected_ranges(state), frames.stop)
     return bool(kept[frames.as_slice()].all())
+
+
+def topic_of(clip_id: int | None) -> str:
+    """Of messages about detecting and fitting a clip."""
+    return f"clip {clip_id}"
+
+
+def _detection_stopped(job: Job, had_people: bool) -> str:
+    kept = "; the people stay as they were" if had_people else ""
+    return (
+        f"{job.label}: cancelled{kept}. What was looked at so far is not lost: detecting again "
+        "goes on from there."
+    )
+
+
+def _fit_stopped(job: Job) -> str:
+    key = "E" if job.context.frames is not None else "Shift+E"
+    has_bodies = job.context.base.state.motion is not None
+    kept = "the bodies are as they were" if has_bodies else "the detected people are kept"
+    return f"{job.label}: cancelled; {kept}. {key} fits again."

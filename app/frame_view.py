@@ -338,6 +338,6 @@ class FrameView(PictureView):
 
     def _ask_for_menu(self, position: QPointF) -> None:
         source = self.source_under(position)
-        if source is not None:
+        if source is not None and not self._view_state.is_unsaved:
             near = self.joint_under(position, reach=2 * GRIP)
             self.menu_requested.emit(source, near, self.mapToGlobal(position.toPoint()))

@@ -32,6 +32,7 @@ _ONE_OF_MANY = ("_keypoints.json", ".png")
 _LOOKED_AT = 500
 """Entries of a folder, to tell what it is."""
 _JOB = "import"
+_TOPIC = "detections"
 
 
 @dataclass
@@ -49,7 +50,10 @@ class Imports(QObject):
     """One import at a time: its dialog, its jobs, its one undo step."""
 
     done = Signal(str)
-    problem = Signal(str)
+    problem = Signal(str, str)
+    """A sentence, and its topic."""
+    attempted = Signal(str)
+    """A topic: what was said of an earlier attempt is no longer so."""
 
     def __init__(
         self,
@@ -100,10 +104,10 @@ class Imports(QObject):
     def open(self, path: Path) -> None:
         """Look at a file for the clip on show."""
         clip, state = self._view_state.clip, self._view_state.state
+        self.attempted.emit(_TOPIC)
         if clip is None or state is None:
-            self.problem.emit(
-                f"{path.name} belongs to a clip. Import its video first, then drop it again."
-            )
+            why = f"{path.name} belongs to a clip. Import its video first, then drop it again."
+            self.problem.emit(why, _TOPIC)
             return
         if self._order is not None:
             self._order.dialog.reject()
@@ -204,7 +208,7 @@ class Imports(QObject):
             }[found.kind]
             self.done.emit(f"{update.changes.label}. {advice} Ctrl+Z undoes it.")
 
-        self._operations.edit(mutate, taken, self.problem.emit)
+        self._operations.edit(mutate, taken, lambda why: self.problem.emit(why, _TOPIC))
 
     def _close(self, order: _Order) -> None:
         if order.job is not None:

@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 )
 
 from app import actions, menus
+from app.availability import Situation, obstacle
 from app.clip_browser import ClipBrowser
 from app.contact_panel import ContactPanel
 from app.correcting import Correcting
@@ -32,13 +33,14 @@ from app.decoder import Decoder, identity
 from app.editing import Editing
 from app.empty_state import EmptyState
 from app.fit_panel import FitPanel
-from app.fitting import Fitting
+from app.fitting import Fitting, topic_of
 from app.frame_view import FrameView
 from app.help import HelpDialog
 from app.history_panel import HistoryPanel
 from app.identity_panel import IdentityPanel
 from app.imports import Imports
 from app.jobs import Jobs
+from app.key_filter import KeyFilter, is_text_field
 from app.mesh_view import MeshView
 from app.notifications import Notifications
 from app.operations import ClipSnapshot, Operations, Update
@@ -63,6 +65,10 @@ STATE_VERSION = 1
 FIRST_SIZE = QSize(1440, 900)
 FRAME = QSize(8, 48)
 """Pixels that a window manager draws around a window, roughly; Qt knows only once it is shown."""
+
+
+EDIT, VIDEO = "edit", "video"
+"""Topics of messages about the shown clip: an edit that was refused, a frame that was not read."""
 
 
 class MainWindow(QMainWindow):
@@ -92,13 +98,14 @@ class MainWindow(QMainWindow):
             self.view_state, self.operations, self.jobs, self.preferences, self
         )
         self._snapshot: ClipSnapshot | None = None
+        self._shown_clip_id: int | None = None
         self._make_views()
         scopes: dict[actions.Scope, QWidget] = {
             "frame view": self.frame_view,
             "3D view": self.mesh_view,
         }
         self.actions_by_id = actions.build(self, scopes)
-        self.key_filter = actions.KeyFilter(self, self.actions_by_id)
+        self.key_filter = KeyFilter(self, self.actions_by_id)
         self.person_menu: PersonMenu = PersonMenu(self.frame_view, self.correcting)
         self._make_panels()
         self._arrange()
@@ -195,7 +202,7 @@ class MainWindow(QMainWindow):
     def _connect(self) -> None:
         operations, view_state = self.operations, self.view_state
         operations.changed.connect(self._on_changed)
-        operations.failed.connect(self.notifications.error)
+        operations.failed.connect(lambda why: self.notifications.error(why, EDIT))
         operations.failed.connect(self.frame_view.drop_pending)
         view_state.clip_id_changed.connect(self._on_clip_id_changed)
         view_state.playing_changed.connect(lambda _: self._request_frame())
@@ -203,7 +210,7 @@ class MainWindow(QMainWindow):
         view_state.tool_changed.connect(self._on_tool_changed)
         self._on_tool_changed(view_state.tool)
         self.decoder.decoded.connect(self._on_decoded)
-        self.decoder.failed.connect(lambda _, message: self.notifications.error(message))
+        self.decoder.failed.connect(lambda _, why: self.notifications.error(why, VIDEO))
         self.projects.project_opened.connect(self._on_project_opened)
         self.projects.clip_added.connect(self.fitting.detect)
         self.projects.exported.connect(self._on_exported)
@@ -215,7 +222,15 @@ class MainWindow(QMainWindow):
                 speaker.done.connect(self.status.hint)
             if hasattr(speaker, "problem"):
                 speaker.problem.connect(self.notifications.error)
+                speaker.attempted.connect(self.notifications.clear)
         self.fitting.noticed.connect(self.notifications.info)
+        self.fitting.stopped.connect(
+            lambda text, go_on: self.notifications.info(text, ("Go on", go_on))
+        )
+        self.status.cancel_requested.connect(self.fitting.cancel)
+        for signal in (self.jobs.started, self.jobs.queue_changed):
+            signal.connect(lambda *_: self._refresh_actions())
+        self.key_filter.in_vain.connect(self._on_key_in_vain)
         self.projects.noticed.connect(self.notifications.info)
         self.proxies.cached_changed.connect(self.timeline.set_cached)
         self.proxies.noticed.connect(self.status.hint)
@@ -267,12 +282,15 @@ class MainWindow(QMainWindow):
             self.people.show_corrections(
                 corrections_since_detection(snapshot.history, snapshot.head)
             )
+        if update.changes is not None:
+            self.notifications.clear(EDIT)
         self.fitting.take(update)
         self.pages.setCurrentIndex(1 if update.clips else 0)
         self._refresh_actions()
         self._refresh_title()
 
     def _on_project_opened(self, info: Any) -> None:
+        self.notifications.clear_topics()
         self.fitting.forget()
         self.proxies.open_project(self.projects.path)
         self._snapshot = None
@@ -289,6 +307,9 @@ class MainWindow(QMainWindow):
         self._refresh_title()
 
     def _on_clip_id_changed(self, clip_id: int | None) -> None:
+        for topic in (EDIT, VIDEO, topic_of(self._shown_clip_id)):
+            self.notifications.clear(topic)
+        self._shown_clip_id = clip_id
         self._snapshot = None
         self.fitting.show_clip()
         self.history.take(None)
@@ -311,6 +332,7 @@ class MainWindow(QMainWindow):
     def _on_decoded(self, video: VideoInfo, index: int, image: np.ndarray) -> None:
         clip = self.view_state.clip
         if clip is not None and identity(clip.video) == identity(video):
+            self.notifications.clear(VIDEO)
             self.frame_view.set_frame_image(index, image)
             self.people.others.take_picture(index, image)
 
@@ -338,15 +360,18 @@ class MainWindow(QMainWindow):
     # -- commands of the window itself ----------------------------------------------------------
 
     def escape(self) -> None:
-        """Leave what is nearest: the reason field, a picked region, the tool, the selection."""
+        """Leave what is nearest: the reason field, a picked region, the tool, a message, what is
+        selected."""
         view_state = self.view_state
         focused = self.focusWidget()
-        if self.review.escape() or actions.is_text_field(focused):
+        if self.review.escape() or is_text_field(focused):
             self.frame_view.setFocus()
         elif view_state.picked_region is not None:
             view_state.picked_region = None
         elif view_state.tool != "select":
             view_state.tool = "select"
+        elif self.notifications.close_newest():
+            pass
         elif view_state.selected_contact is not None:
             view_state.selected_contact = None
         elif view_state.selection is not None:
@@ -426,26 +451,36 @@ class MainWindow(QMainWindow):
 
     # -- the window itself ----------------------------------------------------------------------
 
-    def _refresh_actions(self) -> None:
+    def _situation(self) -> Situation:
         snapshot = self._snapshot
         state = snapshot.state if snapshot is not None else None
-        undo = snapshot.undo_label if snapshot is not None else None
-        redo = snapshot.redo_label if snapshot is not None else None
-        candidate = self.view_state.candidate
-        have = {
-            "nothing": True,
-            "project": self.projects.path is not None,
-            "clip": self.view_state.clip_id is not None,
-            "people": state is not None and state.observations is not None,
-            "bodies": state is not None and state.motion is not None,
-            "candidate": candidate is not None,
-            "undo": undo is not None,
-            "redo": redo is not None,
-        }
+        return Situation(
+            project=self.projects.path is not None,
+            clip=self.view_state.clip_id is not None,
+            people=state is not None and state.observations is not None,
+            bodies=state is not None and state.motion is not None,
+            candidate=self.view_state.candidate is not None,
+            detecting=self.fitting.is_running("detect"),
+            fitting=self.fitting.is_running("fit"),
+            working=self.jobs.running is not None,
+            undo=snapshot.undo_label if snapshot is not None else None,
+            redo=snapshot.redo_label if snapshot is not None else None,
+        )
+
+    def _refresh_actions(self) -> None:
+        """What can be done now; the tip of what cannot says why."""
+        now = self._situation()
         for spec in actions.ACTIONS:
-            self.actions_by_id[spec.id].setEnabled(have[spec.needs])
-        menus.name_step(self.actions_by_id["undo"], "Undo", undo)
-        menus.name_step(self.actions_by_id["redo"], "Redo", redo)
+            why_not = obstacle(spec, now)
+            action = self.actions_by_id[spec.id]
+            action.setEnabled(not why_not)
+            action.setToolTip("\n".join(filter(None, (actions.tooltip(spec), why_not))))
+        menus.name_step(self.actions_by_id["undo"], "Undo", now.undo)
+        menus.name_step(self.actions_by_id["redo"], "Redo", now.redo)
+
+    def _on_key_in_vain(self, name: str) -> None:
+        spec = next(spec for spec in actions.ACTIONS if spec.id == name)
+        self.status.hint(obstacle(spec, self._situation()))
 
     def _refresh_title(self) -> None:
         clip, project = self.view_state.clip, self.projects.path

@@ -87,4 +87,5 @@ def name_step(action: QAction, verb: str, label: str | None) -> None:
     """Undo and redo say what they would undo."""
     spec = next(s for s in actions.ACTIONS if s.id == action.objectName())
     action.setText(f"{verb} “{label}”" if label else verb)
-    action.setToolTip(f"{verb} “{label}” ({actions.key_text(spec)})" if label else spec.tip)
+    if label:
+        action.setToolTip(f"{verb} “{label}” ({actions.key_text(spec)})")

@@ -1,7 +1,8 @@
-"""Messages to the user: cards above the views that never block.
+"""Messages to the user: cards above the views that never block and never cover anything.
 
-Errors stay until they are closed; the same error is shown once. What is merely said in passing
-goes to the status line instead.
+An error is about something, its topic, and goes when that is tried again or left behind; one
+without a topic stays until it is closed. The same error is shown once. What is merely said in
+passing goes to the status line instead.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Literal
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import (
+    QApplication,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -34,6 +36,9 @@ _ICONS: dict[Level, tuple[str, str]] = {
 _PASSING_MILLISECONDS = 8000
 _MOST = 3
 """Cards on screen; the oldest leaves first."""
+_PATIENCE_MILLISECONDS = 50
+Action = tuple[str, Callable[[], object]]
+"""The words and the effect of a card's button."""
 
 
 class Notifications(QWidget):
@@ -54,22 +59,43 @@ class Notifications(QWidget):
         """What is on screen, oldest first."""
         return tuple(shown.text for shown in self._cards)
 
-    def error(self, text: str, action: tuple[str, Callable[[], object]] | None = None) -> None:
-        """Stays until closed. `action` is the words and the effect of a button."""
-        self._show("error", text, action)
+    def error(self, text: str, topic: str = "", action: Action | None = None) -> None:
+        """Stays until it is closed, or until `clear(topic)`."""
+        self._show("error", text, topic, action)
 
-    def success(self, text: str, action: tuple[str, Callable[[], object]] | None = None) -> None:
-        self._show("success", text, action)
+    def success(self, text: str, action: Action | None = None) -> None:
+        self._show("success", text, "", action)
 
-    def info(self, text: str, action: tuple[str, Callable[[], object]] | None = None) -> None:
-        self._show("info", text, action)
+    def info(self, text: str, action: Action | None = None) -> None:
+        self._show("info", text, "", action)
 
-    def _show(
-        self, level: Level, text: str, action: tuple[str, Callable[[], object]] | None
-    ) -> None:
+    def clear(self, topic: str) -> None:
+        """What this topic's messages say is no longer so."""
+        for shown in [s for s in self._cards if topic and s.topic == topic]:
+            self._remove(shown)
+
+    def clear_topics(self) -> None:
+        """Another project: nothing that was said of this one matters any more."""
+        for shown in [s for s in self._cards if s.topic]:
+            self._remove(shown)
+
+    def close_newest(self) -> bool:
+        """Close the message that came last; False where there is none."""
+        if self._cards:
+            self._remove(self._cards[-1])
+            return True
+        return False
+
+    def _show(self, level: Level, text: str, topic: str, action: Action | None) -> None:
+        if QApplication.mouseButtons() != Qt.MouseButton.NoButton:
+            # A card moves the views down: not under a drag in hand, nor away from a click.
+            QTimer.singleShot(
+                _PATIENCE_MILLISECONDS, self, lambda: self._show(level, text, topic, action)
+            )
+            return
         if text in self.texts:
             return
-        made = _Card(level, text, action, self._remove)
+        made = _Card(level, text, topic, action, self._remove)
         self._cards.append(made)
         self._column.addWidget(made)
         for old in self._cards[:-_MOST]:
@@ -93,11 +119,13 @@ class _Card(QFrame):
         self,
         level: Level,
         text: str,
-        action: tuple[str, Callable[[], object]] | None,
+        topic: str,
+        action: Action | None,
         close: Callable[[_Card], None],
     ) -> None:
         super().__init__()
         self.text = text
+        self.topic = topic
         self.setProperty("role", "card")
         tokens = theme().tokens
         line = QHBoxLayout(self)
@@ -118,7 +146,7 @@ class _Card(QFrame):
             line.addWidget(button)
         dismiss = QToolButton()
         dismiss.setIcon(icons.icon("cancel"))
-        dismiss.setToolTip("Close this message")
+        dismiss.setToolTip("Close this message (Esc)")
         dismiss.setAutoRaise(True)
         dismiss.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         dismiss.clicked.connect(lambda: close(self))

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QFileDialog, QInputDialog, QWidget
 
 from annotations.records import Changes
 from app.background import Background
-from app.operations import Operations, Update
+from app.operations import Operations, Told, Update
 from app.preferences import Preferences
 from app.view_state import ViewState
 from engine.structures import VideoInfo
@@ -39,7 +39,10 @@ class Projects(QObject):
     """ClipRecord of a video that has just joined the project."""
     project_opened = Signal(object)
     """ProjectInfo."""
-    problem = Signal(str)
+    problem = Signal(str, str)
+    """A sentence, and its topic: what was tried."""
+    attempted = Signal(str)
+    """A topic: what was said of an earlier attempt is no longer so."""
     done = Signal(str)
     noticed = Signal(str)
     """What a user should know of a video that was imported."""
@@ -67,6 +70,11 @@ class Projects(QObject):
     def shutdown(self) -> None:
         self._files.shutdown()
 
+    def _trying(self, topic: str) -> Told:
+        """Announces an attempt; returns whom to tell why it failed."""
+        self.attempted.emit(topic)
+        return lambda sentence: self.problem.emit(sentence, topic)
+
     # -- dialogs --------------------------------------------------------------------------------
 
     def ask_for_videos(self) -> None:
@@ -91,16 +99,16 @@ class Projects(QObject):
         if name:
             path = Path(name) if name.endswith(SUFFIX) else Path(name + SUFFIX)
             self._preferences.keep_folder("projects", path)
-            self._files.run(
-                _bodies, lambda bodies: self._ask_for_body(path, *bodies), self.problem.emit
-            )
+            told = self._trying("project")
+            self._files.run(_bodies, lambda bodies: self._ask_for_body(path, *bodies), told)
 
     def _ask_for_body(
         self, path: Path, bodies: list[BodyChoice], refused: list[RefusedBody]
     ) -> None:
         """A project keeps its body for good, so it is asked where there is a choice."""
         for file in refused:
-            self.problem.emit(f"{file.path.name} cannot be used as a body. {file.reason}")
+            why = f"{file.path.name} cannot be used as a body. {file.reason}"
+            self.problem.emit(why, "body")
         chosen = bodies[0]
         if len(bodies) > 1:
             words = [f"{body.name}: {body.note}" for body in bodies]
@@ -158,7 +166,7 @@ class Projects(QObject):
             path.expanduser(),
             author=self._preferences.author,
             then=lambda _: then() if then is not None else None,
-            otherwise=self.problem.emit,
+            otherwise=self._trying("project"),
         )
 
     def create(
@@ -175,7 +183,7 @@ class Projects(QObject):
             body_sha256=body_sha256,
             author=self._preferences.author,
             then=lambda _: then() if then is not None else None,
-            otherwise=self.problem.emit,
+            otherwise=self._trying("project"),
         )
 
     def open_dropped(self, paths: Iterable[Path]) -> None:
@@ -199,16 +207,13 @@ class Projects(QObject):
 
     def import_videos(self, paths: Iterable[Path]) -> None:
         """Read each video and add it to the project; without one, to one beside the video."""
+        told = self._trying("import")
         for path in paths:
-            self._files.run(
-                partial(_probe, path),
-                self._add_to_a_project,
-                self.problem.emit,
-            )
+            self._files.run(partial(_probe, path), partial(self._add_to_a_project, told), told)
 
-    def _add_to_a_project(self, video: VideoInfo) -> None:
+    def _add_to_a_project(self, told: Told, video: VideoInfo) -> None:
         if self.path is not None:
-            self._add(video)
+            self._add(video, told)
             return
         self._waiting.append(video)
         if len(self._waiting) > 1:
@@ -217,17 +222,17 @@ class Projects(QObject):
         def opened(_: object) -> None:
             waiting, self._waiting = self._waiting, []
             for each in waiting:
-                self._add(each)
+                self._add(each, told)
 
         def refused(message: str) -> None:
             self._waiting = []
-            self.problem.emit(message)
+            told(message)
 
         place = project_beside(Path(video.path))
         open_or_create = self._operations.open if place.exists() else self._operations.create
         open_or_create(place, author=self._preferences.author, then=opened, otherwise=refused)
 
-    def _add(self, video: VideoInfo) -> None:
+    def _add(self, video: VideoInfo, told: Told) -> None:
         """A video that the project has already is shown, not added again."""
 
         def mutate(store: Store) -> Changes:
@@ -249,7 +254,7 @@ class Projects(QObject):
             else:
                 self.done.emit(f"{changes.label}.")
 
-        self._operations.edit(mutate, added, self.problem.emit)
+        self._operations.edit(mutate, added, told)
 
     def next_clip(self, waiting_only: bool = False) -> None:
         """Show the next clip; with `waiting_only` the next one that nobody has accepted."""
@@ -271,7 +276,8 @@ class Projects(QObject):
         if place.exists():
             self.open(place)
         elif not SAMPLE_VIDEO.exists():
-            self.problem.emit("The bundled sample clip is missing; install Dyad again.")
+            told = self._trying("project")
+            told("The bundled sample clip is missing; install Dyad again.")
         else:
             self.create(place, lambda: self._fill_sample())
 
@@ -286,7 +292,7 @@ class Projects(QObject):
             if clip.status == "new":
                 self.clip_added.emit(clip)
 
-        self._operations.edit(fill, filled, self.problem.emit)
+        self._operations.edit(fill, filled, self._trying("project"))
 
     # -- the way out ----------------------------------------------------------------------------
 
@@ -299,7 +305,7 @@ class Projects(QObject):
         def written(report: ExportReport) -> None:
             self.exported.emit(_spoken_report(report), folder)
 
-        self._operations.ask(work, written, self.problem.emit)
+        self._operations.ask(work, written, self._trying("export"))
 
     def assign_splits(self, seed: int) -> None:
         def assigned(_: Update) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QSizePolicy, QStatusBar, QToolButton
 
 from annotations import ranges
@@ -19,6 +19,9 @@ HINT_MILLISECONDS = 8000
 
 class StatusLine(QStatusBar):
     """Mode on the left, a passing hint beside it, the running job and the time on the right."""
+
+    cancel_requested = Signal()
+    """The cross beside the running job."""
 
     def __init__(self, view_state: ViewState, jobs: Jobs) -> None:
         super().__init__()
@@ -38,7 +41,7 @@ class StatusLine(QStatusBar):
         self._cancel.setToolTip("Cancel the running job")
         self._cancel.setAutoRaise(True)
         self._cancel.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._cancel.clicked.connect(self._on_cancel_clicked)
+        self._cancel.clicked.connect(self.cancel_requested)
         self._clock = label("", "muted", wrap=False)
         self._clock.setContentsMargins(8, 2, 8, 2)
         self.addWidget(self.mode)
@@ -85,9 +88,9 @@ class StatusLine(QStatusBar):
         self.passing.setToolTip("")
 
     def _refresh_mode(self, *_: object) -> None:
-        running = self._jobs.running
-        is_detecting = running is not None and running.kind == "detect"
-        self.mode.setText(mode_text(self._view_state, is_detecting))
+        job = self._jobs.running
+        is_mine = job is not None and job.clip_id == self._view_state.clip_id
+        self.mode.setText(mode_text(self._view_state, job.kind if job and is_mine else ""))
 
     def _on_frame_changed(self, _: int) -> None:
         self._refresh_clock()
@@ -118,13 +121,12 @@ class StatusLine(QStatusBar):
         self._job.setText(f"{job.label} · {progress_text(progress)}")
         self._bar.set_fraction(getattr(progress, "fraction", None))
 
-    def _on_cancel_clicked(self) -> None:
-        if self._jobs.running is not None:
-            self._jobs.cancel(self._jobs.running)
 
+def mode_text(view_state: ViewState, running: str = "") -> str:
+    """One line: the mode, the click that is expected, the way out.
 
-def mode_text(view_state: ViewState, is_detecting: bool = False) -> str:
-    """One line: the mode, the click that is expected, the way out."""
+    `running` is the kind of the job that runs on the shown clip.
+    """
     if view_state.clip_id is None:
         return "No clip. Import a video with Ctrl+I, or drop one here."
     candidate = view_state.candidate
@@ -141,12 +143,12 @@ def mode_text(view_state: ViewState, is_detecting: bool = False) -> str:
     if candidate is not None and candidate.is_complete:
         where = ranges.spoken(candidate.frames)
         return f"New bodies, {where} · Hold B for before, Enter keeps, Backspace discards."
-    if candidate is not None:
-        return f"Fitting {ranges.spoken(candidate.frames)} · Backspace to cancel."
     state = view_state.state
+    if running == "fit":
+        return "Fitting · A correction is kept, and the fit starts again. Backspace cancels."
+    if running == "detect":
+        return _detecting_text(view_state)
     if state is None or state.observations is None:
-        if is_detecting:
-            return "Watch · The people appear as soon as they are detected."
         return "Watch · The people have not been detected yet (Fit menu)."
     if view_state.selected_other is not None:
         return (
@@ -156,6 +158,16 @@ def mode_text(view_state: ViewState, is_detecting: bool = False) -> str:
     if view_state.selection is not None:
         return f"Selected {ranges.spoken(view_state.selection)} · Esc clears."
     return "Look · Drag a joint to correct it, right-click hides it; right-click a person for more."
+
+
+def _detecting_text(view_state: ViewState) -> str:
+    """What becomes of a correction that is made meanwhile."""
+    state = view_state.state
+    if state is None or state.observations is None:
+        return "Detecting · The people appear as soon as they are found. Q draws a box that helps."
+    if view_state.is_unsaved:
+        return "Detecting · This is a preview; joints can be corrected when it is done."
+    return "Detecting again · A correction is kept, and the detection starts again with it."
 
 
 def _box_text(view_state: ViewState) -> str:

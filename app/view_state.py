@@ -178,6 +178,7 @@ class ViewState(QObject):
         self._clips: tuple[ClipRecord, ...] = ()
         self._clip_id: int | None = None
         self._state: ClipState | None = None
+        self._is_unsaved = False
         self._candidate: Candidate | None = None
 
     @property
@@ -212,6 +213,7 @@ class ViewState(QObject):
         self.picked_region = None
         self._clip_id = clip_id
         self._state = None
+        self._is_unsaved = False
         self.frame = 0
         self.clip_id_changed.emit(clip_id)
         self.state_changed.emit(None)
@@ -231,9 +233,21 @@ class ViewState(QObject):
         """What the shown revision says; None until the store has answered."""
         return self._state
 
-    def set_state(self, state: ClipState | None, changes: Changes | None = None) -> None:
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether the people on show are the preview of a clip's first detection.
+
+        The project does not have them, and the detection may still change its mind about who is
+        who: there is nothing yet that a correction could be about.
+        """
+        return self._is_unsaved
+
+    def set_state(
+        self, state: ClipState | None, changes: Changes | None = None, *, is_unsaved: bool = False
+    ) -> None:
         """Show a new revision; `changes` says what to redraw (None: everything)."""
         self._state = state
+        self._is_unsaved = is_unsaved
         contacts = state.constraints.contacts if state is not None else ()
         if self.selected_contact is not None and self.selected_contact >= len(contacts):
             self.selected_contact = None

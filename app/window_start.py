@@ -18,6 +18,8 @@ from PySide6.QtWidgets import QApplication
 
 log = logging.getLogger("dyad")
 LOG_BYTES = 2**20
+ERROR_LENGTH = 200
+"""Of what an unforeseen error says of itself, so much is shown; the log has all."""
 WARM_UP_DELAY = 1500
 """Milliseconds after the window is shown before the worker process is started."""
 
@@ -122,8 +124,10 @@ def catch_everything(show: Callable[[str], object]) -> None:
             QApplication.quit()
             return
         log.error("unforeseen error\n%s", "".join(traceback.format_exception(kind, error, trace)))
+        first_line = (str(error).strip().splitlines() or [""])[0][:ERROR_LENGTH]
         text = (
-            f"Something went wrong ({kind.__name__}: {error}). Your work is saved; see Help, Log."
+            f"Something went wrong ({kind.__name__}: {first_line}). "
+            "Your work is saved; Help, Show the log has the details."
         )
         if text not in shown:
             shown.add(text)

@@ -112,23 +112,27 @@ class _Desk:
             self._connection.send(("progress", *newest))
 
     def _listen(self) -> None:
-        while True:
-            try:
-                message = self._connection.recv()
-            except (EOFError, OSError):
-                os._exit(0)  # the window is gone, and with it all that the running job is for
-            match message:
-                case ("run", job_id, payload):
-                    self.jobs.put((job_id, payload))
-                case ("cancel", job_id):
-                    self._cancelled.add(job_id)
-                case ("more", _):
-                    with self._lock:
-                        self._reader_waits = True
-                        self._deliver()
-                case ("stop",):
-                    self.jobs.put(None)
-                    return
+        try:
+            while self._obey(self._connection.recv()):
+                pass
+        except (EOFError, OSError):
+            os._exit(0)  # the window is gone, and with it all that the running job is for
+
+    def _obey(self, message: tuple[Any, ...]) -> bool:
+        """False when it was told to stop."""
+        match message:
+            case ("run", job_id, payload):
+                self.jobs.put((job_id, payload))
+            case ("cancel", job_id):
+                self._cancelled.add(job_id)
+            case ("more", _):
+                with self._lock:
+                    self._reader_waits = True
+                    self._deliver()
+            case ("stop",):
+                self.jobs.put(None)
+                return False
+        return True
 
 
 def _run(desk: _Desk, job_id: int, payload: bytes) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from app.frame_view import FrameView
 
 CHOOSE = ("Somebody else — click to choose",)
+PREVIEW = ("Not saved yet", "Joints can be corrected when the people are detected")
 CHOSEN = ("Somebody else, chosen", "Ctrl+1, Ctrl+2: who it is · right-click: more")
 
 
@@ -31,6 +32,7 @@ class JointTool(FrameTool):
         self._grabbed: tuple[int, int] | None = None
         self._hovered: tuple[int, int] | None = None
         self._hovered_other: int | None = None
+        self._is_over_preview = False
         self._pending: KeypointEdit | None = None
         self._pressed_at: QPointF | None = None
         self._last_at = QPointF()
@@ -44,7 +46,7 @@ class JointTool(FrameTool):
         return () if self._pending is None else (self._pending,)
 
     def press(self, event: QMouseEvent) -> bool:
-        joint = self.view.joint_under(event.position())
+        joint = self._joint_under(event.position())
         if event.button() == Qt.MouseButton.LeftButton:
             self._pressed_at, self._grabbed = event.position(), joint
             return True
@@ -73,16 +75,21 @@ class JointTool(FrameTool):
         self.view.update()
 
     def hover(self, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
-        joint = self.view.joint_under(at)
+        joint = self._joint_under(at)
         other = self.view.other_under(at) if joint is None else None
-        if (joint, other) != (self._hovered, self._hovered_other) or other is not None:
-            self._hovered, self._hovered_other, self._last_at = joint, other, at
+        is_preview = self.view.view_state.is_unsaved and self.view.joint_under(at) is not None
+        found = joint, other, is_preview
+        before = self._hovered, self._hovered_other, self._is_over_preview
+        if found != before or other is not None:
+            self._hovered, self._hovered_other, self._is_over_preview = found
+            self._last_at = at
             shape = Qt.CursorShape.PointingHandCursor if other is not None else self.cursor
             self.view.setCursor(shape)
             self.view.update()
 
     def leave(self) -> None:
         self._hovered = self._hovered_other = None
+        self._is_over_preview = False
 
     def cancel(self) -> None:
         self._grabbed = self._hovered = self._pending = self._hovered_other = None
@@ -97,10 +104,16 @@ class JointTool(FrameTool):
         skeleton = skeletons[person] if 0 <= person < len(skeletons) else None
         if state is not None and skeleton is not None:
             overlay.paint_joint_hint(state, person, keypoint, skeleton, is_held=self.is_busy)
+        elif self._is_over_preview and self.view.view_state.is_unsaved:
+            paint_hint(painter, self._last_at, PREVIEW, theme().tokens, overlay.bounds)
         elif self._hovered_other is not None:
             is_chosen = self._hovered_other == self.view.view_state.selected_other
             words = CHOSEN if is_chosen else CHOOSE
             paint_hint(painter, self._last_at, words, theme().tokens, overlay.bounds)
+
+    def _joint_under(self, at: QPointF) -> tuple[int, int] | None:
+        """The joint that could be corrected here: none while the people are only a preview."""
+        return None if self.view.view_state.is_unsaved else self.view.joint_under(at)
 
     def _drag_to(self, position: QPointF) -> None:
         assert self._grabbed is not None

@@ -80,10 +80,11 @@ def slow_perceive(
     video: VideoInfo, request: Mapping[str, Any], scratch: Path | None = None
 ) -> Generator[Any, None, Observations]:
     """As `perceive`, and takes its time."""
+    found = make_observations(video)
     for step in range(400):
-        yield PerceptionProgress("keypoints", step / 400, 1.0)
+        yield PerceptionProgress("keypoints", step / 400, 1.0, found)
         time.sleep(0.05)
-    return make_observations(video)
+    return found
 
 
 def perceive_nobody(

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPointF, Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QPushButton
 
 from app import projects, sample, window_start, worker
+from app.fitting import topic_of
 from engine.structures import BoxEdit, FrameRange
 from tests.app import steps
 from tests.engine.videos import write_video
@@ -178,6 +180,115 @@ def test_backspace_ends_a_running_fit_and_shows_what_is_saved(qtbot, fitted_wind
     assert fitted_window.jobs.running is None
     assert fitted_window.view_state.candidate is None
     assert kinds(fitted_window) == ["import", "observations", "fit"]
+
+
+def detection_running(qtbot, window, video_file, tmp_path, monkeypatch) -> None:
+    """The first detection of a new clip, with its preview on show."""
+    monkeypatch.setattr(worker, "perceive", steps.slow_perceive)
+    mine = tmp_path / "meeting.mp4"
+    shutil.copyfile(video_file, mine)
+    window.projects.open_dropped([mine])
+    qtbot.waitUntil(lambda: window.view_state.is_unsaved, timeout=WAIT)
+
+
+def test_a_cancelled_detection_says_what_is_kept_and_goes_on(
+    qtbot, window, video_file, tmp_path, monkeypatch
+):
+    detection_running(qtbot, window, video_file, tmp_path, monkeypatch)
+    window.status.cancel_requested.emit()
+    assert window.jobs.running is None
+    assert "cancelled" in window.notifications.texts[0]
+    assert "goes on from there" in window.notifications.texts[0]
+    monkeypatch.setattr(worker, "perceive", steps.perceive)
+    window.notifications.findChild(QPushButton).click()
+    wait_for(qtbot, window, "import", "observations", "fit")
+
+
+def test_a_detection_that_an_edit_starts_again_was_not_cancelled(
+    qtbot, window, video_file, tmp_path, monkeypatch
+):
+    detection_running(qtbot, window, video_file, tmp_path, monkeypatch)
+    draw_box(window)
+    wait_for(qtbot, window, "box")
+    assert window.fitting.is_running("detect")
+    assert window.notifications.texts == ()
+
+
+def test_the_preview_of_a_first_detection_cannot_be_corrected(
+    qtbot, window, video_file, tmp_path, monkeypatch
+):
+    detection_running(qtbot, window, video_file, tmp_path, monkeypatch)
+    view = window.frame_view
+    qtbot.waitUntil(lambda: view.shown_frame == 0 and view.picture_size is not None, timeout=WAIT)
+    skeleton = view.skeletons()[0]
+    at = QPointF(*skeleton.points[9].tolist())
+    assert view.joint_under(at) is not None
+    assert "preview" in window.status.mode.text()
+    QTest.mousePress(view, Qt.MouseButton.LeftButton, pos=at.toPoint())
+    QTest.mouseMove(view, (at + QPointF(30, 0)).toPoint())
+    QTest.mouseRelease(view, Qt.MouseButton.LeftButton, pos=(at + QPointF(30, 0)).toPoint())
+    QTest.mouseClick(view, Qt.MouseButton.RightButton, pos=at.toPoint())
+    qtbot.wait(100)
+    assert kinds(window) == ["import"]
+    assert view.skeletons()[0].points[9].tolist() == skeleton.points[9].tolist()
+
+
+def test_detecting_cannot_be_asked_for_twice_and_the_key_says_why(
+    qtbot, window, video_file, tmp_path, monkeypatch
+):
+    detection_running(qtbot, window, video_file, tmp_path, monkeypatch)
+    detect = window.actions_by_id["detect"]
+    assert not detect.isEnabled()
+    assert "being detected" in detect.toolTip()
+    window.frame_view.setFocus()
+    press(window, KEY.Key_S)
+    assert "being detected" in window.status.passing.text()
+    window.fitting.cancel()
+    assert detect.isEnabled()
+    assert "being detected" not in detect.toolTip()
+
+
+def test_the_same_fit_is_not_started_over(qtbot, fitted_window, monkeypatch):
+    refit_running(qtbot, fitted_window, monkeypatch)
+    job = fitted_window.jobs.running
+    press(fitted_window, KEY.Key_E)
+    assert fitted_window.jobs.running is job
+    assert "running already" in fitted_window.status.passing.text()
+
+
+def test_while_a_fit_runs_the_window_says_what_becomes_of_a_correction(
+    qtbot, fitted_window, monkeypatch
+):
+    refit_running(qtbot, fitted_window, monkeypatch)
+    assert "the fit starts again" in fitted_window.status.mode.text()
+    fitted_window.fitting.cancel()
+    assert "bodies are as they were" in fitted_window.status.passing.text()
+
+
+def test_an_error_about_a_fit_goes_when_it_is_tried_again(qtbot, fitted_window, monkeypatch):
+    refit_running(qtbot, fitted_window, monkeypatch)
+    os.kill(fitted_window.jobs.worker_pid, signal.SIGKILL)
+    qtbot.waitUntil(lambda: bool(fitted_window.notifications.texts), timeout=WAIT)
+    press(fitted_window, KEY.Key_E)
+    assert fitted_window.notifications.texts == ()
+
+
+def test_an_error_about_a_clip_goes_with_the_clip(qtbot, fitted_window):
+    window = fitted_window
+    window.operations.failed.emit("A height is in metres.")
+    window.fitting.problem.emit("The fit did not settle.", topic_of(window.view_state.clip_id))
+    assert len(window.notifications.texts) == 2
+    window.view_state.clip_id = None
+    assert window.notifications.texts == ()
+
+
+def test_escape_closes_a_message(qtbot, fitted_window):
+    window = fitted_window
+    window.view_state.selection = FrameRange(3, 9)
+    window.operations.failed.emit("A height is in metres.")
+    press(window, KEY.Key_Escape)
+    assert window.notifications.texts == ()
+    assert window.view_state.selection is not None
 
 
 def test_a_killed_worker_is_one_sentence_and_the_next_fit_runs(qtbot, fitted_window, monkeypatch):

@@ -1,0 +1,64 @@
+"""Messages: they stay as long as they are true, and never move the views under a drag."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QToolButton
+
+from app.notifications import Notifications
+
+
+@pytest.fixture
+def notifications(qtbot):
+    made = Notifications()
+    qtbot.addWidget(made)
+    return made
+
+
+def test_an_error_goes_when_its_topic_is_cleared(notifications):
+    notifications.error("broken.mp4 is no video.", "import")
+    notifications.error("The fit did not settle.", "clip 1")
+    notifications.error("Something went wrong.")
+    notifications.clear("import")
+    assert notifications.texts == ("The fit did not settle.", "Something went wrong.")
+    notifications.clear("")
+    assert len(notifications.texts) == 2
+
+
+def test_another_project_takes_along_all_that_has_a_topic(notifications):
+    notifications.error("The fit did not settle.", "clip 1")
+    notifications.error("Something went wrong.")
+    notifications.clear_topics()
+    assert notifications.texts == ("Something went wrong.",)
+
+
+def test_the_newest_is_closed_first(notifications):
+    assert not notifications.close_newest()
+    notifications.error("one")
+    notifications.error("two")
+    assert notifications.close_newest()
+    assert notifications.texts == ("one",)
+
+
+def test_a_cross_closes_a_message_and_the_empty_column_takes_no_room(notifications):
+    notifications.error("one")
+    QTest.mouseClick(notifications.findChild(QToolButton), Qt.MouseButton.LeftButton)
+    assert notifications.texts == ()
+    assert notifications.isHidden()
+
+
+def test_a_message_waits_until_the_mouse_lets_go(qtbot, notifications, monkeypatch):
+    down = Qt.MouseButton.LeftButton
+    monkeypatch.setattr(QApplication, "mouseButtons", lambda: down)
+    notifications.error("one")
+    assert notifications.texts == ()
+    monkeypatch.setattr(QApplication, "mouseButtons", lambda: Qt.MouseButton.NoButton)
+    qtbot.waitUntil(lambda: notifications.texts == ("one",), timeout=2000)
+
+
+def test_the_same_message_is_shown_once(notifications):
+    notifications.error("one", "import")
+    notifications.error("one", "import")
+    assert notifications.texts == ("one",)
