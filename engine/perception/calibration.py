@@ -19,9 +19,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from engine.errors import InputError
+from engine.metrics.keypoints import RIGHT
 from engine.perception.confidence import NAMES, fit_weights
 from engine.perception.decision import joints_with_evidence
-from engine.perception.evaluation import RIGHT, SURE
+from engine.perception.evaluation import SURE
 from engine.perception.pipeline import listen
 from engine.perception.rendered_truth import any_truth
 from engine.perception.request import PerceptionRequest

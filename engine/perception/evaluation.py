@@ -1,10 +1,10 @@
 """How good 2D perception is: observations compared with the truth, joint by joint.
 
 Lengths are shares of the longer side of the person's true box, so that a number means the same for
-a small and a large person. Sources: OKS is COCO's object keypoint similarity with COCO's constants;
-PCK is Yang and Ramanan (2013) with the box in place of the head or torso, which occlusion hides;
-IDF1 is Ristani et al. (2016). Everything is counted on the identity that fits the clip best as a
-whole: a person who carries the other's number is wrong, however good the pose.
+a small and a large person. OKS and IDF1 are those of engine.metrics; PCK is that of Yang and
+Ramanan (2013) with the box in place of the head or torso, which occlusion hides. Everything is
+counted on the identity that fits the clip best as a whole: a person who carries the other's number
+is wrong, however good the pose.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from scipy.optimize import linear_sum_assignment
 
-from engine.body.joints import COCO17, COCO_SIGMAS, mirrored
+from engine.body.joints import COCO17, mirrored
 from engine.errors import InputError
+from engine.metrics.identity import IdentityCounts, identity_counts
+from engine.metrics.keypoints import RIGHT, box_iou, longer_sides, object_keypoint_similarity
 from engine.perception.truth import SCORED, PerceptionTruth, Visibility
 from engine.structures import Observations
 
-RIGHT, NEAR = 0.05, 0.10
-"""A joint is right within this share of the true box's longer side, near within that."""
+NEAR = 0.10
+"""A joint is right within `RIGHT` of the true box's longer side, near within this share."""
 SURE = 0.7
 """A joint above this confidence is claimed to be right."""
 SURE_TARGET = 0.9
@@ -35,8 +37,6 @@ SWAP_MARGIN = 0.1
 """By how much OKS per person another assignment must fit better to be called a swap."""
 BINS = tuple(np.linspace(0.0, 1.0, 11).tolist())
 """Edges of the reliability curve."""
-_BODY_SHARE = 0.53
-"""Of the box that the body fills: COCO's stand-in for the segment's area."""
 _JOINTS = len(COCO17)
 _MIRROR = np.array(mirrored(COCO17))
 _LIMBS = np.array([[7, 9], [8, 10], [13, 15], [14, 16]])
@@ -65,8 +65,7 @@ class Comparison:
     """Frames in which another assignment of identities fits clearly better."""
     switches: int
     """How often `swapped` begins or ends."""
-    id_counts: tuple[int, int, int]
-    """IDTP, IDFP, IDFN."""
+    identities: IdentityCounts
     limbs_exchanged: Bool[np.ndarray, "P F 4"]
     """Both joints of a limb lie on the other side's and neither on its own."""
     limbs_known: Bool[np.ndarray, "P F 4"]
@@ -128,8 +127,8 @@ def compare(truth: PerceptionTruth, observed: Observations) -> Comparison:
     points = np.where(reported[..., None], points, np.nan)
     true, counts = truth.keypoints2d[:, :, :_JOINTS], truth.scored[:, :, :_JOINTS]
     visibility = np.where(counts, truth.visibility[:, :, :_JOINTS], Visibility.UNKNOWN)
-    side = np.maximum(np.ptp(truth.boxes[..., ::2], axis=-1), np.ptp(truth.boxes[..., 1::2], -1))
-    likeness = _likeness(true, counts, truth.boxes, points)
+    side = longer_sides(truth.boxes)
+    likeness = object_keypoint_similarity(true, counts, truth.boxes, points)
     overlap = box_iou(truth.boxes[:, None], observed.boxes[None])
     present = np.isfinite(side)
     hits = ((overlap >= HIT_IOU) | (likeness >= HIT_OKS)) & present[:, None]
@@ -143,7 +142,9 @@ def compare(truth: PerceptionTruth, observed: Observations) -> Comparison:
         missed=present & ~hits.any(axis=1),
         swapped=swapped,
         switches=int(np.count_nonzero(np.diff(swapped))),
-        id_counts=_id_counts(present, np.isfinite(observed.boxes).all(axis=-1), overlap),
+        identities=identity_counts(
+            overlap >= HIT_IOU, present, np.isfinite(observed.boxes).all(axis=-1)
+        ),
         limbs_exchanged=exchanged,
         limbs_known=known,
         mask_iou=_mask_iou(truth, observed, chosen),
@@ -159,7 +160,6 @@ def score(comparisons: Sequence[Comparison]) -> PerceptionScores:
     present = sum(int(c.present.sum()) for c in comparisons)
     frames = sum(len(c.swapped) for c in comparisons)
     limbs = sum(int(c.limbs_known.sum()) for c in comparisons)
-    true_positives, extra, lost = np.sum([c.id_counts for c in comparisons], axis=0)
     overlaps = np.concatenate([c.mask_iou.ravel() for c in comparisons])
     overlaps = overlaps[np.isfinite(overlaps)]
     counted = np.isin(visibility, SCORED)
@@ -168,35 +168,13 @@ def score(comparisons: Sequence[Comparison]) -> PerceptionScores:
         missed=_share(sum(int(c.missed.sum()) for c in comparisons), present),
         swapped=_share(sum(int(c.swapped.sum()) for c in comparisons), frames),
         switches=sum(c.switches for c in comparisons),
-        idf1=_share(2.0 * true_positives, 2 * true_positives + extra + lost),
+        idf1=sum((c.identities for c in comparisons), IdentityCounts(0, 0, 0)).idf1,
         limbs_exchanged=_share(sum(int(c.limbs_exchanged.sum()) for c in comparisons), limbs),
         mask_iou=float(overlaps.mean()) if len(overlaps) else float("nan"),
         levels={v: _level(error, confidence, visibility == v) for v in SCORED},
         all_levels=_level(error, confidence, counted),
         reliability=_reliability(error[counted], confidence[counted]),
     )
-
-
-def box_iou(a: Float[np.ndarray, "... 4"], b: Float[np.ndarray, "... 4"]) -> np.ndarray:
-    """Intersection over union of boxes x0, y0, x1, y1; 0 where one is NaN."""
-    shared = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
-    shared = np.nan_to_num(np.clip(shared, 0, None)).prod(axis=-1)
-    total = (a[..., 2:] - a[..., :2]).prod(-1) + (b[..., 2:] - b[..., :2]).prod(-1) - shared
-    return np.asarray(shared / np.where(total > 0, total, np.inf))
-
-
-def _likeness(
-    true: Float[np.ndarray, "P F 17 2"],
-    counts: Bool[np.ndarray, "P F 17"],
-    boxes: Float[np.ndarray, "P F 4"],
-    points: Float[np.ndarray, "Q F 17 2"],
-) -> Float[np.ndarray, "P Q F"]:
-    """OKS over the joints that count; one that is not reported adds nothing."""
-    area = _BODY_SHARE * np.prod(boxes[..., 2:] - boxes[..., :2], axis=-1)
-    squared = ((true[:, None] - points[None]) ** 2).sum(axis=-1)
-    spread = 2 * np.maximum(area, 1.0)[:, None, :, None] * (2 * COCO_SIGMAS) ** 2
-    near = np.nan_to_num(np.exp(-squared / spread)) * counts[:, None]
-    return np.asarray(near.sum(axis=-1) / np.maximum(counts.sum(axis=-1), 1)[:, None])
 
 
 def _identities(
@@ -232,18 +210,6 @@ def _distances(
     limbs_known = known[:, :, _LIMBS].all(axis=-1)
     exchanged = ((other <= RIGHT) & (own > RIGHT))[:, :, _LIMBS].all(axis=-1) & limbs_known
     return np.where(np.isfinite(own), own, np.inf), exchanged, limbs_known
-
-
-def _id_counts(
-    present: Bool[np.ndarray, "P F"],
-    observed: Bool[np.ndarray, "Q F"],
-    overlap: Float[np.ndarray, "P Q F"],
-) -> tuple[int, int, int]:
-    """IDTP, IDFP, IDFN under the assignment of whole tracks that has most true positives."""
-    matches = (overlap >= HIT_IOU).sum(axis=-1)
-    rows, columns = linear_sum_assignment(-matches)
-    true_positives = int(matches[rows, columns].sum())
-    return true_positives, int(observed.sum()) - true_positives, int(present.sum()) - true_positives
 
 
 def _mask_iou(

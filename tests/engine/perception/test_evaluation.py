@@ -9,7 +9,7 @@ import pytest
 
 from engine.body.joints import COCO17, mirrored
 from engine.errors import InputError
-from engine.perception.evaluation import box_iou, compare, score
+from engine.perception.evaluation import compare, score
 from engine.perception.truth import PerceptionTruth, Visibility, read_truth, write_truth
 from engine.structures import Observations, RunLengthMask
 
@@ -203,13 +203,6 @@ def test_too_few_rows_are_refused_in_a_sentence():
     )
     with pytest.raises(InputError, match="expected 2 rows"):
         compare(truth(), alone)
-
-
-def test_boxes_overlap_by_area():
-    a, b = np.array([0.0, 0, 2, 2]), np.array([1.0, 0, 3, 2])
-    assert box_iou(a, b) == pytest.approx(2 / 6)
-    assert box_iou(a, np.full(4, np.nan)) == 0
-    assert box_iou(a, a + 10) == 0
 
 
 def test_a_truth_file_is_read_back(tmp_path):
