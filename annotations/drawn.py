@@ -95,13 +95,13 @@ def edit_mask(state: ClipState, edit: MaskEdit, video: VideoInfo) -> ClipState:
     edits = statements.with_mask(
         state.constraints.mask_edits, MaskEdit(int(edit.person), int(edit.frame), mask)
     )
-    return constrained(state, frames, mask_edits=edits)
+    return constrained(state, frames, [edit.person], mask_edits=edits)
 
 
 def clear_mask(state: ClipState, person: int, frame: int) -> ClipState:
     """A painted mask is taken back: the detected one counts again."""
     edits = statements.without_mask(state.constraints.mask_edits, person, frame)
-    return constrained(state, FrameRange(frame, frame + 1), mask_edits=edits)
+    return constrained(state, FrameRange(frame, frame + 1), [person], mask_edits=edits)
 
 
 def _checked_mask(mask: RunLengthMask, video: VideoInfo) -> RunLengthMask:

@@ -8,6 +8,7 @@ the people and the scene; annotations.people has who is who, annotations.drawn b
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from annotations import statements
 from annotations.errors import EditError
-from annotations.ranges import cut, spoken, union
+from annotations.ranges import Ranges, cut, spoken, union
 from annotations.records import ClipState, Gender, Identity
 from annotations.review import without_acceptance
 from engine.body.joints import KEYPOINT_NAMES
@@ -72,18 +73,42 @@ def checked_person(state: ClipState, person: int) -> None:
         )
 
 
-def touched(state: ClipState, frames: FrameRange) -> tuple[FrameRange, ...]:
-    """`edited` with these frames added; empty while there is no motion to be out of date."""
-    return union([*state.edited, frames]) if state.motion is not None else ()
+def touched(
+    state: ClipState, frames: FrameRange, people: Collection[int] | None = None
+) -> dict[str, Any]:
+    """`edited` and `edited_people` with these frames of these people (None: of everybody) added.
+
+    Empty while there is no motion to be out of date.
+    """
+    if state.motion is None:
+        return {"edited": (), "edited_people": ()}
+    edited = union([*state.edited, frames])
+    rows = tuple(
+        union([*state.edited_of(person), frames])
+        if people is None or person in people
+        else state.edited_of(person)
+        for person in range(len(state.identities))
+    )
+    return due(edited, rows)
 
 
-def constrained(state: ClipState, frames: FrameRange | None, **changes: Any) -> ClipState:
-    """The state with other constraints; the frames are due for a fit."""
+def due(edited: Ranges, people: Sequence[Ranges]) -> dict[str, Any]:
+    """`edited` and `edited_people` of a state; people who all have the same need no rows."""
+    return {"edited": edited, "edited_people": () if set(people) <= {edited} else tuple(people)}
+
+
+def constrained(
+    state: ClipState,
+    frames: FrameRange | None,
+    people: Collection[int] | None = None,
+    **changes: Any,
+) -> ClipState:
+    """The state with other constraints; the frames of these people are due for a fit."""
     constraints = replace(state.constraints, **changes)
     if constraints == state.constraints:
         return state
-    edited = state.edited if frames is None else touched(state, frames)
-    return replace(state, constraints=constraints, edited=edited)
+    due = {} if frames is None else touched(state, frames, people)
+    return replace(state, constraints=constraints, **due)
 
 
 def edit_keypoint(state: ClipState, edit: KeypointEdit) -> ClipState:
@@ -98,7 +123,7 @@ def edit_keypoint(state: ClipState, edit: KeypointEdit) -> ClipState:
         raise EditError("A joint needs a place in the picture", received=f"{edit.x}, {edit.y}")
     edits = statements.with_keypoint(state.constraints.keypoint_edits, edit)
     frames = FrameRange(edit.frame, edit.frame + 1)
-    after = constrained(state, frames, keypoint_edits=edits)
+    after = constrained(state, frames, [edit.person], keypoint_edits=edits)
     return _reopened(state, after, frames)
 
 
@@ -106,7 +131,7 @@ def clear_keypoint(state: ClipState, person: int, frame: int, keypoint: int) -> 
     """What a person said of a joint is taken back: the detection counts again."""
     edits = statements.without_keypoint(state.constraints.keypoint_edits, person, frame, keypoint)
     frames = FrameRange(frame, frame + 1)
-    return _reopened(state, constrained(state, frames, keypoint_edits=edits), frames)
+    return _reopened(state, constrained(state, frames, [person], keypoint_edits=edits), frames)
 
 
 def _reopened(before: ClipState, after: ClipState, frames: FrameRange) -> ClipState:
@@ -134,7 +159,11 @@ def add_contact(state: ClipState, label: ContactLabel, frame_count: int) -> Clip
     """One more label. It joins an equal one that it touches, and wins over the opposite."""
     _check_contact(state, label, frame_count)
     contacts = statements.with_contact(state.constraints.contacts, label)
-    return constrained(state, label.frames, contacts=contacts)
+    return constrained(state, label.frames, _sides(label), contacts=contacts)
+
+
+def _sides(label: ContactLabel) -> tuple[int, int]:
+    return label.person_a, label.person_b
 
 
 def _contact(state: ClipState, index: int) -> ContactLabel:
@@ -149,7 +178,7 @@ def _contact(state: ClipState, index: int) -> ContactLabel:
 def remove_contact(state: ClipState, index: int) -> ClipState:
     old = _contact(state, index)
     contacts = tuple(c for c in state.constraints.contacts if c is not old)
-    return constrained(state, old.frames, contacts=contacts)
+    return constrained(state, old.frames, _sides(old), contacts=contacts)
 
 
 def change_contact(state: ClipState, index: int, label: ContactLabel, count: int) -> ClipState:
@@ -157,8 +186,9 @@ def change_contact(state: ClipState, index: int, label: ContactLabel, count: int
     old = _contact(state, index)
     _check_contact(state, label, count)
     kept = tuple(c for c in state.constraints.contacts if c is not old)
-    after = constrained(state, label.frames, contacts=statements.with_contact(kept, label))
-    return after if after is state else replace(after, edited=touched(after, old.frames))
+    contacts = statements.with_contact(kept, label)
+    after = constrained(state, label.frames, _sides(label), contacts=contacts)
+    return after if after is state else replace(after, **touched(after, old.frames, _sides(old)))
 
 
 def set_height(state: ClipState, person: int, metres: float | None, frame_count: int) -> ClipState:
@@ -172,7 +202,7 @@ def set_height(state: ClipState, person: int, metres: float | None, frame_count:
     heights = list(state.constraints.heights or [None] * len(state.identities))
     heights[person] = metres
     known = tuple(heights) if any(h is not None for h in heights) else ()
-    return constrained(state, FrameRange(0, frame_count), heights=known)
+    return constrained(state, FrameRange(0, frame_count), [person], heights=known)
 
 
 def set_focal(state: ClipState, focal_px: float | None, frame_count: int) -> ClipState:
@@ -196,8 +226,9 @@ def set_camera(state: ClipState, camera: Camera | None, video: VideoInfo) -> Cli
     if _same_camera(camera, state.constraints.camera):
         return state
     constraints = replace(state.constraints, camera=camera)
-    edited = touched(state, FrameRange(0, video.frame_count))
-    return replace(state, constraints=constraints, edited=edited)
+    return replace(
+        state, constraints=constraints, **touched(state, FrameRange(0, video.frame_count))
+    )
 
 
 def _checked_camera(camera: Camera, video: VideoInfo) -> Camera:
@@ -245,13 +276,14 @@ def set_depth_order(state: ClipState, order: DepthOrder) -> ClipState:
     if order.front == order.back:
         raise EditError("A depth order needs two people", received=f"person {order.front} twice")
     orders = statements.with_depth(state.constraints.depth_orders, order)
-    return constrained(state, order.frames, depth_orders=orders)
+    people = (order.front, order.back)
+    return constrained(state, order.frames, people, depth_orders=orders)
 
 
 def clear_depth_order(state: ClipState, persons: tuple[int, int], frames: FrameRange) -> ClipState:
     """Nothing is said any more of the two people's order in these frames."""
     orders = statements.without_depth(state.constraints.depth_orders, frozenset(persons), frames)
-    return constrained(state, frames, depth_orders=orders)
+    return constrained(state, frames, persons, depth_orders=orders)
 
 
 def set_frozen(state: ClipState, frames: FrameRange, frozen: bool) -> ClipState:

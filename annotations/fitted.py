@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from annotations.edits import due
 from annotations.errors import EditError
 from annotations.ranges import as_mask, cut, union
 from annotations.records import ClipState
@@ -52,7 +53,10 @@ def apply_fit(
         camera=_merged_camera(state.camera, result.camera, taken, part),
         diagnostics=_merged_diagnostics(state.diagnostics, result.diagnostics, taken, part),
         observations=_with_masks(state, result, taken, part),
-        edited=union(cut(state.edited, frames)),
+        **due(
+            union(cut(state.edited, frames)),
+            [union(cut(mine, frames)) for mine in state.edited_people],
+        ),
     )
 
 

@@ -110,7 +110,8 @@ def changes(kind: str, old: RevisionRow, new: RevisionRow, label: str) -> Change
         parts |= {"observations", "clips"}
     if old.motion_id != new.motion_id:
         parts |= {"motion", "clips"}
-    if _ids(old.constraints) != _ids(new.constraints) or old.edited != new.edited:
+    edited = old.edited != new.edited or old.edited_people != new.edited_people
+    if _ids(old.constraints) != _ids(new.constraints) or edited:
         parts.add("constraints")
     if _ids(old.reviews) != _ids(new.reviews):
         parts |= {"reviews", "clips"}

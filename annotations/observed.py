@@ -48,7 +48,7 @@ def set_observations(state: ClipState, observations: Observations, video: VideoI
         state,
         identities=identities,
         observations=_canonical(observations),
-        edited=touched(state, FrameRange(0, video.frame_count)),
+        **touched(state, FrameRange(0, video.frame_count)),
     )
 
 

@@ -69,7 +69,7 @@ def swap(state: ClipState, frames: FrameRange, persons: tuple[int, int] = (0, 1)
         diagnostics=_swapped_diagnostics(state.diagnostics, exchange),
         constraints=_swapped_constraints(state.constraints, frames, {a: b, b: a}),
         reviews=without_acceptance(state.reviews, frames),
-        edited=touched(state, frames),
+        **touched(state, frames, persons),
     )
     return _pinned(after, persons, frames)
 
@@ -165,7 +165,7 @@ def assign(state: ClipState, person: int, other: int, frames: FrameRange) -> Cli
             ),
         ),
         reviews=without_acceptance(state.reviews, frames),
-        edited=touched(state, frames),
+        **touched(state, frames, [person]),
     )
     return _pinned(after, range(len(state.identities)), frames)
 
@@ -210,7 +210,7 @@ def _dismissed_person(
         settled,
         observations=move(observations, person, frames),
         reviews=without_acceptance(state.reviews, frames),
-        edited=touched(state, frames),
+        **touched(state, frames, [person]),
     )
     rest = [other for other in range(len(state.identities)) if other != person]
     return _marked(_pinned(after, rest, frames), observations.boxes[person], frames, kind)

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from annotations.ranges import overlap
 from engine.structures import (
     BodyMotion,
     Camera,
@@ -74,6 +75,16 @@ class ClipState:
     reviews: tuple[ReviewMark, ...] = ()
     edited: tuple[FrameRange, ...] = ()
     """Frames whose evidence or constraints changed since the last fit: what `E` re-fits."""
+    edited_people: tuple[tuple[FrameRange, ...], ...] = ()
+    """Whose changed, per person; empty where it is everybody's. Read it with `edited_of`."""
+
+    def edited_of(self, person: int) -> tuple[FrameRange, ...]:
+        """The part of `edited` in which this person's evidence or constraints changed."""
+        if person >= len(self.edited_people):
+            return self.edited
+        mine = self.edited_people[person]
+        shared = (overlap(a, b) for a in self.edited for b in mine)
+        return tuple(frames for frames in shared if frames is not None)
 
 
 @dataclass(frozen=True)

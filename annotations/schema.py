@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, attribute_keyed_dict, mapped_column
 from sqlalchemy.orm import relationship as related
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """SQLite's user_version: the number of the newest migration."""
 APPLICATION_ID = 0x44594144
 """SQLite's application_id: "DYAD" in ASCII, so that a foreign database is recognised."""
@@ -260,6 +260,7 @@ class RevisionRow(Base):
     observation_id: Mapped[int | None] = mapped_column(ForeignKey("observation.id"))
     motion_id: Mapped[int | None] = mapped_column(ForeignKey("motion.id"))
     edited: Mapped[list[Any]]
+    edited_people: Mapped[list[Any]]
     observation: Mapped[ObservationRow | None] = related()
     motion: Mapped[MotionRow | None] = related()
     identities: Mapped[list[IdentityRow]] = related(

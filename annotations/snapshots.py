@@ -62,7 +62,8 @@ def write(
     """Fill in a new revision's references from (the parent's state, its own state), and add it."""
     before, after = states
     old = before or ClipState(identities=())
-    revision.edited = [[r.start, r.stop] for r in after.edited]
+    revision.edited = _pairs(after.edited)
+    revision.edited_people = [_pairs(mine) for mine in after.edited_people]
     if parent is not None and after.observations is old.observations:
         revision.observation = parent.observation
     elif after.observations is not None:
@@ -122,8 +123,17 @@ def _read(rows: Session, arrays: ArrayStore, revision: RevisionRow, masks: bool)
         diagnostics=_read_diagnostics(rows, arrays, motion),
         constraints=constraints,
         reviews=read_reviews(revision),
-        edited=tuple(FrameRange(start, stop) for start, stop in revision.edited),
+        edited=_ranges(revision.edited),
+        edited_people=tuple(_ranges(mine) for mine in revision.edited_people),
     )
+
+
+def _pairs(frames: tuple[FrameRange, ...]) -> list[list[int]]:
+    return [[r.start, r.stop] for r in frames]
+
+
+def _ranges(pairs: Iterable[Any]) -> tuple[FrameRange, ...]:
+    return tuple(FrameRange(start, stop) for start, stop in pairs)
 
 
 def _check(said: Constraints, people: int, observations: Observations | None) -> None:

@@ -164,9 +164,19 @@ def frame_words(content: TimelineContent | None, frame: int, seconds: float) -> 
         f"Contact: {contact_words(c)}" for c in state.constraints.contacts if frame in c.frames
     ]
     lines += ["Frozen: no fit changes it" for r in state.constraints.frozen if frame in r][:1]
-    lines += ["Edited since the fit; E fits it again" for r in state.edited if frame in r][:1]
+    lines += _edited_words(state, frame)
     for mark in state.reviews:
         if frame in mark.frames:
             reason = f": {mark.reason}" if mark.reason else ""
             lines.append(f"Review: {mark.verdict}{reason}")
     return "\n".join(lines)
+
+
+def _edited_words(state: ClipState, frame: int) -> list[str]:
+    """Whose evidence changed here since the last fit."""
+    if not any(frame in r for r in state.edited):
+        return []
+    people = range(len(state.identities))
+    names = [identity(state, p).name for p in people if any(frame in r for r in state.edited_of(p))]
+    whose = f" ({', '.join(names)})" if names and len(names) < len(people) else ""
+    return [f"Edited since the fit{whose}; E fits it again"]

@@ -244,7 +244,7 @@ class LanePainter:
             if status in brushes:
                 self.painter.fillRect(self._bar(frames, lane), brushes[PersonStatus(status)])
         top, height = lane
-        for frames in state.edited:
+        for frames in state.edited_of(person):
             self.painter.fillRect(
                 self._bar(frames, (top + height - 3, 3)), QColor(self.tokens.warning)
             )

@@ -300,6 +300,12 @@ class TestMigrations:
         assert read_header(tmp_path / "old.format-1.dyad").user_version == 1
         assert read_header(path).user_version == SCHEMA_VERSION
 
+    def test_in_an_older_file_what_was_edited_is_everybodys(self, tmp_path):
+        path = shutil.copyfile(ROOT / "tests/golden/format-2.dyad", tmp_path / "old.dyad")
+        with Store.open(path) as store:
+            state = store.state(store.clips()[0].id)
+            assert state.edited_of(0) == state.edited_of(1) == state.edited
+
     def test_an_older_file_is_copied_and_brought_up_to_date(self, project, next_format):
         before = contents(project.parent)[project.name]
         with Database(project, scripts=next_format("op.add_column('clip', NOTE)")) as opened:

@@ -63,6 +63,44 @@ class TestKeypoints:
             edits.edit_keypoint(state, edit)
 
 
+class TestWhoseFramesAreEdited:
+    """What is due for a fit, person by person."""
+
+    def test_a_joint_is_its_persons(self, state):
+        after = edits.edit_keypoint(state, KeypointEdit(1, 7, 3, 1.0, 1.0))
+        assert (after.edited_of(0), after.edited_of(1)) == ((), (FrameRange(7, 8),))
+        both = edits.edit_keypoint(after, KeypointEdit(0, 20, 3, 1.0, 1.0))
+        assert both.edited == (FrameRange(7, 8), FrameRange(20, 21))
+        assert (both.edited_of(0), both.edited_of(1)) == (
+            (FrameRange(20, 21),),
+            (FrameRange(7, 8),),
+        )
+
+    def test_a_joint_that_is_taken_back_is_its_persons_too(self, state):
+        placed = edits.edit_keypoint(state, KeypointEdit(1, 7, 3, 1.0, 1.0))
+        cleared = edits.clear_keypoint(replace(placed, edited=(), edited_people=()), 1, 7, 3)
+        assert (cleared.edited_of(0), cleared.edited_of(1)) == ((), (FrameRange(7, 8),))
+
+    def test_a_height_is_its_persons_and_a_contact_is_both_peoples(self, state):
+        after = edits.set_height(state, 0, 1.8, 150)
+        assert (after.edited_of(0), after.edited_of(1)) == ((WHOLE,), ())
+        after = edits.add_contact(after, contact(5, 9), 150)
+        assert (after.edited_of(0), after.edited_of(1)) == ((WHOLE,), (FrameRange(5, 9),))
+
+    def test_what_concerns_everybody_keeps_no_rows(self, state):
+        after = edits.set_focal(state, 900.0, 150)
+        assert after.edited == after.edited_of(0) == after.edited_of(1) == (WHOLE,)
+        assert after.edited_people == ()
+
+    def test_a_fit_answers_for_all_people(self, state, video):
+        placed = edits.edit_keypoint(state, KeypointEdit(1, 7, 3, 1.0, 1.0))
+        placed = edits.edit_keypoint(placed, KeypointEdit(0, 90, 3, 1.0, 1.0))
+        after = fitted.apply_fit(placed, make_fit(video), FrameRange(0, 50), video.times)
+        assert (after.edited_of(0), after.edited_of(1)) == ((FrameRange(90, 91),), ())
+        after = fitted.apply_fit(after, make_fit(video), WHOLE, video.times)
+        assert (after.edited, after.edited_people) == ((), ())
+
+
 class TestContacts:
     def test_equal_labels_that_touch_become_one(self, state):
         after = edits.add_contact(state, contact(0, 10), 150)

@@ -247,6 +247,22 @@ def test_the_tooltip_says_what_is_known_of_the_frame(timeline, view_state):
     assert timeline.tip_at(QPointF(GUTTER / 2, 40)) == ""
 
 
+def test_only_the_lane_of_the_person_who_was_corrected_is_marked(timeline, view_state):
+    corrected = FrameRange(3, 6)
+    state = replace(view_state.state, edited=(corrected,), edited_people=((), (corrected,)))
+    view_state.set_state(state)
+    picture, warning = timeline.grab().toImage(), QColor(theme().tokens.warning)
+    x = round(timeline.scale.x(4.5))
+    foot = [round(sum(timeline.lane_layout.person(p))) - 2 for p in range(2)]
+    assert [picture.pixelColor(x, y) == warning for y in foot] == [False, True]
+    name = view_state.state.identities[1].name
+    assert f"Edited since the fit ({name})" in timeline.tip_at(at_frame(timeline, 4))
+    view_state.set_state(replace(state, edited_people=()))
+    picture = timeline.grab().toImage()
+    assert all(picture.pixelColor(x, y) == warning for y in foot)
+    assert "Edited since the fit;" in timeline.tip_at(at_frame(timeline, 4))
+
+
 def test_a_cut_is_marked_through_all_lanes_and_named(timeline, view_state):
     cut = 8
     plain = timeline.grab().toImage()
