@@ -15,12 +15,12 @@ import numpy as np
 from annotations.records import ClipRecord, ClipState
 from annotations.store import Store
 from app import cli_progress, worker
-from app.fit_command import fit_file
 from app.fit_orders import fit_arguments
 from app.sample import VIDEO
 from engine.body.display import DisplayBody
 from engine.errors import CannotFitError, InputError
 from engine.files import ObservationsFile, write_fit, write_observations
+from engine.fit.as_file import fit_file
 from engine.structures import FitResult, FrameRange, Outcome
 from engine.video import probe
 
