@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import count
 from pathlib import Path
 
 from sqlalchemy import select
@@ -13,6 +14,9 @@ from annotations.arrays import ArrayStore
 from annotations.records import ClipRecord
 from annotations.schema import ClipRow, MediaRow
 from engine.structures import VideoInfo
+
+MOST_FOLDERS = 3
+"""So many of the folders that a file lies in may stand before its name."""
 
 
 def record(rows: Session, arrays: ArrayStore, row: ClipRow, folder: Path) -> ClipRecord:
@@ -77,10 +81,21 @@ def _media(rows: Session, arrays: ArrayStore, video: VideoInfo, folder: Path) ->
 
 
 def _free_name(rows: Session, name: str | None, video: VideoInfo) -> str:
-    wanted = " ".join((name or Path(video.path).stem).split()) or "clip"
+    """The name that was asked for, else the file's; where that is taken by another file, with the
+    folders of this one before it ("day2/video"), at last with a number.
+    """
+    path = Path(video.path).absolute()
+    wanted = _one_line(name or path.stem) or "clip"
     taken = set(rows.scalars(select(ClipRow.name)))
-    free, number = wanted, 1
-    while free in taken:
-        number += 1
-        free = f"{wanted} {number}"
-    return free
+    known = set(rows.scalars(select(MediaRow.path).join(ClipRow, ClipRow.media_id == MediaRow.id)))
+    folders = [_one_line(part) for part in path.parts[1:-1]]
+    told_apart = name is None and str(path) not in known
+    depths = range(1, min(len(folders), MOST_FOLDERS) + 1) if told_apart else ()
+    for free in (wanted, *("/".join((*folders[-depth:], wanted)) for depth in depths)):
+        if free not in taken:
+            return free
+    return next(free for number in count(2) if (free := f"{wanted} {number}") not in taken)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

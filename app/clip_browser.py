@@ -37,6 +37,7 @@ from PySide6.QtWidgets import (
 )
 
 from annotations.records import ClipRecord
+from app.clip_titles import clip_titles
 from app.icons import paint_icon
 from app.theme import theme, with_alpha
 from app.thumbnails import Thumbnails
@@ -72,10 +73,12 @@ class ClipModel(QAbstractListModel):
         super().__init__(parent)
         self._view_state = view_state
         self._clips = view_state.clips
+        self._titles = clip_titles(self._clips)
         view_state.clips_changed.connect(self._on_clips_changed)
 
     def _on_clips_changed(self) -> None:
         clips = self._view_state.clips
+        self._titles = clip_titles(clips)
         if [clip.id for clip in clips] == [clip.id for clip in self._clips]:
             self._clips = clips
             if clips:
@@ -91,11 +94,12 @@ class ClipModel(QAbstractListModel):
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         clip = self._clips[index.row()]
         if role == Qt.ItemDataRole.DisplayRole:
-            return clip.name
+            return self._titles[clip.id]
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"{clip.name}\n{length_words(clip)}, {clip.status}\n{clip.video.path}"
+            title, path = self._titles[clip.id], clip.video.path
+            return f"{title}\n{length_words(clip)}, {clip.status}\n{path}"
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return f"{clip.name}, {clip.status}, {length_words(clip)}"
+            return f"{self._titles[clip.id]}, {clip.status}, {length_words(clip)}"
         return clip if role == CLIP else None
 
     def row_of(self, clip_id: int | None) -> int | None:
@@ -132,7 +136,7 @@ class ClipDelegate(QStyledItemDelegate):
         painter.setFont(font)
         painter.setPen(QColor(tokens.text))
         name = painter.fontMetrics().elidedText(
-            clip.name, Qt.TextElideMode.ElideMiddle, int(words.width())
+            index.data(), Qt.TextElideMode.ElideMiddle, int(words.width())
         )
         painter.drawText(words, Qt.AlignmentFlag.AlignVCenter, name)
         self._paint_status(painter, words.translated(0, 21), clip, tokens)

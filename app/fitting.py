@@ -16,6 +16,7 @@ from PySide6.QtCore import QObject, Signal
 from annotations import ranges
 from annotations.records import Changes, ClipRecord, ClipState
 from app import worker
+from app.clip_titles import clip_title
 from app.fit_orders import (
     detect_arguments,
     detected_again,
@@ -119,7 +120,8 @@ class Fitting(QObject):
         self._jobs.cancel_clip(clip.id)
         self.attempted.emit(topic_of(clip.id))
         where = f", {ranges.spoken(frames)}" if frames is not None else ""
-        label = f"Detecting people in {clip.name}{where}"
+        title = clip_title(clip, self._view_state.clips)
+        label = f"Detecting people in {title}{where}"
         self._jobs.submit(Job("detect", label, worker.perceive, arguments, clip.id, frames))
 
     def detect_shown(self) -> None:
@@ -299,10 +301,11 @@ class Fitting(QObject):
         self._jobs.cancel_clip(clip_id, "fit")
         self.attempted.emit(topic_of(clip_id))
         where = f", {ranges.spoken(order.frames)}" if order.frames is not None else ""
+        title = clip_title(clip, self._view_state.clips)
         problem = fit_arguments(order.base.state, clip.video, order.frames, self.body)
         arguments = {"problem": problem, "config": {"initializer": self.initializer}}
         self._jobs.submit(
-            Job("fit", f"Fitting {clip.name}{where}", worker.fit, arguments, clip_id, order)
+            Job("fit", f"Fitting {title}{where}", worker.fit, arguments, clip_id, order)
         )
 
     def _job_of(self, clip_id: int, kind: str = "fit") -> Job | None:

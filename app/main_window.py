@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 from app import actions, menus
 from app.availability import Situation, obstacle
 from app.clip_browser import ClipBrowser
+from app.clip_titles import clip_title
 from app.contact_panel import ContactPanel
 from app.correcting import Correcting
 from app.decoder import Decoder, identity
@@ -484,7 +485,8 @@ class MainWindow(QMainWindow):
 
     def _refresh_title(self) -> None:
         clip, project = self.view_state.clip, self.projects.path
-        parts = [clip.name if clip is not None else "", project.name if project else "", "Dyad"]
+        title = clip_title(clip, self.view_state.clips) if clip is not None else ""
+        parts = [title, project.name if project else "", "Dyad"]
         self.setWindowTitle(" — ".join(part for part in parts if part))
         self.setWindowFilePath(str(project) if project is not None else "")
 

@@ -396,6 +396,7 @@ class TestExport:
     ("name", "expected"),
     [
         ("hug 2", "hug_2"),
+        ("day2/hug", "day2_hug"),
         ("Ännchen", "Ännchen"),
         ("../..", "clip"),
         ("a/b\\c:d*e", "a_b_c_d_e"),

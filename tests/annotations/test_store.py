@@ -74,6 +74,13 @@ class TestProject:
         store.add_clip(video, name="other")
         assert [clip.name for clip in store.clips()] == ["hug", "hug 2", "other"]
 
+    def test_files_of_one_name_are_told_apart_by_their_folders(self, store, video):
+        for number, folder in enumerate(("/day1", "/day2", "/b/day2", "/day2")):
+            file = replace(video, path=f"{folder}/video.mp4", sha256=f"{number:064d}")
+            store.add_clip(file)
+        names = [clip.name for clip in store.clips()]
+        assert names == ["video", "day2/video", "b/day2/video", "video 2"]
+
     def test_a_video_that_moved_along_with_the_project_is_found(self, tmp_path, video):
         old, new = tmp_path / "old", tmp_path / "new"
         old.mkdir()
