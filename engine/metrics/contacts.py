@@ -7,6 +7,7 @@ the second. Sets of them are sorted arrays, so that clips of any length are comp
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -14,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 
 from engine.body.data import BodyData
 from engine.body.regions import region_names, region_vertices
-from engine.structures import ContactLabel
+from engine.structures import ContactKind, ContactLabel, FrameRange
 
 OVERLAP = 0.5
 """Of their union: intervals that share more are one and the same contact."""
@@ -49,6 +50,25 @@ def contact_keys(
         place = (order[a, b] * _REGIONS + first) * _REGIONS + second
         keys.append(frames * (len(order) * _REGIONS**2) + place)
     return np.unique(np.concatenate(keys))
+
+
+def over_frames(
+    labels: Iterable[ContactLabel], counted: Bool[np.ndarray, "F"]
+) -> tuple[ContactLabel, ...]:
+    """The labels as if the clip had no other frames than those that count."""
+    before = np.concatenate([[0], np.cumsum(counted)]).tolist()
+    merged: dict[tuple[Place, ContactKind], list[ContactLabel]] = {}
+    for label in sorted(labels, key=lambda one: one.frames.start):
+        start, stop = (
+            before[min(f, len(counted))] for f in (label.frames.start, label.frames.stop)
+        )
+        runs = merged.setdefault((place_of(label), label.kind), [])
+        if runs and start <= runs[-1].frames.stop:
+            last = runs.pop().frames
+            start, stop = last.start, max(stop, last.stop)
+        if stop > start:
+            runs.append(replace(label, frames=FrameRange(start, stop)))
+    return tuple(label for runs in merged.values() for label in runs)
 
 
 def f1_score(hits: int, extra: int, lost: int) -> float:
@@ -102,7 +122,7 @@ def _temporal_iou(a: tuple[int, int], b: tuple[int, int]) -> float:
     return max(0, shared) / (a[1] - a[0] + b[1] - b[0] - max(0, shared))
 
 
-def vertex_f1(
+def vertex_counts(
     found: Bool[np.ndarray, "*N V"], true: Bool[np.ndarray, "*N V"]
 ) -> tuple[int, int, int]:
     """Vertices in contact (13 mm from the other's surface, or inside it) in both, in the first
@@ -119,7 +139,7 @@ def region_distances(
     vertices: Float[np.ndarray, "P F V 3"], body: BodyData, contacts: Iterable[ContactLabel]
 ) -> Float[np.ndarray, "N"]:
     """Smallest distance between the vertices of the two regions of each contact in each of its
-    frames, metres; NaN where a person is not known.
+    frames, metres.
 
     PCC at r is the share of those nearer than r. Source: Müller et al., "Generative Proxemics"
     (BUDDI), CVPR 2024; Subramanian et al., "Pose Priors from Language Models" (ProsePose), 2024.

@@ -52,7 +52,7 @@ def aligned_errors(
 
 def pair_aligned_errors(
     joints: Float[np.ndarray, "2 F J 3"], truth: Float[np.ndarray, "2 F J 3"]
-) -> Float[np.ndarray, "F 2J"]:
+) -> Float[np.ndarray, "F 2*J"]:
     """Distances after one Procrustes alignment of two people's joints together: Pair-PA-MPJPE.
 
     It keeps what PA-MPJPE forgives: how the two stand to each other.

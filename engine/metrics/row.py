@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
@@ -39,17 +38,14 @@ def score(
     Raises InputError where the two are not of the same people, frames, times, body and mesh.
     """
     check_comparable(prediction, truth)
-    both = prediction.valid & truth.valid
-    compared = _Compared(prediction, truth, both)
+    compared = _Compared(prediction, truth, prediction.valid & truth.valid)
     row = dict.fromkeys(METRICS, float("nan"))
-    with warnings.catch_warnings():  # a mean over nothing is the NaN that it should be
-        warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
-        row |= _joint_numbers(compared) | _pair_numbers(compared) | _motion_numbers(compared)
-        row |= _picture_numbers(compared)
-        if not quick and prediction.vertices is not None and truth.vertices is not None:
-            row |= _surface_numbers(compared) | _contact_numbers(compared, labelled)
+    row |= _joint_numbers(compared) | _pair_numbers(compared) | _motion_numbers(compared)
+    row |= _picture_numbers(compared)
+    if not quick and prediction.vertices is not None and truth.vertices is not None:
+        row |= _surface_numbers(compared) | _contact_numbers(compared, labelled)
     row["frames"] = truth.frame_count
-    row["frames_left_out"] = int((~both).any(axis=0).sum())
+    row["frames_left_out"] = int((~compared.everybody).sum())
     return row
 
 
@@ -79,6 +75,11 @@ class _Compared:
         known = self.both[..., None, None]
         mine, true = self.prediction.joints, self.truth.joints
         return np.where(known, mine, np.nan), np.where(known, true, np.nan)
+
+    @property
+    def everybody(self) -> np.ndarray:
+        """(F,): frames in which all people are known on both sides."""
+        return np.asarray(self.both.all(axis=0))
 
     @property
     def cuts(self) -> tuple[int, ...]:
@@ -136,11 +137,10 @@ def _picture_numbers(compared: _Compared) -> dict[str, float]:
     error = keypoints.keypoint_errors(prediction.keypoints2d, truth.keypoints2d)
     error = np.where(_in_picture(truth) & compared.both[..., None], error, np.nan)
     share = error / keypoints.longer_sides(truth.boxes)[..., None]
-    known = np.isfinite(share)
     matches = _similarity(prediction, truth) >= SAME_OKS
     counts = identity_counts(matches, truth.valid, prediction.valid, named=True)
-    right = float((share[known] <= keypoints.RIGHT).mean()) if known.any() else float("nan")
-    return {"idf1": counts.idf1, "keypoint_error_px": _mean(error), "pck_5": right}
+    right = np.where(np.isfinite(share), share <= keypoints.RIGHT, np.nan)
+    return {"idf1": counts.idf1, "keypoint_error_px": _mean(error), "pck_5": _mean(right)}
 
 
 def _similarity(prediction: Bodies, truth: Bodies) -> np.ndarray:
@@ -174,7 +174,7 @@ def _surface_numbers(compared: _Compared) -> dict[str, float]:
         ).ravel()
         for p in range(len(known))
     ]
-    depths = penetration_of(compared.prediction.touches, np.asarray(known.all(axis=0)))
+    depths = penetration_of(compared.prediction.touches, compared.everybody)
     return {
         "mpvpe_mm": _mean(np.concatenate(errors), _MM),
         "penetration_mean_mm": depths.mean_m * _MM,
@@ -188,18 +188,18 @@ def _contact_numbers(compared: _Compared, labelled: tuple[ContactLabel, ...]) ->
     if truth.person_count < 2:
         return {}
     assert prediction.vertices is not None and truth.data is not None
-    found, true = (
-        tuple(label for touch in side.touches for label in touch.labels)
-        for side in (prediction, truth)
+    counted = compared.everybody
+    found, true, stated = (
+        contacts.over_frames(labels, counted)
+        for labels in (_touching_regions(prediction), _touching_regions(truth), labelled)
     )
-    shape = truth.person_count, truth.frame_count
     mine, theirs, asked = (
-        contacts.contact_keys(labels, *shape) for labels in (found, true, labelled)
+        contacts.contact_keys(labels, truth.person_count, truth.frame_count)
+        for labels in (found, true, stated)
     )
-    reached = contacts.region_distances(prediction.vertices, truth.data, true)
-    reached = reached[np.isfinite(reached)]
+    reached = contacts.region_distances(prediction.vertices[:, counted], truth.data, true)
     counts = [
-        contacts.vertex_f1(p.vertices, t.vertices)
+        contacts.vertex_counts(p.vertices[:, counted], t.vertices[:, counted])
         for p, t in zip(prediction.touches, truth.touches, strict=True)
     ]
     return {f"pcc_{r}cm": _mean(reached < r / 100) for r in PCC_CENTIMETRES} | {
@@ -210,5 +210,11 @@ def _contact_numbers(compared: _Compared, labelled: tuple[ContactLabel, ...]) ->
     }
 
 
+def _touching_regions(bodies: Bodies) -> list[ContactLabel]:
+    return [label for touch in bodies.touches for label in touch.labels]
+
+
 def _mean(values: np.ndarray, factor: float = 1.0) -> float:
-    return float(np.nanmean(values)) * factor
+    """Over what is known; NaN where nothing is."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) * factor if known.size else float("nan")

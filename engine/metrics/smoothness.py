@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from engine.body.joints import SMPL_JOINTS
 
@@ -60,12 +60,12 @@ def skating_speeds(
 
     Source: Shin et al., "WHAM", CVPR 2024 (foot sliding; there millimetres a frame).
     """
-    stands: Bool[np.ndarray, "P F-1 2"] = _speeds(truth, times, cuts) < STANCE_SPEED
+    stands = _speeds(truth, times, cuts) < STANCE_SPEED
     return np.where(stands, _speeds(joints, times, cuts), np.nan)
 
 
 def _speeds(
-    joints: np.ndarray, times: np.ndarray, cuts: Sequence[int]
+    joints: Float[np.ndarray, "P F J 3"], times: Float[np.ndarray, "F"], cuts: Sequence[int]
 ) -> Float[np.ndarray, "P F-1 2"]:
     return np.asarray(np.linalg.norm(velocities(joints[:, :, FEET], times, cuts), axis=-1))
 

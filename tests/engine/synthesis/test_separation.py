@@ -12,7 +12,7 @@ from engine.synthesis.figures import bare_body
 from engine.synthesis.motion_files import read_captured
 from engine.synthesis.retarget import retarget
 from engine.synthesis.separation import separate
-from engine.synthesis.touching import Touch, find_touch
+from engine.geometry.touching import Touch, find_touch
 from tests.engine.synthesis.conftest import write_motion
 
 
