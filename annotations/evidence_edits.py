@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from annotations import drawn, edits, observed, people
+from annotations import drawn, edits, observed, people, step_names
 from annotations.open_project import OpenProject
 from annotations.people import NobodyKind, Source
 from annotations.records import Changes
 from annotations.schema import RevisionRow
 from engine.structures import BoxEdit, FrameRange, KeypointEdit, MaskEdit, Observations
-
-BOX_WORDS = {
-    "person": "Draw box",
-    "identity": "Say who it is",
-    "someone_else": "Mark someone else",
-    "not_a_person": "Mark not a person",
-}
 
 
 class EvidenceEdits(OpenProject):
@@ -75,10 +68,9 @@ class EvidenceEdits(OpenProject):
     def edit_keypoint(self, clip_id: int, edit: KeypointEdit) -> Changes:
         """Place or hide a joint by hand."""
         frames = FrameRange(edit.frame, edit.frame + 1)
-        what = "Move joint" if edit.visible else "Hide joint"
         return self._edit_frames(
             clip_id,
-            RevisionRow(kind="keypoint", label=what),
+            RevisionRow(kind="keypoint", label=step_names.keypoint_step(edit)),
             frames,
             lambda s: edits.edit_keypoint(s, edit),
         )
@@ -87,7 +79,7 @@ class EvidenceEdits(OpenProject):
         """Take back what was said of a joint: the detection counts again."""
         return self._edit_frames(
             clip_id,
-            RevisionRow(kind="keypoint", label="Restore joint"),
+            RevisionRow(kind="keypoint", label=step_names.joint_step("Restore", person, keypoint)),
             FrameRange(frame, frame + 1),
             lambda s: edits.clear_keypoint(s, person, frame, keypoint),
         )
@@ -97,7 +89,7 @@ class EvidenceEdits(OpenProject):
         video = self.clip(clip_id).video
         return self._edit_frames(
             clip_id,
-            RevisionRow(kind="box", label=BOX_WORDS.get(edit.kind, "Draw box")),
+            RevisionRow(kind="box", label=step_names.box_step(edit)),
             FrameRange(edit.frame, edit.frame + 1),
             lambda s: drawn.edit_box(s, edit, video),
         )
@@ -116,7 +108,7 @@ class EvidenceEdits(OpenProject):
         video = self.clip(clip_id).video
         return self._edit_frames(
             clip_id,
-            RevisionRow(kind="box", label="Remove box" if edit.kind == "person" else "Remove mark"),
+            RevisionRow(kind="box", label=f"Take back: {step_names.box_step(edit)}"),
             FrameRange(edit.frame, edit.frame + 1),
             lambda s: drawn.remove_box_edit(s, edit, video),
         )
@@ -126,7 +118,7 @@ class EvidenceEdits(OpenProject):
         video = self.clip(clip_id).video
         return self._edit_frames(
             clip_id,
-            RevisionRow(kind="mask", label="Paint mask"),
+            RevisionRow(kind="mask", label=step_names.of_person("Paint mask", edit.person)),
             FrameRange(edit.frame, edit.frame + 1),
             lambda s: drawn.edit_mask(s, edit, video),
         )
@@ -135,7 +127,7 @@ class EvidenceEdits(OpenProject):
         """Take back a painted mask: the detected one counts again."""
         return self._edit_frames(
             clip_id,
-            RevisionRow(kind="mask", label="Clear mask"),
+            RevisionRow(kind="mask", label=step_names.of_person("Clear mask", person)),
             FrameRange(frame, frame + 1),
             lambda s: drawn.clear_mask(s, person, frame),
         )

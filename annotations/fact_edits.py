@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from annotations import edits
+from annotations import edits, step_names
 from annotations.open_project import OpenProject
 from annotations.records import Changes, Gender
 from annotations.schema import RevisionRow
@@ -14,11 +14,10 @@ class FactEdits(OpenProject):
 
     def add_contact(self, clip_id: int, label: ContactLabel) -> Changes:
         """One more contact label; labels are kept in canonical order (annotations.statements)."""
-        what = "Mark contact" if label.kind == "contact" else "Mark no contact"
         count = self.clip(clip_id).video.frame_count
         return self._edit_frames(
             clip_id,
-            RevisionRow(kind="contact", label=what),
+            RevisionRow(kind="contact", label=step_names.contact_step("Mark", label)),
             label.frames,
             lambda s: edits.add_contact(s, label, count),
         )
@@ -28,7 +27,7 @@ class FactEdits(OpenProject):
         count = self.clip(clip_id).video.frame_count
         return self._edit(
             clip_id,
-            RevisionRow(kind="contact", label="Change contact"),
+            RevisionRow(kind="contact", label=step_names.contact_step("Change", label)),
             lambda s: edits.change_contact(s, index, label, count),
         )
 
@@ -43,10 +42,9 @@ class FactEdits(OpenProject):
     def set_height(self, clip_id: int, person: int, metres: float | None) -> Changes:
         """State how tall a person is; None: unknown again."""
         count = self.clip(clip_id).video.frame_count
-        label = "Forget height" if metres is None else f"Set height {metres:.2f} m"
         return self._edit(
             clip_id,
-            RevisionRow(kind="height", label=label),
+            RevisionRow(kind="height", label=step_names.height_step(person, metres)),
             lambda s: edits.set_height(s, person, metres, count),
         )
 
@@ -83,7 +81,7 @@ class FactEdits(OpenProject):
         """State who is nearer to the camera."""
         return self._edit_frames(
             clip_id,
-            RevisionRow(kind="depth", label="Set depth order"),
+            RevisionRow(kind="depth", label=step_names.depth_step(order)),
             order.frames,
             lambda s: edits.set_depth_order(s, order),
         )

@@ -138,14 +138,18 @@ class TestEdits:
                 {"observations", "motion", "constraints", "clips", "history"},
                 "Swap people, frames 40-59",
             ),
-            (lambda s, c: s.add_contact(c, LABEL), {"constraints", "history"}, "Mark contact,"),
+            (lambda s, c: s.add_contact(c, LABEL), {"constraints", "history"}, "Mark contact "),
             (
                 lambda s, c: s.review(c, WINDOW, "accepted"),
                 {"reviews", "clips", "history"},
                 "Accept, frames 40-59",
             ),
             (lambda s, c: s.rename_identity(c, 0, "Ann"), {"identities", "history"}, "Name"),
-            (lambda s, c: s.set_height(c, 0, 1.8), {"constraints", "history"}, "Set height 1.80 m"),
+            (
+                lambda s, c: s.set_height(c, 0, 1.8),
+                {"constraints", "history"},
+                "Set height of person 1 to 1.80 m",
+            ),
         ],
     )
     def test_an_edit_says_what_it_changed(self, store, clip_id, edit, parts, label):
@@ -178,7 +182,7 @@ class TestEdits:
             (
                 lambda s, c: s.edit_box(c, BoxEdit(7, (1.0, 1.0, 30.0, 40.0), "person", 0)),
                 {"constraints"},
-                "Draw box, frame 7",
+                "Draw box of person 1, frame 7",
             ),
             (
                 lambda s, c: s.edit_box(c, BoxEdit(7, (1.0, 1.0, 30.0, 40.0), "not_a_person")),
@@ -190,7 +194,7 @@ class TestEdits:
                     c, MaskEdit(0, 7, RunLengthMask.encode(make_disc(make_video(), 40)))
                 ),
                 {"constraints"},
-                "Paint mask, frame 7",
+                "Paint mask of person 1, frame 7",
             ),
             (
                 lambda s, c: s.assign(c, 1, 0, WINDOW),
@@ -368,7 +372,7 @@ class TestHistory:
         assert store.state(clip_id, left).constraints.heights == (1.6, None)
         store.go_to(clip_id, left)
         assert store.state(clip_id).constraints.heights == (1.6, None)
-        assert store.can_undo(clip_id) == "Set height 1.60 m"
+        assert store.can_undo(clip_id) == "Set height of person 1 to 1.60 m"
         assert store.can_redo(clip_id) is None
 
     def test_going_back_on_the_same_branch_can_be_redone(self, store, clip_id):
@@ -376,7 +380,7 @@ class TestHistory:
         store.set_height(clip_id, 0, 1.6)
         store.set_height(clip_id, 1, 1.7)
         store.go_to(clip_id, base)
-        assert store.can_redo(clip_id) == "Set height 1.60 m"
+        assert store.can_redo(clip_id) == "Set height of person 1 to 1.60 m"
 
     def test_the_first_revision_comes_first(self, store, clip_id):
         history = store.history(clip_id)

@@ -47,7 +47,7 @@ def said(project: Path):
 
 class TestBox:
     def test_is_drawn_listed_moved_and_removed(self, project, run):
-        assert "Draw box, frame 3" in run("box", 1, 3, "-2,4,40.5,50").out
+        assert "Draw box of person 1, frame 3" in run("box", 1, 3, "-2,4,40.5,50").out
         assert said(project).box_edits == (BoxEdit(3, (0.0, 4.0, 40.5, 50.0), "person", 0),)
         assert run("box").out == "frame     3  0,4,40.5,50  person 1\n"
         run("box", 1, 3, "1,4,40,50")
@@ -149,7 +149,7 @@ class TestMask:
             picture = grey.convert(mode)
         assert picture.mode == mode
         picture.save(tmp_path / "mask.png")
-        assert "Paint mask, frame 4" in run("mask", 1, 4, tmp_path / "mask.png").out
+        assert "Paint mask of person 1, frame 4" in run("mask", 1, 4, tmp_path / "mask.png").out
         assert said(project).mask_edits[0].mask == RunLengthMask.encode(disc)
         assert run("mask", 1, 4, "--clear").code == 0
         assert said(project).mask_edits == ()

@@ -1,0 +1,56 @@
+"""What the history calls a step, so that it can be told from its neighbours; the frames follow."""
+
+from __future__ import annotations
+
+from engine.body.joints import KEYPOINT_NAMES
+from engine.structures import BoxEdit, ContactLabel, DepthOrder, KeypointEdit
+
+_BOXES = {
+    "person": "Draw box",
+    "identity": "Pin identity",
+    "someone_else": "Mark someone else",
+    "not_a_person": "Mark not a person",
+}
+_JOINTS = KEYPOINT_NAMES["halpe26"]
+"""Begins with the joints of coco17."""
+
+
+def of_person(what: str, person: int) -> str:
+    """E.g. "Paint mask of person 1"."""
+    return f"{what} of person {person + 1}"
+
+
+def joint_step(what: str, person: int, keypoint: int) -> str:
+    """E.g. "Hide left wrist of person 2"."""
+    known = 0 <= keypoint < len(_JOINTS)
+    return of_person(f"{what} {_plain(_JOINTS[keypoint]) if known else 'joint'}", person)
+
+
+def keypoint_step(edit: KeypointEdit) -> str:
+    return joint_step("Move" if edit.visible else "Hide", edit.person, edit.keypoint)
+
+
+def box_step(edit: BoxEdit) -> str:
+    """A drawn box is somebody's; a mark names nobody."""
+    what = _BOXES.get(edit.kind, "Draw box")
+    return what if edit.person is None else of_person(what, edit.person)
+
+
+def contact_step(what: str, label: ContactLabel) -> str:
+    """E.g. "Mark contact left hand – right shoulder", person 1's region first."""
+    kind = "contact" if label.kind == "contact" else "no contact"
+    return f"{what} {kind} {_plain(label.region_a)} – {_plain(label.region_b)}"
+
+
+def depth_step(order: DepthOrder) -> str:
+    return f"Person {order.front + 1} in front of person {order.back + 1}"
+
+
+def height_step(person: int, metres: float | None) -> str:
+    if metres is None:
+        return of_person("Forget height", person)
+    return f"{of_person('Set height', person)} to {metres:.2f} m"
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
