@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from app import (
+    cli_annotator,  # noqa: F401  registers its command
     cli_bench,  # noqa: F401  registers its commands
     cli_edits,
     cli_import,  # noqa: F401  registers its commands

@@ -1,0 +1,47 @@
+"""The frozen configuration that every curve starts from.
+
+All settings are spelled out, so that a default that changes, or a new term, moves the curve and
+not its beginning. It is the plain motion branch: keypoints, the lifter's pose, limits, shape,
+smoothness, floor and penetration, for both people at once.
+"""
+
+from __future__ import annotations
+
+from engine.config import FitConfig, TermWeights
+
+START_WEIGHTS = TermWeights(
+    reprojection=1.0,
+    edited=4.0,
+    pose=0.7,
+    limits=20.0,
+    shape=0.3,
+    height=16.0,
+    acceleration=0.03,
+    rotation=0.002,
+    floor=0.5,
+    skating=0.5,
+    focal=1.0,
+    gravity=1.0,
+    penetration=20.0,
+    contact=10.0,
+    no_contact=10.0,
+    depth_order=10.0,
+)
+START = FitConfig(
+    weights=START_WEIGHTS,
+    placement_steps=25,
+    hypothesis_steps=20,
+    joint_steps=150,
+    refit_steps=60,
+    contact_rounds=12,
+    contact_steps=15,
+    settled=0.005,
+    keypoint_noise=0.018,
+    robust_widths=(40.0, 12.0, 6.0, 4.0),
+    penetration_slack=0.007,
+    clearance=0.03,
+    context=6,
+    window=400,
+    initializer="dyad",
+    tolerance=1e-4,
+)
