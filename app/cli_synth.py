@@ -25,7 +25,7 @@ class SceneryName(StrEnum):
 @commands.command()
 def synth(
     motion: Annotated[
-        Path, typer.Option(metavar="MOTION.npz", help="Captured motion, or a fit.npz.")
+        Path, typer.Option(metavar="MOTION.npz", help="Captured or prepared motion, or a fit.npz.")
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the clip's four files go.")],
     seed: Annotated[int, typer.Option(min=0, help="Clothes, place, light, camera, noise.")] = 0,
@@ -33,6 +33,13 @@ def synth(
         FrameSpan | None,
         typer.Option(metavar="A:B", parser=FrameSpan, help="Frames of the motion. Default: all."),
     ] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(help="Frames a second, from 1 to 240. Default: the motion's own."),
+    ] = None,
+    variable_rate: Annotated[
+        bool, typer.Option("--variable-rate", help="Uneven presentation times, as phones give.")
+    ] = False,
     camera: Annotated[
         str,
         typer.Option(
@@ -48,6 +55,13 @@ def synth(
     similar: Annotated[
         bool, typer.Option("--similar", help="All people wear the same clothes.")
     ] = False,
+    shape_residual: Annotated[
+        bool | None,
+        typer.Option(
+            "--shape-residual/--no-shape-residual",
+            help="Skins beyond the ten shape components. Default: unless the motion is prepared.",
+        ),
+    ] = None,
     as_captured: Annotated[
         bool, typer.Option("--as-captured", help="Leave bodies in each other where they are.")
     ] = False,
@@ -69,18 +83,22 @@ def synth(
     """Draw a clip with known truth: video.mp4, truth.npz, observations-clean and -detector.npz."""
     from app import cli_progress
     from engine.synthesis.cameras import CameraOrder
-    from engine.synthesis.clip import SynthesisOrder, synthesize
+    from engine.synthesis.clip import synthesize
     from engine.synthesis.motion_files import motion_length
+    from engine.synthesis.order import SynthesisOrder
 
     order = SynthesisOrder(
         motion=motion,
         out=out,
         seed=seed,
         frames=None if frames is None else frames.within(motion_length(motion)),
+        fps=fps,
+        variable_rate=variable_rate,
         camera=CameraOrder.parse(camera),
         scenery=None if scenery is None else scenery.value,
         picture=picture,
         similar=similar,
+        shape_residual=shape_residual,
         separate=not as_captured,
         others=others,
         others_motion=others_motion,

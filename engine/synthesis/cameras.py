@@ -14,6 +14,7 @@ from engine.structures import Camera
 
 MARGIN = 0.06
 """Share of the picture that stays free around the people's joints."""
+WANDER_FPS = 30.0
 FLESH = 0.14
 """Metres around the joints that are kept in the picture."""
 
@@ -81,9 +82,12 @@ class CameraOrder:
 
 
 def place_camera(
-    joints: Float[np.ndarray, "P F J 3"], order: CameraOrder, generator: np.random.Generator
+    joints: Float[np.ndarray, "P F J 3"],
+    order: CameraOrder,
+    generator: np.random.Generator,
+    time: Float[np.ndarray, "F"],
 ) -> Camera:
-    """A camera that sees all the joints in all frames."""
+    """A camera that sees all the joints in all frames, which are at `time` seconds."""
     focal = order.focal if order.focal is not None else float(np.exp(generator.uniform(-0.25, 0.4)))
     elevation = order.elevation if order.elevation is not None else generator.normal(8, 7)
     azimuth = order.azimuth if order.azimuth is not None else generator.uniform(-180, 180)
@@ -101,11 +105,11 @@ def place_camera(
         distance = spare * _nearest(points - target, tilt, K, order)
     centre = target + distance * away
     centre[1] = max(centre[1], 0.15)
-    frames = joints.shape[1]
-    path = order.motion * (np.linspace(-0.5, 0.5, frames) if frames > 1 else np.zeros(1))
-    unrest = np.radians(order.shake) * _wander(frames, generator)
-    transforms = np.tile(np.eye(4), (frames, 1, 1))
-    for frame in range(frames):
+    seconds = float(np.ptp(time))
+    path = order.motion * ((time - time[0]) / seconds - 0.5 if seconds > 0 else np.zeros(1))
+    unrest = np.radians(order.shake) * _wander(time, generator)
+    transforms = np.tile(np.eye(4), (len(time), 1, 1))
+    for frame in range(len(time)):
         eye = centre + path[frame] * tilt[0]
         look = target - eye
         look = look / np.linalg.norm(look) + unrest[frame]
@@ -141,10 +145,11 @@ def _nearest(
     return float(max(need.max(), 1.2))
 
 
-def _wander(frames: int, generator: np.random.Generator) -> Float[np.ndarray, "F 3"]:
-    """Slow noise of unit size."""
-    noise = generator.normal(0, 1, (frames + 24, 3))
+def _wander(time: Float[np.ndarray, "F"], generator: np.random.Generator) -> np.ndarray:
+    """Slow noise (F, 3) of unit size, the same at any frame rate."""
+    steady = np.arange(0, float(np.ptp(time)) + 2 / WANDER_FPS, 1 / WANDER_FPS)
+    noise = generator.normal(0, 1, (3, len(steady) + 24))
     kernel = np.hanning(25)[1:]
     kernel /= np.linalg.norm(kernel)
-    smooth = [np.convolve(axis, kernel, mode="valid")[:frames] for axis in noise.T]
-    return np.stack(smooth, axis=1)
+    smooth = [np.convolve(axis, kernel, mode="valid")[: len(steady)] for axis in noise]
+    return np.stack([np.interp(time - time[0], steady, axis) for axis in smooth], axis=1)

@@ -94,14 +94,15 @@ def write_both_observations(folder: Path, truth: Truth) -> None:
     """
     camera = truth.fit.camera
     clean = ObservationsFile(
-        _clean(truth), camera.K, truth.fps, T_camera_world=camera.T_camera_world
+        clean_observations(truth), camera.K, truth.fps, T_camera_world=camera.T_camera_world
     )
     write_observations(folder / CLEAN, clean)
     noisy = detector_observations(truth, truth.seed)
     write_observations(folder / DETECTOR, ObservationsFile(noisy, camera.K, truth.fps))
 
 
-def _clean(truth: Truth) -> Observations:
+def clean_observations(truth: Truth) -> Observations:
+    """The true pixels of all joints in the picture, hidden ones too; masks, passers-by, cuts."""
     boxes = np.full((*truth.present.shape, 4), np.nan)
     for person, frame in np.argwhere(truth.present):
         mask = truth.masks[person][frame].decode()

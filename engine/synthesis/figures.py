@@ -159,10 +159,15 @@ def bare_body(skin_offsets: Float[np.ndarray, "V 3"]) -> DisplayBody:
     return DisplayBody(replace(data, v_template=data.v_template + skin_offsets))
 
 
-def make_figure(betas: Float[np.ndarray, "10"], outfit: Outfit, seed: int) -> Figure:
-    """A person with skin offsets drawn from the seed."""
+def make_figure(
+    betas: Float[np.ndarray, "10"], outfit: Outfit, seed: int, residual: bool = True
+) -> Figure:
+    """A person, with skin offsets drawn from the seed if `residual`, else with none."""
     data = load_body_data(OPEN_BODY, TRUTH_DENSITY)
-    return Figure(betas, random_skin(data, np.random.default_rng([seed, 5])), outfit, seed)
+    skin = np.zeros(data.v_template.shape)
+    if residual:
+        skin = random_skin(data, np.random.default_rng([seed, 5]))
+    return Figure(betas, skin, outfit, seed)
 
 
 def random_skin(

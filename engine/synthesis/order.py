@@ -14,6 +14,7 @@ from engine.synthesis.cameras import CameraOrder
 from engine.synthesis.scenery import SceneryKind
 
 OTHERS_LIMIT = 6
+FPS_LIMITS = 1.0, 240.0
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,16 @@ class SynthesisOrder:
     """What clip to make. The same order gives the same files."""
 
     motion: Path
-    out: Path
+    out: Path | None = None
+    """The folder of the clip; a case that is not drawn needs none."""
     seed: int = 0
     frames: FrameRange | None = None
     """Frames of the motion; None is all of them."""
+    fps: float | None = None
+    """Frames a second of the clip, whose motion stays as fast as it is; None is the motion's own
+    rate, and 30 for key poses."""
+    variable_rate: bool = False
+    """Frames come as irregularly as from a phone: engine.synthesis.timing."""
     camera: CameraOrder = field(default_factory=CameraOrder)
     scenery: SceneryKind | None = None
     """None: any but a picture."""
@@ -32,6 +39,9 @@ class SynthesisOrder:
     """A photograph without people to put behind them."""
     similar: bool = False
     """All people wear the same clothes."""
+    shape_residual: bool | None = None
+    """Skins differ beyond the ten shape components. None: yes, but not those of prepared or fitted
+    people, who touch as they are."""
     separate: bool = True
     """Take the bodies out of each other; False leaves them as captured."""
     others: int = 0
@@ -56,6 +66,12 @@ class SynthesisOrder:
             )
         if self.others and self.others_motion is None:
             raise InputError("Passers-by need a motion", advice="Give one with --others-motion.")
+        if self.fps is not None and not FPS_LIMITS[0] <= self.fps <= FPS_LIMITS[1]:
+            raise InputError(
+                "No clip is made at this rate",
+                expected=f"{FPS_LIMITS[0]:g} to {FPS_LIMITS[1]:g} frames a second",
+                received=f"{self.fps:g}",
+            )
         if self.seed < 0:
             raise InputError("A seed is not negative", received=str(self.seed))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,8 @@ class Buffers:
     """Metres; NOTHING where the person is not, whatever stands before the person."""
     face: Int[np.ndarray, "P H W"]
     """Face of the drawn mesh; -1 where the person is not."""
-    density: str
-    """Of the open body that was drawn: what the faces are those of."""
 
-    @property
+    @cached_property
     def nearest(self) -> Int[np.ndarray, "H W"]:
         """The person seen in each pixel; -1 is the background."""
         return np.where(self.depth.min(axis=0) < NOTHING, self.depth.argmin(axis=0), -1)
@@ -39,7 +38,6 @@ def drawn_alone(
     bodies: Float[np.ndarray, "P N 3"],
     faces: Any,
     view: tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, "4 4"], tuple[int, int]],
-    density: str,
 ) -> Buffers:
     """Each body (world, metres) alone, as the camera (K, T_camera_world, size) sees it.
 
@@ -50,9 +48,7 @@ def drawn_alone(
         rasterized(screen_of(body, K, T_camera_world), faces, (rows, columns)) for body in bodies
     ]
     depth, face = zip(*drawn, strict=True)
-    return Buffers(
-        np.stack([d.numpy() for d in depth]), np.stack([f.numpy() for f in face]), density
-    )
+    return Buffers(np.stack([d.numpy() for d in depth]), np.stack([f.numpy() for f in face]))
 
 
 def on_device(array: np.ndarray, kind: Any = None) -> Any:

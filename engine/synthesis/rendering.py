@@ -75,7 +75,7 @@ class Renderer:
     ) -> Buffers:
         """Each person drawn alone."""
         view = self.K, T_camera_world, self.size
-        return drawn_alone(vertices, self._faces_of_one, view, DENSITY)
+        return drawn_alone(vertices, self._faces_of_one, view)
 
     def light(
         self,

@@ -100,12 +100,17 @@ def retarget(
 
 
 def resampled(solved: Retargeted, fps: float) -> Retargeted:
-    """The same motion at another rate: rotations on cubic splines, places without overshoot."""
+    """The same motion at another steady rate: see `at_times`."""
+    time = np.arange(0, solved.motion.time[-1] + 0.5 / fps, 1 / fps)
+    return at_times(solved, time[time <= solved.motion.time[-1] + 1e-9])
+
+
+def at_times(solved: Retargeted, time: Float[np.ndarray, "T"]) -> Retargeted:
+    """The motion at other times (seconds, within its own): rotations on cubic splines, places
+    without overshoot."""
     motion = solved.motion
     if motion.frame_count < 2:
         return solved
-    time = np.arange(0, motion.time[-1] + 0.5 / fps, 1 / fps)
-    time = time[time <= motion.time[-1] + 1e-9]
     poses = np.concatenate([motion.global_orient[:, :, None], motion.body_pose], axis=2)
     people = len(poses)
     turned = np.stack(

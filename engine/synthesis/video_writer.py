@@ -15,13 +15,19 @@ TIME_BASE = Fraction(1, 90_000)
 class VideoWriter:
     """A context manager; the file is there when it is complete, and only then.
 
-    One thread encodes, so that the bytes do not depend on the machine's cores.
+    One thread encodes, so that the bytes do not depend on the machine's cores. Macroblock-tree rate
+    control is off: x264's fast version of it gives other bytes now and then for the same pictures.
     """
 
     def __init__(self, path: Path, size: tuple[int, int], crf: int) -> None:
         self._path, self._size = path, size
         self._partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-        self._options = {"crf": str(crf), "preset": "veryfast", "threads": "1"}
+        self._options = {
+            "crf": str(crf),
+            "preset": "veryfast",
+            "threads": "1",
+            "x264-params": "mbtree=0",
+        }
 
     def __enter__(self) -> VideoWriter:
         import av

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 
 from engine.body.data import OPEN_BODY, load_body_data
 from engine.body.joints import HALPE26, SMPL_JOINTS
+from engine.synthesis.figures import DENSITY
 from engine.synthesis.raster import NOTHING, Buffers
 
 
@@ -28,8 +29,9 @@ class Visibility(IntEnum):
 LANDMARK_TOLERANCE = 0.045
 """Metres that clothes and hair may stand before a keypoint on the skin."""
 _FLESH = {"hip": 0.20, "shoulder": 0.13, "knee": 0.11, "neck": 0.15, "ankle": 0.09,
-          "elbow": 0.08, "wrist": 0.07}  # fmt: skip
-"""Metres of its own part of the body, clothes included, that may lie before a joint."""
+          "elbow": 0.08, "wrist": 0.07, "head": 0.25}  # fmt: skip
+"""Metres of its own part of the body, clothes included, that may lie before a joint; the top of a
+head shows whichever way the head is turned, and under hair."""
 _PARTS = {
     "shoulder": ("collar", "shoulder", "spine3"), "elbow": ("shoulder", "elbow"),
     "wrist": ("elbow", "wrist", "hand"), "hip": ("hip", "pelvis", "spine1"),
@@ -55,7 +57,7 @@ def joint_visibility(
     levels = np.full(pixels.shape[:2], Visibility.OUTSIDE, np.uint8)
     inside = (pixels >= 0).all(-1) & (pixels[..., 0] < columns) & (pixels[..., 1] < rows)
     inside &= depth > 0.05
-    part_of_face, allowed, flesh = _parts_of_faces(buffers.density), _allowed_parts(), _flesh()
+    part_of_face, allowed, flesh = _parts_of_faces(), _allowed_parts(), _flesh()
     for person, keypoint in np.argwhere(inside):
         column, row = pixels[person, keypoint].astype(int)
         own = buffers.depth[person, row, column]
@@ -89,10 +91,10 @@ def in_front(buffers: Buffers) -> Float[np.ndarray, "P P"]:
     return share
 
 
-@lru_cache(maxsize=4)
-def _parts_of_faces(density: str) -> Int[np.ndarray, "T"]:
-    """The SMPL joint that moves most of each face."""
-    data = load_body_data(OPEN_BODY, density)
+@lru_cache(maxsize=1)
+def _parts_of_faces() -> Int[np.ndarray, "T"]:
+    """The SMPL joint that moves most of each drawn face."""
+    data = load_body_data(OPEN_BODY, DENSITY)
     return np.asarray(data.weights[data.faces].sum(axis=1).argmax(axis=1))
 
 

@@ -38,6 +38,7 @@ def test_a_clip_is_drawn_and_summed_up(
         (["--frames", "2:9"], "expected A:B with 0 <= A < B <= 3"),
         (["--camera", "zoom=3"], "The camera is not understood"),
         (["--camera", "focal=70"], "focal is out of range; expected 0.3 to 5"),
+        (["--fps", "999"], "expected 1 to 240 frames a second, received 999"),
         (["--others", "1"], "Passers-by need a motion"),
         (["--picture", "nowhere.png"], "nowhere.png is no picture that can be read"),
     ],

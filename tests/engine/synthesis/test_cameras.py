@@ -11,11 +11,12 @@ from engine.errors import InputError
 from engine.synthesis.cameras import CameraOrder, camera_place, place_camera
 
 PEOPLE = np.random.default_rng(0).uniform([-1, 0, -0.5], [1, 1.8, 0.5], (2, 4, 24, 3))
+TIME = np.arange(4) / 30
 
 
 @given(st.integers(0, 1000))
 def test_all_joints_are_in_the_picture(seed: int) -> None:
-    camera = place_camera(PEOPLE, CameraOrder(320, 240), np.random.default_rng(seed))
+    camera = place_camera(PEOPLE, CameraOrder(320, 240), np.random.default_rng(seed), TIME)
     T = camera.T_camera_world
     np.testing.assert_allclose(T[0, :3, :3] @ T[0, :3, :3].T, np.eye(3), atol=1e-9)
     assert np.linalg.det(T[0, :3, :3]) > 0
@@ -28,7 +29,7 @@ def test_all_joints_are_in_the_picture(seed: int) -> None:
 
 def test_what_is_said_is_kept() -> None:
     order = CameraOrder.parse("focal=1.5, azimuth=90, elevation=20, distance=6, width=640")
-    camera = place_camera(PEOPLE, order, np.random.default_rng(0))
+    camera = place_camera(PEOPLE, order, np.random.default_rng(0), TIME)
     assert camera.K[0, 0] == 1.5 * 640
     eye = camera_place(camera)[0]
     middle = (PEOPLE.reshape(-1, 3).min(0) + PEOPLE.reshape(-1, 3).max(0)) / 2
@@ -38,14 +39,14 @@ def test_what_is_said_is_kept() -> None:
 
 
 def test_up_in_the_world_is_up_in_the_picture() -> None:
-    camera = place_camera(PEOPLE, CameraOrder(roll=0.0), np.random.default_rng(0))
+    camera = place_camera(PEOPLE, CameraOrder(roll=0.0), np.random.default_rng(0), TIME)
     assert camera.T_camera_world[0, 1, 1] < 0
     assert camera.T_camera_world[0, 0, 1] == pytest.approx(0)
 
 
 def test_a_travelling_camera_travels_as_far_as_said() -> None:
     order = CameraOrder(motion=0.5, distance=4.0, roll=0.0)
-    eyes = camera_place(place_camera(PEOPLE, order, np.random.default_rng(0)))
+    eyes = camera_place(place_camera(PEOPLE, order, np.random.default_rng(0), TIME))
     assert np.linalg.norm(eyes[-1] - eyes[0]) == pytest.approx(0.5)
 
 

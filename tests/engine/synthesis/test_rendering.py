@@ -106,7 +106,7 @@ def _two_walls(near: int, far: int) -> Buffers:
     depth = np.full((2, 4, 6), NOTHING, np.float32)
     depth[near, :, :4] = 2
     depth[far, :, 2:] = 3
-    return Buffers(depth, np.where(depth < NOTHING, 0, -1).astype(np.int32), "full")
+    return Buffers(depth, np.where(depth < NOTHING, 0, -1).astype(np.int32))
 
 
 def test_the_nearer_surface_is_in_front() -> None:
