@@ -40,6 +40,9 @@ class ClipKeypoints:
 
     names: tuple[str, ...]
     frame_ids: Int[np.ndarray, "T"]
+    times: Float[np.ndarray, "T"]
+    """Presentation time in seconds."""
+    image_size: tuple[int, int]
     keypoints2d: Float[np.ndarray, "P T K 2"]
     """Pixels; NaN where nothing is labelled."""
     visibility: Int[np.ndarray, "P T K"]
@@ -242,6 +245,8 @@ def _read_clip(content: Any, video: Any, names: tuple[str, ...]) -> ClipKeypoint
     return ClipKeypoints(
         names=names,
         frame_ids=np.array([image["frame_id"] for image in images], np.int64),
+        times=np.array([image["time"] for image in images], np.float64),
+        image_size=(int(video["width"]), int(video["height"])),
         keypoints2d=points,
         visibility=visibility,
         boxes=boxes,

@@ -26,7 +26,8 @@ from annotations.exporters.package import (
 )
 from engine.body.display import DisplayBody
 from engine.body.joints import SMPL_JOINTS
-from engine.errors import InputError
+from engine.file_checks import Checks
+from engine.files import FRAME_LIMIT, PERSON_LIMIT
 from engine.npz import NpzArchive
 from engine.structures import Provenance
 
@@ -47,6 +48,9 @@ class PersonExport:
 
     body: str
     person_name: str
+    person: int
+    """Index in the clip, from 0."""
+    clip: str
     frame_ids: Int[np.ndarray, "T"]
     times: Float[np.ndarray, "T"]
     betas: Float[np.ndarray, "B"]
@@ -57,6 +61,8 @@ class PersonExport:
     valid: Bool[np.ndarray, "T"]
     provenance: UInt8[np.ndarray, "T"]
     K: Float[np.ndarray, "3 3"]
+    distortion: Float[np.ndarray, "5"]
+    image_size: tuple[int, int]
     T_camera_world: Float[np.ndarray, "T 4 4"]
     revision: int
 
@@ -176,12 +182,39 @@ def _facts(request: ExportRequest, export: ClipExport, person: int) -> dict[str,
 def read_back(path: Path | str) -> PersonExport:
     """The exported parameters of one person. Raises InputError for any other file."""
     with NpzArchive(path, KIND) as archive:
-        names = tuple(PersonExport.__dataclass_fields__)
-        missing = [name for name in names if name not in archive]
-        if missing:
-            raise InputError(f"{Path(path).name} is not {KIND}", expected=", ".join(missing))
-        found: dict[str, Any] = {name: archive.array(name) for name in names}
-    for name in ("body", "person_name"):
-        found[name] = str(found[name])
-    found["revision"] = int(found["revision"])
-    return PersonExport(**found)
+        checks = Checks(archive, KIND)
+        checks.expect_names(tuple(PersonExport.__dataclass_fields__))
+        checks.shape("frame_ids", ("T",), "i")
+        count = archive.headers["frame_ids"].shape[0]
+        transforms = checks.rigid("T_camera_world", count)
+        lens = checks.distortion("distortion")
+        if transforms is None or lens is None:
+            raise AssertionError("expect_names has seen both")
+        return PersonExport(
+            body=checks.text("body"),
+            person_name=checks.text("person_name"),
+            person=int(checks.number("person", 0.0, PERSON_LIMIT - 1.0)),
+            clip=checks.text("clip"),
+            frame_ids=_frame_ids(checks, count),
+            times=checks.increasing("times", count),
+            betas=checks.floats("betas", ("B",)),
+            global_orient=checks.floats("global_orient", (count, 3), nan=True),
+            body_pose=checks.floats("body_pose", (count, 23, 3), nan=True),
+            transl=checks.floats("transl", (count, 3), nan=True),
+            joints=checks.floats("joints", (count, 24, 3), nan=True).astype(np.float32),
+            valid=checks.booleans("valid", (count,)),
+            provenance=checks.integers("provenance", (count,)).astype(np.uint8),
+            K=checks.intrinsics("K"),
+            distortion=lens,
+            image_size=checks.image_size("image_size"),
+            T_camera_world=transforms,
+            revision=int(checks.number("revision", 0.0, 2.0**53)),
+        )
+
+
+def _frame_ids(checks: Checks, count: int) -> Int[np.ndarray, "T"]:
+    frames = checks.integers("frame_ids", (count,))
+    if frames[0] < 0 or (np.diff(frames) <= 0).any() or frames[-1] >= FRAME_LIMIT:
+        limits = f"frames 0 to {FRAME_LIMIT - 1} that increase"
+        raise checks.refusal("frame_ids", limits, f"{frames[:8].tolist()}")
+    return frames

@@ -6,7 +6,7 @@ frame is the camera's (OpenCV's axes). See docs/metrics.md.
 
 from __future__ import annotations
 
-from engine.metrics.bodies import Bodies, bodies_of, check_comparable
+from engine.metrics.bodies import Bodies, bodies_of, bodies_of_keypoints, check_comparable
 from engine.metrics.columns import METRICS, Metric
 from engine.metrics.row import other_order, score, truth_row
 
@@ -15,6 +15,7 @@ __all__ = [
     "Bodies",
     "Metric",
     "bodies_of",
+    "bodies_of_keypoints",
     "check_comparable",
     "other_order",
     "score",

@@ -124,6 +124,19 @@ def bodies_of(fit: FitFile, density: str = DENSITY, cuts: Sequence[int] = ()) ->
     )
 
 
+def bodies_of_keypoints(
+    keypoints2d: Float[np.ndarray, "P F K 2"],
+    boxes: Float[np.ndarray, "P F 4"],
+    times: Float[np.ndarray, "F"],
+) -> Bodies:
+    """People of whom there are only 2D keypoints (COCO's 17 first), pixels; NaN where missing."""
+    points = np.asarray(keypoints2d[:, :, :KEYPOINTS], np.float64)
+    seen = np.isfinite(points).all(axis=-1).any(axis=-1)
+    boxes = np.where(np.isfinite(boxes), boxes, boxes_around(keypoints2d))
+    joints = np.full((*seen.shape, len(SMPL_JOINTS), 3), np.nan)
+    return Bodies(joints, seen, times, points, boxes)
+
+
 def posed(
     motion: BodyMotion, person: int, frames: Bool[np.ndarray, "F"]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
