@@ -44,13 +44,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "pa_mpjpe_14_mm": Metric("mm", "as pa_mpjpe_mm, 14 joints as in LSP"),
         "acceleration_error_m_s2": Metric("m/s²", "joints in the camera frame"),
         "foot_skating_mm_s": Metric("mm/s", "speed of feet that truly stand", own=True),
-        "penetration_mean_mm": Metric(
-            "mm", "depth of vertices inside the other body", of_the_truth=True
-        ),
+        "penetration_mean_mm": Metric("mm", "depth of vertices inside the other body", own=True),
         "penetration_max_mm": Metric("mm", "deepest of them", own=True),
-        "penetration_frames": Metric(
-            "1", "frames with a vertex deeper than 20 mm", of_the_truth=True
-        ),
+        "penetration_frames": Metric("1", "frames with a vertex deeper than 20 mm", own=True),
         "idf1": Metric("1", "identities as named, by keypoints (OKS at least 0.3)", 1),
         "keypoint_error_px": Metric("px", "COCO's 17 keypoints inside the picture"),
         "pck_5": Metric("1", "of those, within 5 % of the box's longer side", 1),
