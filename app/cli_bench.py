@@ -109,6 +109,42 @@ def sample(quick: Quick = False, json: Json = None) -> None:
 
 
 @benches.command()
+def fit(
+    quick: Quick = False,
+    json: Json = None,
+    motion: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Captured motion in place of the generated one."),
+    ] = None,
+    configuration: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="One of the rows only; repeatable.")
+    ] = None,
+    level: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="One of the levels only; repeatable."),
+    ] = None,
+    cases: Annotated[bool, typer.Option("--cases", help="A row for every case too.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Draw the main numbers.")
+    ] = None,
+) -> None:
+    """How good fits are, and how long they take, on cases whose truth is known."""
+    from app.fit_benchmark import FitBenchmark, bench_fit, print_results
+
+    check_place(json)
+    check_place(plot)
+    asked = FitBenchmark(quick, motion, tuple(configuration or ()), tuple(level or ()))
+    results = bench_fit(asked)
+    print_results(results, cases)
+    if plot is not None:
+        from app.benchmark_plot import write_plot
+
+        write_plot(plot, results.means)
+    if json is not None:
+        write_json(json, [*results.means, *(results.cases if cases else ())])
+
+
+@benches.command()
 def perception(
     quick: Quick = False,
     json: Json = None,

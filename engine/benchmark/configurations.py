@@ -1,0 +1,115 @@
+"""Named ways to fit a case. A further row of the benchmark is one more entry here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from engine.config import FitConfig, TermWeights
+from engine.errors import InputError
+from engine.files import FitFile
+from engine.fit.as_file import fit_file
+from engine.fit.problem import FitProblem
+from engine.fit.solver import solve
+from engine.structures import Diagnostics, FitResult, Outcome
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One way to fit."""
+
+    says: str
+    config: FitConfig = field(default_factory=FitConfig)
+    alone: bool = False
+    """Everybody is fitted alone: camera, gravity and floor too."""
+
+    def fit(self, problem: FitProblem) -> FitFile:
+        """The people of a problem in the camera frame. Raises CannotFitError."""
+        layout = problem.observations.layout
+        if not self.alone:
+            return fit_file(_solved(problem, self.config), layout)
+        people = range(problem.observations.person_count)
+        return _together([fit_file(_solved(_one(problem, p), self.config), layout) for p in people])
+
+
+BASELINE = "per-person"
+"""The frozen one, which all others are compared with: see engine.benchmark.baseline."""
+
+CONFIGURATIONS: Mapping[str, Configuration] = MappingProxyType(
+    {
+        BASELINE: Configuration("everybody fitted alone: no partner, nothing shared", alone=True),
+        "joint": Configuration("as the window fits"),
+        "joint -physics": Configuration(
+            "bodies may be in each other",
+            FitConfig(weights=TermWeights(penetration=0.0)),
+        ),
+    }
+)
+
+
+def configurations(names: tuple[str, ...]) -> dict[str, Configuration]:
+    """Some of them by name, in the given order; all where none is named. Raises InputError."""
+    if unknown := [name for name in names if name not in CONFIGURATIONS]:
+        raise InputError(
+            "There is no such configuration",
+            expected=", ".join(CONFIGURATIONS),
+            received=unknown[0][:80],
+        )
+    return {name: CONFIGURATIONS[name] for name in names or CONFIGURATIONS}
+
+
+def _solved(problem: FitProblem, config: FitConfig) -> FitResult:
+    work = solve(problem, config)
+    while True:
+        try:
+            next(work)
+        except StopIteration as stop:
+            result: FitResult = stop.value
+            return result
+
+
+def _one(problem: FitProblem, person: int) -> FitProblem:
+    """The problem of one person, who knows of nobody else."""
+    observations, said, row = problem.observations, problem.constraints, slice(person, person + 1)
+    alone = replace(
+        observations,
+        keypoints2d=observations.keypoints2d[row],
+        confidence=observations.confidence[row],
+        boxes=observations.boxes[row],
+        masks=None if observations.masks is None else observations.masks[row],
+        others=None,
+    )
+    return replace(
+        problem, observations=alone, constraints=replace(said, heights=said.heights[row])
+    )
+
+
+def _together(files: list[FitFile]) -> FitFile:
+    """Fits of one person each as one; the world of the camera is the first one's."""
+    first = files[0]
+
+    def rows(part: Any, *names: str) -> dict[str, Any]:
+        return {
+            name: np.concatenate([getattr(part(file), name) for file in files]) for name in names
+        }
+
+    motion = replace(
+        first.motion,
+        **rows(
+            lambda file: file.motion,
+            "betas", "global_orient", "body_pose", "transl", "valid", "provenance",
+        ),
+    )  # fmt: skip
+    errors = rows(lambda file: file.diagnostics, "reprojection_px")["reprojection_px"]
+    worst = next((f.outcome for f in files if f.outcome is not Outcome.CONVERGED), first.outcome)
+    return replace(
+        first,
+        motion=motion,
+        **rows(lambda file: file, "joints", "keypoints2d_reprojected"),
+        outcome=worst,
+        diagnostics=Diagnostics(errors, np.zeros(errors.shape[1])),
+    )

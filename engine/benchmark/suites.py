@@ -1,0 +1,212 @@
+"""Fixed suites: which windows of which motion, filmed how. The same files give the same cases.
+
+Cases are dealt out in turn: over the files, and over rates, cameras and lengths whose numbers have
+no common divisor, so that every rate meets every camera. Within a file its windows are evenly
+spread over all that could be cut from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from engine.errors import EngineError, InputError
+from engine.motion.prepared import is_prepared, read_prepared
+from engine.motion.splits import row_of
+from engine.structures import FrameRange
+from engine.synthesis.cameras import CameraOrder
+from engine.synthesis.motion_files import read_captured
+from engine.synthesis.order import SynthesisOrder
+from engine.weights import WEIGHTS_DIR, sha256_of
+
+DEFAULT, CAPTURED = "default", "captured"
+GENERATED = WEIGHTS_DIR / "motion"
+"""The motion that ships with Dyad."""
+CASES, QUICK_CASES = 15, 4
+LENGTHS, QUICK_LENGTHS = (64, 96, 128), (64,)
+"""Frames of a case."""
+SHORTEST = 24
+"""Frames of a case from motion that is too short for the usual ones."""
+FILE_LIMIT = 2_000
+
+RATES: tuple[tuple[float, bool], ...] = (
+    (30.0, False),
+    (60.0, False),
+    (25.0, False),
+    (30.0, True),
+    (15.0, False),
+)
+"""Frames a second, and whether they come irregularly."""
+
+CAMERAS = (
+    CameraOrder(azimuth=20, elevation=8, focal=1.0, roll=0),
+    CameraOrder(azimuth=110, elevation=14, focal=0.8, roll=1),
+    CameraOrder(azimuth=200, elevation=3, focal=1.4, roll=-1),
+    CameraOrder(azimuth=290, elevation=22, focal=1.1, distance=6.5, roll=0),
+    CameraOrder(width=540, height=960, azimuth=65, elevation=5, focal=0.9, roll=0.5),
+    CameraOrder(azimuth=155, elevation=10, focal=1.2, distance=8.0, roll=0),
+    CameraOrder(width=1280, height=720, azimuth=245, elevation=0, focal=1.0, roll=-0.5),
+)
+"""Degrees, and focal lengths in longer sides; where no distance is said the people fill the
+picture. Elevation is the height from which they are seen."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Cases in a fixed order."""
+
+    name: str
+    orders: tuple[SynthesisOrder, ...]
+
+    @property
+    def digest(self) -> str:
+        """What the cases follow from, motion and orders, in eight digits: numbers of suites with
+        the same digest can be compared."""
+        parts = [order_key(order) for order in self.orders]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A motion file that cases can be cut from."""
+
+    path: Path
+    fps: float
+    usable: Bool[np.ndarray, "F"]
+    """Frames in which everybody is known."""
+    begins: Bool[np.ndarray, "F"]
+    """Frames that do not follow from the one before."""
+
+    def starts(self, length: int) -> Int[np.ndarray, "S"]:
+        """First frames of all windows of so many frames."""
+        count = len(self.usable)
+        if length > count:
+            return np.zeros(0, int)
+        bad = np.concatenate([[0], np.cumsum(~self.usable)])
+        new = np.concatenate([[0], np.cumsum(self.begins)])
+        first = np.arange(count - length + 1)
+        whole = bad[first + length] == bad[first]
+        one = new[first + length] == new[first + 1]
+        return np.flatnonzero(whole & one)
+
+
+def default_suite(quick: bool = False) -> Suite:
+    """Cases of the generated contact that ships. Raises InputError where there is none."""
+    return make_suite(DEFAULT, GENERATED, quick)
+
+
+def captured_suite(folder: Path, quick: bool = False) -> Suite:
+    """Cases of the motion files in a folder: prepared ones of split "validation", and captured ones
+    that are not for training. Raises InputError where there is none."""
+    return make_suite(CAPTURED, folder, quick)
+
+
+def make_suite(name: str, folder: Path, quick: bool = False) -> Suite:
+    """The suite of a folder of motion files. Raises InputError where none of them can be used."""
+    sources = sources_in(folder)
+    count, lengths = (QUICK_CASES, QUICK_LENGTHS) if quick else (CASES, LENGTHS)
+    if len(sources) > count:
+        chosen = np.linspace(0, len(sources) - 1, count).round().astype(int)
+        sources = [sources[i] for i in chosen]
+    orders = []
+    for index in range(count):
+        place = index % len(sources)
+        visit = index // len(sources), len(range(place, count, len(sources)))
+        orders.append(_order(sources[place], index, visit, lengths))
+    return Suite(f"{name}-quick" if quick else name, tuple(orders))
+
+
+def sources_in(folder: Path) -> list[Source]:
+    """What can be used of the .npz files of a folder, in the order of their names.
+
+    Raises InputError where nothing can: with the reason where there is one file.
+    """
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder}", expected="a folder of motion files")
+    found, refused = [], []
+    for path in sorted(folder.glob("*.npz"))[:FILE_LIMIT]:
+        try:
+            source = _source(path)
+        except EngineError as error:
+            refused.append(error)
+            continue
+        if source is not None and len(source.starts(_frames(SHORTEST, 30.0, source.fps))):
+            found.append(source)
+    if not found:
+        raise InputError(
+            f"There is no motion in {folder} to make cases of",
+            expected="prepared motion (.npz) of two people with split validation, or captured one",
+            received=str(refused[0]) if len(refused) == 1 else "",
+        )
+    return found
+
+
+def order_key(order: SynthesisOrder) -> str:
+    """All that a case follows from, as text: the motion by its content, not by its name."""
+    fields = {k: v for k, v in asdict(order).items() if k not in ("motion", "out")}
+    return f"{sha256_of(order.motion)} {fields}"
+
+
+def _source(path: Path) -> Source | None:
+    """None where the file holds one person, or motion that is for training."""
+    if is_prepared(path):
+        prepared = read_prepared(path)
+        if prepared.split != "validation" or prepared.motion.person_count < 2:
+            return None
+        usable = np.asarray(prepared.motion.valid.all(axis=0))
+        return Source(path, prepared.fps, usable, _marked(prepared.starts, len(usable)))
+    captured, row = read_captured(path), row_of(path.stem)
+    if len(captured.poses) < 2 or (row is not None and row.split == "train"):
+        return None
+    begins = _marked(captured.starts, captured.frame_count)
+    return Source(path, captured.fps, captured.valid, begins)
+
+
+def _marked(starts: Sequence[int], count: int) -> Bool[np.ndarray, "F"]:
+    marks = np.zeros(count, bool)
+    marks[list(starts)] = True
+    return marks
+
+
+def _order(
+    source: Source, index: int, visit: tuple[int, int], lengths: Sequence[int]
+) -> SynthesisOrder:
+    """Case number `index`; it is number visit[0] of visit[1] of its file."""
+    for wanted in (lengths[index % len(lengths)], min(lengths)):
+        for shift in range(len(RATES)):
+            fps, variable = RATES[(index + shift) % len(RATES)]
+            frames = _frames(wanted, fps, source.fps)
+            if len(starts := source.starts(frames)):
+                return _cut(source, index, _spread(starts, visit), frames, (fps, variable))
+    frames = max(n for n in range(2, len(source.usable) + 1) if len(source.starts(n)))
+    return _cut(source, index, _spread(source.starts(frames), visit), frames, max(RATES))
+
+
+def _frames(count: int, fps: float, motion_fps: float) -> int:
+    """Frames of the motion that a clip of so many frames at so many a second lasts for."""
+    return math.ceil((count - 1) / fps * motion_fps - 1e-6) + 1
+
+
+def _spread(starts: Int[np.ndarray, "S"], visit: tuple[int, int]) -> int:
+    number, count = visit
+    return int(starts[int((number + 0.5) / count * len(starts))])
+
+
+def _cut(
+    source: Source, index: int, start: int, frames: int, rate: tuple[float, bool]
+) -> SynthesisOrder:
+    fps, variable = rate
+    return SynthesisOrder(
+        motion=source.path,
+        seed=index,
+        frames=FrameRange(start, start + frames),
+        fps=fps,
+        variable_rate=variable,
+        camera=CAMERAS[index % len(CAMERAS)],
+    )
