@@ -41,7 +41,7 @@ class TermWeights:
     """The direction of gravity near what the upright people say, in units of 0.1 rad."""
     penetration: float = 20.0
     """Depth of one body inside the other beyond the slack, in units of 1 cm, per 100 vertices."""
-    contact: float = 10.0
+    contact: float = 3.0
     """Distance between regions that a person said touch, in units of 1 cm."""
     no_contact: float = 10.0
     """Regions that a person said do not touch, nearer than the clearance, in units of 1 cm."""
@@ -63,6 +63,10 @@ class FitConfig:
     """L-BFGS iterations on everything but penetration."""
     refit_steps: int = 60
     """The same for a part of a clip that starts from bodies it had."""
+    label_rounds: int = 2
+    """How often people are moved as wholes to where labelled regions can meet."""
+    label_steps: int = 25
+    """L-BFGS iterations between two searches for the nearest points of labelled regions."""
     contact_rounds: int = 12
     """How often the correspondences of penetration and contact are refreshed."""
     contact_steps: int = 15
@@ -76,6 +80,8 @@ class FitConfig:
     fitting, and resolving contact (graduated non-convexity, Blake and Zisserman 1987)."""
     penetration_slack: float = 0.007
     """Metres of penetration that captured people show as well, because skin is soft."""
+    contact_slack: float = 0.02
+    """The same inside regions that a person said touch: flesh gives way there."""
     clearance: float = 0.03
     """Metres that regions labelled "no contact" keep."""
     context: int = 6

@@ -51,6 +51,6 @@ def _projected(points: Float[np.ndarray, "*N 3"], camera: Camera) -> Float[np.nd
         flat = np.ascontiguousarray(points.reshape(-1, 1, 3), np.float64)
         still = np.zeros(3)
         pixels, _ = cv2.projectPoints(flat, still, still, camera.K, camera.distortion)
-        return pixels.reshape(*points.shape[:-1], 2)
+        return np.asarray(pixels).reshape(*points.shape[:-1], 2)
     image = points @ camera.K.T
-    return image[..., :2] / image[..., 2:]
+    return np.asarray(image[..., :2] / image[..., 2:])

@@ -74,15 +74,18 @@ class Posed:
     def betas(self) -> Float[Tensor, "P B"]:
         return self.body.betas
 
-    def surfaces(self, frames: Int[Tensor, "S"]) -> Float[Tensor, "P S V 3"]:
-        """Vertices at some of the frames, camera frame, metres."""
+    def surfaces(
+        self, frames: Int[Tensor, "S"], part: BodyModel | None = None
+    ) -> Float[Tensor, "P S V 3"]:
+        """Vertices at some of the frames (of a part of the body), camera frame, metres."""
         body = self.body
-        return replace(
+        some = replace(
             body,
             rotmats=body.rotmats[:, frames],
             transforms=body.transforms[:, frames],
             joints=body.joints[:, frames],
-        ).vertices()
+        )
+        return (part or body.model).skin(some)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ of 1 means "as sure as that". Weights and sums over time live in `objective.py`.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from engine.geometry.camera import project
@@ -115,25 +115,23 @@ def depth_order(front: Float[Tensor, "F"], back: Float[Tensor, "F"]) -> Float[Te
     return ((front - back) / 0.05 + 1).clamp_min(0).square()
 
 
-def penetration(depth: Float[Tensor, "N"], slack: float) -> Float[Tensor, "N"]:
+def penetration(depth: Float[Tensor, "N"], slack: Float[Tensor, "N"] | float) -> Float[Tensor, "N"]:
     """Depth inside the other body (metres) beyond the slack, in units of 1 cm."""
     return ((depth - slack) / 0.01).clamp_min(0).square()
 
 
-def contact(distance: Float[Tensor, "*n"], touching: float = 0.005) -> Float[Tensor, "*n"]:
-    """Distance between two regions that touch, in units of 1 cm, beyond `touching` metres."""
-    return ((distance - touching) / 0.01).clamp_min(0).square()
+def contact(
+    distance: Float[Tensor, "*n"], touching: float = 0.005, near: float = 3.0
+) -> Float[Tensor, "*n"]:
+    """Distance between two regions that touch, in units of 1 cm, beyond `touching` metres.
+
+    Linear from `near` units on (Huber 1964): regions that are far apart approach without tearing
+    at the limbs.
+    """
+    beyond = ((distance - touching) / 0.01).clamp_min(0)
+    return torch.where(beyond < near, beyond.square(), near * (2 * beyond - near))
 
 
 def no_contact(distance: Float[Tensor, "*n"], clearance: float) -> Float[Tensor, "*n"]:
     """Regions nearer than `clearance` metres, in units of 1 cm."""
     return ((clearance - distance) / 0.01).clamp_min(0).square()
-
-
-def gathered_distance(
-    a: Float[Tensor, "N V 3"], b: Float[Tensor, "N W 3"], pair: Int[Tensor, "N Q 2"]
-) -> Float[Tensor, "N Q"]:
-    """Distances of chosen vertex pairs (metres)."""
-    at_a = torch.take_along_dim(a, pair[..., :1].expand(-1, -1, 3), dim=1)
-    at_b = torch.take_along_dim(b, pair[..., 1:].expand(-1, -1, 3), dim=1)
-    return ((at_a - at_b).square().sum(-1) + 1e-10).sqrt()

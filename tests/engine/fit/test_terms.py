@@ -70,5 +70,5 @@ def test_skin_may_overlap_by_the_slack():
 
 def test_labels_pull_together_or_keep_apart():
     distance = torch.tensor([0.0, 0.025, 0.1])
-    assert terms.contact(distance).tolist() == pytest.approx([0, 4, 90.25], abs=1e-3)
+    assert terms.contact(distance).tolist() == pytest.approx([0, 4, 48], abs=1e-3)
     assert terms.no_contact(distance, 0.03).tolist() == pytest.approx([9, 0.25, 0], abs=1e-4)

@@ -1,0 +1,161 @@
+"""Terms of what a person said of touch: regions that touch, and regions that surely do not.
+
+A label is about surfaces: the least distance between a point of one region and the skin of the
+other. Which points are nearest is found anew every few steps; between two refreshes they are fixed
+and the terms are smooth. The distance of vertices to vertices would not do: on a coarse mesh the
+vertices of two bodies that touch are centimetres apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from engine.body.regions import face_regions, region_names, region_vertices
+from engine.body.smpl import BodyModel
+from engine.config import FitConfig
+from engine.fit import terms
+from engine.fit.state import Posed
+from engine.geometry.triangles import closest_on_triangles
+from engine.structures import ContactLabel
+
+DEEPEST = 0.1
+"""Metres behind the other's skin up to which a point is inside it; further, on its far side."""
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A region of the body, in the numbering of the vertices that labels need."""
+
+    points: Int[Tensor, "N"]
+    triangles: Int[Tensor, "T 3"]
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A point of one person's region and the nearest place on the other's, at each frame."""
+
+    label: ContactLabel
+    person: int
+    other: int
+    frame: Int[Tensor, "N"]
+    """Frames of the window."""
+    at: Int[Tensor, "N"]
+    """Where they are among the frames that labels need."""
+    point: Int[Tensor, "N"]
+    corners: Int[Tensor, "N 3"]
+    barycentric: Float[Tensor, "N 3"]
+
+
+class Labels:
+    """What was said of touch in a window, for bodies of one topology."""
+
+    def __init__(
+        self, body: BodyModel, labels: tuple[ContactLabel, ...], movable: Bool[Tensor, "F"]
+    ) -> None:
+        spoken = {name for label in labels for name in (label.region_a, label.region_b)}
+        skin = {name: _skin(body, name) for name in spoken}
+        used = [values.ravel() for patch in skin.values() for values in patch]
+        subset = np.unique(np.concatenate(used)) if used else np.zeros(0, np.int64)
+        self._patches = {
+            name: Patch(*(torch.from_numpy(np.searchsorted(subset, part)) for part in patch))
+            for name, patch in skin.items()
+        }
+        self._model = body.restricted_to(torch.from_numpy(subset))
+        self._frames = [_frames(label, movable) for label in labels]
+        self._labels = labels
+        self._needed = torch.unique(torch.cat([*self._frames, torch.zeros(0, dtype=torch.long)]))
+
+    def __bool__(self) -> bool:
+        return len(self._needed) > 0
+
+    @torch.no_grad()
+    def nearest(self, posed: Posed) -> tuple[Attachment, ...]:
+        """The nearest points of every label with the bodies as they are."""
+        skin = posed.surfaces(self._needed, self._model)
+        found = []
+        for label, frames in zip(self._labels, self._frames, strict=True):
+            if not len(frames):
+                continue
+            sides = ((label.person_a, label.region_a), (label.person_b, label.region_b))
+            for mine, theirs in (sides, sides[::-1]):
+                found.append(self._attach(label, frames, skin, mine, theirs))
+        return tuple(found)
+
+    def _attach(
+        self,
+        label: ContactLabel,
+        frames: Tensor,
+        skin: Tensor,
+        mine: tuple[int, str],
+        theirs: tuple[int, str],
+    ) -> Attachment:
+        (person, region), (other, facing) = mine, theirs
+        patch, against = self._patches[region], self._patches[facing]
+        at = torch.searchsorted(self._needed, frames)
+        points = skin[person, at][:, patch.points]
+        triangles = skin[other, at][:, against.triangles]
+        face, weights = closest_on_triangles(points, triangles)
+        corners = against.triangles[face]
+        row = torch.arange(len(frames))
+        surface = torch.einsum("fnvi,fnv->fni", triangles[row[:, None], face], weights)
+        best = (points - surface).square().sum(-1).argmin(dim=1)
+        return Attachment(
+            label=label,
+            person=person,
+            other=other,
+            frame=frames,
+            at=at,
+            point=patch.points[best],
+            corners=corners[row, best],
+            barycentric=weights[row, best],
+        )
+
+    def costs(
+        self, posed: Posed, found: tuple[Attachment, ...], time: Tensor, config: FitConfig
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Weighted costs of contact and its absence with the given points."""
+        weights, skin = config.weights, posed.surfaces(self._needed, self._model)
+        costs: dict[str, Tensor] = {}
+        for kind, weight in (("contact", weights.contact), ("no_contact", weights.no_contact)):
+            said = [one for one in found if one.label.kind == kind]
+            if weight and said:
+                each = [_cost(one, skin, time, config) for one in said]
+                # Each label is seen from both sides.
+                costs[kind] = weight * torch.stack(each).sum() / 2
+        return costs
+
+
+def _cost(one: Attachment, skin: Tensor, time: Tensor, config: FitConfig) -> Tensor:
+    point = skin[one.person, one.at, one.point]
+    triangle = skin[one.other, one.at[:, None], one.corners]
+    offset = point - (triangle * one.barycentric[..., None]).sum(1)
+    distance = (offset.square().sum(-1) + 1e-12).sqrt()
+    if one.label.kind == "contact":
+        each = terms.contact(distance)
+    else:
+        normal = torch.linalg.cross(
+            triangle[:, 1] - triangle[:, 0], triangle[:, 2] - triangle[:, 0], dim=-1
+        )
+        behind = ((offset * normal).sum(-1) < 0) & (distance < DEEPEST)
+        signed = torch.where(behind, -distance, distance)
+        each = terms.no_contact(signed, config.clearance)
+    return (each * time[one.frame]).sum()
+
+
+def _skin(body: BodyModel, region: str) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices and faces of a region."""
+    vertices, faces = region_vertices(body, region), np.asarray(body.faces)
+    own = face_regions(body) == region_names().index(region)
+    if not own.any():  # too few vertices for a face of their own
+        own = np.isin(faces, vertices).any(axis=1)
+    return vertices, faces[own]
+
+
+def _frames(label: ContactLabel, movable: Bool[Tensor, "F"]) -> Int[Tensor, "N"]:
+    frames = torch.arange(max(0, label.frames.start), min(len(movable), label.frames.stop))
+    return frames[movable[frames]]
