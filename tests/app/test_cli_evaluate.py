@@ -159,14 +159,15 @@ def test_other_frames_people_or_rates_are_refused(
     said = refusal(capsys, tmp_path / "slower.npz", fit)
     assert "frames per second; expected 30.01, received 25" in said
     result = make_fit(VIDEO)
-    one = replace(
-        result.motion,
-        **{
-            name: getattr(result.motion, name)[:1]
-            for name in ("betas", "global_orient", "body_pose", "transl", "valid", "provenance")
-        },
+    names = ("betas", "global_orient", "body_pose", "transl", "valid", "provenance")
+    alone = replace(
+        result,
+        motion=replace(result.motion, **{n: getattr(result.motion, n)[:1] for n in names}),
+        diagnostics=replace(
+            result.diagnostics, reprojection_px=result.diagnostics.reprojection_px[:1]
+        ),
     )
-    write_fit(tmp_path / "one.npz", fit_file(replace(result, motion=one), "halpe26"))
+    write_fit(tmp_path / "one.npz", fit_file(alone, "halpe26"))
     assert "people; expected 2, received 1" in refusal(capsys, tmp_path / "one.npz", fit)
 
 
