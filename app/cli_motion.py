@@ -56,6 +56,10 @@ def prepare(
     skeleton: Annotated[
         Path | None, typer.Option(metavar="FILE.asf", help="Default: the one beside the .amc.")
     ] = None,
+    refine: Annotated[
+        bool,
+        typer.Option(help="Take bodies out of each other and close hands that hold."),
+    ] = True,
     again: Annotated[bool, typer.Option("--again", help="Do finished files anew.")] = False,
 ) -> None:
     """Solve motion onto the open body, for synth, the benchmarks and training."""
@@ -71,6 +75,7 @@ def prepare(
         other=other,
         split=None if split is None else split.value,
         again=again,
+        refine=refine,
         options=ReadOptions(rate=rate, metres=metres, fps=fps, skeleton=skeleton),
     )
     files = cli_progress.run(prepare_motion(order))

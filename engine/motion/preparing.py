@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from engine.errors import EngineError, InputError
 from engine.motion.captured import CapturedMotion
+from engine.motion.hands import close_hands
 from engine.motion.prepared import (
     MotionKind,
     PreparedMotion,
@@ -25,8 +26,10 @@ from engine.motion.prepared import (
 )
 from engine.motion.readers import ReadOptions
 from engine.motion.recordings import Recording, find_recordings
-from engine.motion.solving import SolvingProgress, solving
+from engine.motion.separation import separating
+from engine.motion.solving import SolvingProgress, continuous, solving
 from engine.motion.splits import row_of
+from engine.structures import BodyMotion
 
 KEY_POSE_FPS = 20.0
 """Motion with fewer frames a second is a row of key poses."""
@@ -45,6 +48,8 @@ class PrepareOrder:
     """None: as engine.motion.splits says, and "train" where it says nothing."""
     again: bool = False
     """Do finished files anew."""
+    refine: bool = True
+    """Take bodies out of each other and close hands that hold."""
     options: ReadOptions = field(default_factory=ReadOptions)
 
 
@@ -99,7 +104,7 @@ def _one(
         began = time.process_time()
         yield SolvingProgress("Reading", 0.0)
         captured = recording.read(order.options)
-        prepared = yield from _prepared(captured, order.split)
+        prepared = yield from _prepared(captured, order.split, order.refine)
         write_prepared(path, prepared)
         seconds = time.process_time() - began
         return PreparedFile(recording.name, prepared, notes=captured.notes, seconds=seconds)
@@ -108,12 +113,22 @@ def _one(
 
 
 def _prepared(
-    captured: CapturedMotion, split: Split | None
+    captured: CapturedMotion, split: Split | None, refine: bool
 ) -> Generator[SolvingProgress, None, PreparedMotion]:
     known = row_of(captured.name)
     solved = yield from solving(captured, shape_seed=_seed(captured.name))
+    motion, moved = solved.motion, np.zeros(solved.error_m.shape)
+    if refine and captured.person_count > 1:
+        closed = close_hands(motion, captured.fps, captured.starts).motion
+        work = separating(closed, None, captured.starts)
+        while True:
+            try:
+                yield SolvingProgress("Taking bodies out of each other", next(work))
+            except StopIteration as stop:
+                motion, moved = stop.value.motion, stop.value.displacement_m
+                break
     return PreparedMotion(
-        motion=solved.motion,
+        motion=_continuous(motion, captured.starts),
         fps=captured.fps,
         name=captured.name,
         source=known.source if known else captured.source,
@@ -122,8 +137,14 @@ def _prepared(
         kind=_kind(captured),
         starts=captured.starts,
         error_m=solved.error_m,
-        moved_m=np.zeros(solved.error_m.shape),
+        moved_m=moved,
     )
+
+
+def _continuous(motion: BodyMotion, starts: tuple[int, ...]) -> BodyMotion:
+    poses = np.concatenate([motion.global_orient[:, :, None], motion.body_pose], axis=2)
+    poses = continuous(poses, starts)
+    return replace(motion, global_orient=poses[:, :, 0], body_pose=poses[:, :, 1:])
 
 
 def _kind(captured: CapturedMotion) -> MotionKind:

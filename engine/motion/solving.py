@@ -100,7 +100,7 @@ def solving(
         part = window.as_slice()
         rotmats, place, joints = _solve(model, betas, _Window.of(captured, window))
         error = np.linalg.norm(joints - captured.joints[:, part], axis=-1)
-        known = SURE & (captured.weights > 0)
+        known = SURE & (captured.weights >= 1)
         fade = _fade(window)
         done = slice(window.start, window.start + len(fade))
         if len(fade):
