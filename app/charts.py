@@ -38,6 +38,8 @@ class Panel:
     across: str
     """What the horizontal axis is."""
     lines: tuple[Line, ...]
+    places: tuple[str, ...] = ()
+    """Names that stand at 0, 1, … of the horizontal axis in place of numbers."""
 
 
 def write_chart(path: Path, panels: Sequence[Panel], columns: int = 3) -> None:
@@ -87,6 +89,8 @@ def _draw_panel(pen: _Pen, panel: Panel, corner: tuple[float, float], names: lis
     left, right = x0 + _LEFT, x0 + WIDTH - _RIGHT
     top, bottom = y0 + _TOP, y0 + HEIGHT - _BOTTOM
     across = _ticks([v for line in panel.lines for v in line.x])
+    if panel.places:
+        across = [-0.5, *range(len(panel.places)), len(panel.places) - 0.5]
     up = _ticks([v for line in panel.lines for v in line.y])
 
     def place(x: float, y: float) -> tuple[float, float]:
@@ -99,8 +103,9 @@ def _draw_panel(pen: _Pen, panel: Panel, corner: tuple[float, float], names: lis
         height = place(across[0], tick)[1]
         pen.line([(left, height), (right, height)], _GRID)
         pen.text(left - 6, height, f"{tick:g}", "rm")
-    for tick in across:
-        pen.text(place(tick, up[0])[0], bottom + 12, f"{tick:g}", "mm")
+    named = dict(enumerate(panel.places))
+    for tick in named or across:
+        pen.text(place(tick, up[0])[0], bottom + 12, named.get(int(tick), f"{tick:g}"), "mm")
     for line in panel.lines:
         color = COLORS[names.index(line.name) % len(COLORS)]
         pairs = zip(line.x, line.y, strict=True)

@@ -19,7 +19,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -222,12 +222,8 @@ def _peak_mb() -> float:
 # -- processes -----------------------------------------------------------------------------------
 
 
-class _Mailbox(Protocol):
-    def put(self, item: int) -> None: ...
-
-
-_ticks: _Mailbox | None = None
-"""Where a process says that it has finished a part of its job."""
+_ticks: Any = None
+"""The queue in which a process says that it has finished a part of its job; None in this one."""
 
 
 def _tick() -> None:
@@ -235,7 +231,7 @@ def _tick() -> None:
         _ticks.put(1)
 
 
-def _begin(ticks: _Mailbox) -> None:
+def _begin(ticks: Any) -> None:
     """The first thing that a process does."""
     import torch
 

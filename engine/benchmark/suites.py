@@ -29,8 +29,8 @@ DEFAULT, CAPTURED = "default", "captured"
 GENERATED = WEIGHTS_DIR / "motion"
 """The motion that ships with Dyad."""
 CASES, QUICK_CASES = 15, 4
-LENGTHS, QUICK_LENGTHS = (64, 96, 128), (64,)
-"""Frames of a case."""
+LENGTHS, QUICK_LENGTHS = (64, 96, 126), (64,)
+"""Frames of a case, rounded up to whole frames of the motion."""
 SHORTEST = 24
 """Frames of a case from motion that is too short for the usual ones."""
 FILE_LIMIT = 2_000
@@ -45,13 +45,13 @@ RATES: tuple[tuple[float, bool], ...] = (
 """Frames a second, and whether they come irregularly."""
 
 CAMERAS = (
-    CameraOrder(azimuth=20, elevation=8, focal=1.0, roll=0),
-    CameraOrder(azimuth=110, elevation=14, focal=0.8, roll=1),
-    CameraOrder(azimuth=200, elevation=3, focal=1.4, roll=-1),
-    CameraOrder(azimuth=290, elevation=22, focal=1.1, distance=6.5, roll=0),
-    CameraOrder(width=540, height=960, azimuth=65, elevation=5, focal=0.9, roll=0.5),
-    CameraOrder(azimuth=155, elevation=10, focal=1.2, distance=8.0, roll=0),
-    CameraOrder(width=1280, height=720, azimuth=245, elevation=0, focal=1.0, roll=-0.5),
+    CameraOrder(azimuth=20.0, elevation=8.0, focal=1.0, roll=0.0),
+    CameraOrder(azimuth=110.0, elevation=14.0, focal=0.8, roll=1.0),
+    CameraOrder(azimuth=200.0, elevation=3.0, focal=1.4, roll=-1.0),
+    CameraOrder(azimuth=290.0, elevation=22.0, focal=1.1, distance=6.5, roll=0.0),
+    CameraOrder(width=540, height=960, azimuth=65.0, elevation=5.0, focal=0.9, roll=0.5),
+    CameraOrder(azimuth=155.0, elevation=10.0, focal=1.2, distance=8.0, roll=0.0),
+    CameraOrder(width=1280, height=720, azimuth=245.0, elevation=0.0, focal=1.0, roll=-0.5),
 )
 """Degrees, and focal lengths in longer sides; where no distance is said the people fill the
 picture. Elevation is the height from which they are seen."""
