@@ -78,7 +78,8 @@ class FrameBodyOverlay:
         if frame != self._frame:
             self._frame = frame
             self._still.start()
-        return not (self._still.isActive() or self._view_state.playing)
+        is_passing = self._view_state.playing or self._view_state.is_previewing
+        return not (self._still.isActive() or is_passing)
 
     def paint(self, painter: QPainter, widget: QWidget) -> None:
         """Paint what `begin` started."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QColor,
     QKeyEvent,
@@ -32,6 +32,8 @@ from app.view_state import Candidate, Region, Tool, ViewState
 
 LAYERS = ("bodies", "skeletons", "boxes", "trails", "names")
 BODY_OPACITY = 0.66
+PREVIEW_MS = 30
+"""From the arrival of a preview to its painting: OpenGL draws the bodies meanwhile."""
 _MODIFIERS = {
     Qt.Key.Key_Control: Qt.KeyboardModifier.ControlModifier,
     Qt.Key.Key_Shift: Qt.KeyboardModifier.ShiftModifier,
@@ -73,6 +75,8 @@ class FrameView(PictureView):
         self._pressed = Qt.MouseButton.NoButton
         self._last_at = QPointF()
         self._is_panning = False
+        self._preview = QTimer(self, singleShot=True, interval=PREVIEW_MS)
+        self._preview.timeout.connect(self.update)
         joints = JointTool(self)
         self._tools: dict[Tool, FrameTool] = {
             "select": joints,
@@ -189,8 +193,11 @@ class FrameView(PictureView):
         self.update()
 
     def _on_candidate_changed(self, candidate: Candidate | None) -> None:
-        if candidate is None or candidate.is_complete or not self._view_state.playing:
-            self.update()  # else the next picture of the video will show the preview
+        if candidate is None or candidate.is_complete:
+            self.update()
+        elif not self._view_state.playing:  # else the next picture will show the preview
+            self._begin_bodies()
+            self._preview.start()
 
     def _on_overlay_changed(self, _: object) -> None:
         self.update()

@@ -50,6 +50,7 @@ class GLView(GLViewMixin, QWidget):
         self._begun: QOpenGLFramebufferObject | None = None
         self._is_stale = True
         self._is_smooth = False
+        self._later: QTimer | None = None
         super().__init__(parent)
         self.failure = ""
         """Why there is no picture, in a sentence; empty when all is well."""
@@ -73,7 +74,16 @@ class GLView(GLViewMixin, QWidget):
 
     def update(self, *_: object) -> None:
         self._is_stale = True
-        super().update()
+        if self._later is None or not self._later.isActive():
+            super().update()
+
+    def hold_back(self, milliseconds: int) -> None:
+        """Paint no sooner than this. What is drawn ahead meanwhile is then ready, and the event
+        loop has two short turns instead of one in which it waits for OpenGL."""
+        if self._later is None:
+            self._later = QTimer(self, singleShot=True)
+            self._later.timeout.connect(self._show_begun)
+        self._later.start(milliseconds)
 
     def viewMatrix(self) -> QMatrix4x4:
         return QMatrix4x4(self._camera.view().ravel().tolist())
@@ -131,10 +141,17 @@ class GLView(GLViewMixin, QWidget):
     def _paint_over(self, painter: QPainter) -> None:
         """Labels and messages on top of the scene."""
 
+    def _is_still(self) -> bool:
+        """Whether what is shown will stay for a while, so that it is worth smoothing."""
+        return True
+
     def draw_ahead(self) -> None:
         """Begin the picture now, to be painted when Qt asks: OpenGL works beside the caller."""
         if self.isVisible():
             self._draw(smooth=False)
+
+    def _show_begun(self) -> None:
+        super().update()
 
     def _draw(self, *, smooth: bool) -> None:
         self._is_stale = False
@@ -177,7 +194,7 @@ class GLView(GLViewMixin, QWidget):
         return self._renderer
 
     def _smooth(self) -> None:
-        if self.isVisible() and not self._is_stale and not self._is_smooth:
+        if self.isVisible() and self._is_still() and not self._is_stale and not self._is_smooth:
             self._draw(smooth=True)
             super().update()
 

@@ -100,6 +100,7 @@ class MainWindow(QMainWindow):
         )
         self._snapshot: ClipSnapshot | None = None
         self._shown_clip_id: int | None = None
+        self._situation_shown: Situation | None = None
         self._make_views()
         scopes: dict[actions.Scope, QWidget] = {
             "frame view": self.frame_view,
@@ -471,6 +472,9 @@ class MainWindow(QMainWindow):
     def _refresh_actions(self) -> None:
         """What can be done now; the tip of what cannot says why."""
         now = self._situation()
+        if now == self._situation_shown:
+            return
+        self._situation_shown = now
         for spec in actions.ACTIONS:
             why_not = obstacle(spec, now)
             action = self.actions_by_id[spec.id]

@@ -29,6 +29,8 @@ from engine.structures import BodyMotion
 Viewpoint = Literal["top", "camera", "side"]
 HEAD = "head_top"
 """The region over which a person's name stands."""
+PREVIEW_MS = 60
+"""From the arrival of a preview to its painting; the video's turn comes before."""
 SEE_THROUGH = {"opacity": 0.9, "edge_only": 0.9}
 GHOST = {"opacity": 0.6, "edge_only": 1.0}
 
@@ -134,6 +136,10 @@ class MeshView(GLView):
         is_preview = candidate is not None and not candidate.is_complete
         if is_preview and self._view_state.playing and self._motion is not None:
             self._take(self._view_state.motion_shown())  # the next frame will show it
+        elif is_preview:
+            self.hold_back(PREVIEW_MS)
+            self._refresh_scene()
+            self.draw_ahead()
         else:
             self._refresh_scene()
 
@@ -322,6 +328,9 @@ class MeshView(GLView):
         self._view_state.hovered_region = None
 
     # -- labels ---------------------------------------------------------------------------------
+
+    def _is_still(self) -> bool:
+        return not self._view_state.is_previewing
 
     def _paint_over(self, painter: QPainter) -> None:
         labels = MeshLabels(painter, self._view_state, self.view_pixels, QRectF(self.rect()))

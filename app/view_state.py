@@ -269,6 +269,12 @@ class ViewState(QObject):
         self._candidate = candidate
         self.candidate_changed.emit(candidate)
 
+    @property
+    def is_previewing(self) -> bool:
+        """Whether the bodies on show are those of a fit that runs: in a moment there are others."""
+        shown = None if self.show_before else self._candidate
+        return shown is not None and not shown.is_complete
+
     def motion_shown(self) -> BodyMotion | None:
         """The bodies that the views draw: the candidate's, or the head's."""
         if self._candidate is not None and not self.show_before:

@@ -21,11 +21,13 @@ from app.gl_renderer import shared_renderer
 from app.gl_view import STILL_MS
 from app.mesh_view import MeshView
 from app.picture_transform import PictureTransform
+from app.view_state import Candidate
 from engine.body.joints import HALPE26
 from engine.structures import (
     BoxEdit,
     Camera,
     Constraints,
+    FrameRange,
     KeypointEdit,
     MaskEdit,
     Observations,
@@ -480,3 +482,21 @@ def test_the_bodies_of_a_frame_are_smoothed_once_it_stands_still(qtbot, view, vi
     still = array_of(view.grab().toImage())
     assert 0 < (still != passing).any(-1).mean() < 0.05, "edges only"
     assert (array_of(view.grab().toImage()) == still).all()
+
+
+def test_the_bodies_of_a_preview_are_not_smoothed(qtbot, view, view_state):
+    if not shared_renderer().is_software:
+        pytest.skip("a graphics card smooths at once")
+    state = view_state.state
+    whole = FrameRange(0, state.motion.frame_count)
+    view.set_frame_image(1, picture(1))
+    view_state.candidate = Candidate(state.motion, state.camera, whole, 1)
+    passing = array_of(view.grab().toImage())
+    qtbot.wait(2 * STILL_MS)
+    assert (array_of(view.grab().toImage()) == passing).all()
+    view_state.show_before = True
+    qtbot.wait(2 * STILL_MS)
+    saved = array_of(view.grab().toImage())
+    changed = (saved != passing).any(-1)
+    changed[:60] = False  # the badge that says which bodies are on show
+    assert 0 < changed.mean() < 0.05, "what is saved is smoothed: edges only"

@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtCore import QPointF
 from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QApplication
 
 from app import gl_view
 from app.frame_bodies import project
-from app.gl_renderer import GraphicsError
+from app.gl_renderer import GraphicsError, shared_renderer
+from app.gl_view import STILL_MS
 from app.mesh_picking import pick_projected, pick_ray
 from app.mesh_view import MeshView
 from app.orbit_camera import OrbitCamera, through
@@ -422,6 +424,22 @@ def test_a_preview_that_comes_while_playing_waits_for_the_next_frame(view, view_
     view_state.playing = False
     view_state.candidate = None
     assert view._posed[0].vertices[:, 1].mean() < before[0].vertices[:, 1].mean() + 0.1
+
+
+def test_a_preview_is_drawn_ahead_painted_a_little_later_and_not_smoothed(qtbot, view, view_state):
+    """The event loop does not wait for OpenGL, which has the next preview to draw in a moment."""
+    qtbot.wait(2 * STILL_MS)
+    before = view._image
+    moved = replace(make_motion(), transl=make_motion().transl + np.array([0, 0.4, 0]))
+    view_state.candidate = Candidate(moved, make_camera(), FrameRange(0, FRAMES), 1)
+    assert view._begun is not None
+    QApplication.processEvents()
+    assert view._image is before, "painted in the turn in which it came"
+    qtbot.waitUntil(lambda: view._image is not before, timeout=2000)
+    qtbot.wait(2 * STILL_MS)
+    assert view._is_smooth == (not shared_renderer().is_software)
+    view_state.candidate = None
+    qtbot.waitUntil(lambda: view._is_smooth, timeout=2000)
 
 
 def test_a_person_without_a_pose_in_a_frame_is_not_drawn(qtbot):
