@@ -131,7 +131,7 @@ def bodies_of_keypoints(
 ) -> Bodies:
     """People of whom there are only 2D keypoints (COCO's 17 first), pixels; NaN where missing."""
     points = np.asarray(keypoints2d[:, :, :KEYPOINTS], np.float64)
-    seen = np.isfinite(points).all(axis=-1).any(axis=-1)
+    seen = np.asarray(np.isfinite(points).all(axis=-1).any(axis=-1))
     boxes = np.where(np.isfinite(boxes), boxes, boxes_around(keypoints2d))
     joints = np.full((*seen.shape, len(SMPL_JOINTS), 3), np.nan)
     return Bodies(joints, seen, times, points, boxes)
