@@ -5,15 +5,18 @@ from __future__ import annotations
 import numpy as np
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QDoubleSpinBox, QGridLayout
+from PySide6.QtWidgets import QGridLayout
 
 from annotations import ranges
 from annotations.records import Changes, ClipState
 from app.jobs import Job, Jobs
+from app.number_field import NumberField
 from app.panel import ActionButton, Panel, ProgressLine, card, label, plain_button, row, section
 from app.view_state import Candidate, ViewState
 from engine.structures import FitProgress
 
+USUAL_FOCAL = 1500.0
+"""Pixels from which the field steps where none are known: of a phone, about 65 degrees in 1080p."""
 _SOURCES = {"file": "from the file", "user": "stated", "assumed": "assumed"}
 
 
@@ -84,20 +87,15 @@ class FitPanel(Panel):
 
     def _make_camera(self) -> None:
         self.column.addWidget(section("Camera"))
-        self._focal = QDoubleSpinBox()
-        self._focal.setRange(0.0, 20000.0)
+        self._focal = NumberField("unknown", (1.0, 20000.0), USUAL_FOCAL)
         self._focal.setDecimals(0)
         self._focal.setSuffix(" px")
-        self._focal.setSpecialValueText("unknown")
-        self._focal.setKeyboardTracking(False)
         self._focal.setToolTip(
             "Focal length in pixels of the video, if you know it: it sets how deep the scene is"
         )
-        self._focal.valueChanged.connect(
-            lambda pixels: self.focal_set.emit(float(pixels) if pixels > 0 else None)
-        )
+        self._focal.number_set.connect(self.focal_set)
         clear = plain_button("Forget", "Let the fit assume the focal length")
-        clear.clicked.connect(lambda: self._focal.setValue(0.0))
+        clear.clicked.connect(self._focal.forget)
         self.column.addLayout(
             row(label("Focal length", "muted", wrap=False), self._focal, clear, None)
         )
@@ -147,9 +145,7 @@ class FitPanel(Panel):
     def _on_state_changed(self, changes: Changes | None) -> None:
         state = self._view_state.state
         self._status.setText(_status(state))
-        self._focal.blockSignals(True)
-        self._focal.setValue((state.constraints.focal_px or 0.0) if state is not None else 0.0)
-        self._focal.blockSignals(False)
+        self._focal.show_number(state.constraints.focal_px if state is not None else None)
         camera = state.camera if state is not None else None
         self._camera.setVisible(camera is not None)
         if camera is not None:

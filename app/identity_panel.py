@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QDoubleSpinBox, QLineEdit
+from PySide6.QtWidgets import QLineEdit
 
 from annotations import ranges
 from annotations.records import Changes, ClipState, Identity
+from app.number_field import NumberField
 from app.other_people import OtherPeople
 from app.panel import ActionButton, ColorChip, Panel, card, label, row, section
 from app.redetection import Corrections
@@ -16,8 +17,8 @@ from app.theme import PERSON_COLORS
 from app.view_state import ViewState
 from engine.structures import Constraints
 
-SHORTEST, TALLEST = 0.5, 2.3
-"""Metres that the height field takes."""
+SHORTEST, TALLEST, USUAL = 0.5, 2.3, 1.70
+"""Metres that the height field takes, and those from which it steps where none are known."""
 
 
 class IdentityPanel(Panel):
@@ -120,21 +121,14 @@ class _PersonCard:
         self._name.editingFinished.connect(
             lambda: panel.renamed.emit(self.index, self._name.text())
         )
-        self._height = QDoubleSpinBox()
-        self._height.setRange(SHORTEST - 0.01, TALLEST)
+        self._height = NumberField("height?", (SHORTEST, TALLEST), USUAL)
         self._height.setDecimals(2)
         self._height.setSingleStep(0.01)
         self._height.setSuffix(" m")
-        self._height.setSpecialValueText("height?")
-        self._height.setKeyboardTracking(False)
         self._height.setToolTip(
             "How tall this person is, if you know it: from one camera, height sets the distance"
         )
-        self._height.valueChanged.connect(
-            lambda metres: panel.height_set.emit(
-                self.index, float(metres) if metres >= SHORTEST else None
-            )
-        )
+        self._height.number_set.connect(lambda metres: panel.height_set.emit(self.index, metres))
         column.addLayout(row(self._chip, self._name, self._height))
         self._facts = label("", "muted")
         column.addWidget(self._facts)
@@ -147,9 +141,8 @@ class _PersonCard:
         self._chip.set_color(identity.color)
         if not self._name.hasFocus():
             self._name.setText(identity.name)
-        self._height.blockSignals(True)
-        self._height.setValue(_stated_height(state.constraints, self.index) or SHORTEST - 0.01)
-        self._height.blockSignals(False)
+            self._name.setCursorPosition(0)  # a long name is read from its beginning
+        self._height.show_number(_stated_height(state.constraints, self.index))
         self._facts.setText(_facts(state, self.index))
 
 

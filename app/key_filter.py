@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
@@ -39,6 +39,8 @@ class KeyFilter(QObject):
     key of a command that cannot be used now would do nothing without a word.
     """
 
+    committed = Signal()
+    """Enter in a text field of the window: it is said, and the keys are the views' again."""
     in_vain = Signal(str)
     """Id of the command whose key was pressed although it cannot be used now."""
 
@@ -79,6 +81,8 @@ class KeyFilter(QObject):
         if not isinstance(watched, QWidget) or watched.window() is not self._window:
             return False
         if is_text_field(watched):
+            if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+                QTimer.singleShot(0, self.committed)
             return False
         self._notice(watched, event)
         action = self._held.get(Qt.Key(event.key()))

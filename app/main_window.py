@@ -233,6 +233,7 @@ class MainWindow(QMainWindow):
         for signal in (self.jobs.started, self.jobs.queue_changed):
             signal.connect(lambda *_: self._refresh_actions())
         self.key_filter.in_vain.connect(self._on_key_in_vain)
+        self.key_filter.committed.connect(self.frame_view.setFocus)
         self.projects.noticed.connect(self.notifications.info)
         self.proxies.cached_changed.connect(self.timeline.set_cached)
         self.proxies.noticed.connect(self.status.hint)

@@ -73,7 +73,7 @@ QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox {
 QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QAbstractSpinBox:focus {
     border-color: $accent;
 }
-QAbstractSpinBox QLineEdit { border: none; padding: 0 ${space_1}px; background: transparent; }
+QAbstractSpinBox QLineEdit { border: none; padding: 0 ${space_2}px; background: transparent; }
 QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { width: 0; border: none; }
 
 QListView, QTreeView, QTableView {

@@ -13,6 +13,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit
 
 from app import window_start
+from app.number_field import NumberField
 from engine.structures import FrameRange
 
 KEY = Qt.Key
@@ -76,6 +77,18 @@ def test_a_text_field_keeps_its_keys(qtbot, fitted_window):
     press(name, KEY.Key_Return)
     qtbot.waitUntil(lambda: fitted_window.view_state.state is not state)
     assert fitted_window.view_state.state.identities[0].name == "Sam, has e"
+
+
+def test_enter_in_a_field_gives_the_keys_back_to_the_views(qtbot, fitted_window):
+    height = fitted_window.people.findChild(NumberField)
+    height.setFocus()
+    height.selectAll()
+    QTest.keyClicks(height, "1.75")
+    press(height, KEY.Key_Return)
+    state = fitted_window.view_state.state
+    qtbot.waitUntil(lambda: fitted_window.view_state.state is not state)
+    assert fitted_window.view_state.state.constraints.heights[0] == 1.75
+    assert fitted_window.frame_view.hasFocus()
 
 
 def test_escape_leaves_a_text_field(fitted_window):
