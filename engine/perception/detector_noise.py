@@ -3,6 +3,8 @@
 Errors are in proportion to the person's size in the image and correlated in time; a detector
 moves a joint for a whole clip (bias), loses or misplaces a limb for a while (bursts), takes left
 for right, and is blind behind an occluder and at the border. Its confidence tells some of this.
+Detectors differ, so that each clip is disturbed to another degree: a network learns from this. How
+Dyad's own perception errs is in engine.synthesis.noise.
 """
 
 from __future__ import annotations
@@ -76,13 +78,10 @@ def corrupt(
     *,
     generator: torch.Generator,
     noise: DetectorNoise | None,
-    hidden: tuple[Bool[Tensor, "B F 26"], Bool[Tensor, "B F 26"]] | None = None,
 ) -> tuple[Float[Tensor, "B F 26 2"], Float[Tensor, "B F 26"]]:
     """Rays (x / z, y / z) and confidences that a detector gives for keypoints in the camera frame.
 
     The image reaches `half_extent / focal` to each side. Without noise: exact, 1 inside the image.
-    `hidden` says which keypoints the own body and which something else hides; None turns faces away
-    and draws occluders.
     """
     depth = keypoints[..., 2:].clamp_min(0.2)
     rays = keypoints[..., :2] / depth
@@ -91,11 +90,8 @@ def corrupt(
         return rays, inside.float()
     unit = _BODY_HEIGHT / depth.mean((1, 2, 3))
     batch, frames = rays.shape[:2]
-    if hidden is None:
-        own = _turned_away(keypoints) & (torch.rand(batch, 1, 1, generator=generator) < 0.8)
-        behind = _occluder(rays, unit, generator, noise.occluded)
-    else:
-        own, behind = hidden
+    own = _turned_away(keypoints) & (torch.rand(batch, 1, 1, generator=generator) < 0.8)
+    behind = _occluder(rays, unit, generator, noise.occluded)
     misplaced = _intervals(batch, frames, generator, noise.limb_misplaced)
     unsure = own | behind | misplaced
     more = torch.where(behind, 1.5, own * noise.self_occluded_error)

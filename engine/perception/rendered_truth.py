@@ -8,6 +8,7 @@ import numpy as np
 
 from engine.errors import InputError
 from engine.perception.truth import PerceptionTruth, read_truth
+from engine.synthesis.truth import Truth
 from engine.synthesis.truth import read_truth as read_rendered
 
 _BOX_ROOM = 0.03
@@ -16,7 +17,11 @@ _BOX_ROOM = 0.03
 
 def rendered_truth(path: Path) -> PerceptionTruth:
     """From a truth.npz of `engine.synthesis`."""
-    drawn = read_rendered(path)
+    return from_drawn(read_rendered(path))
+
+
+def from_drawn(drawn: Truth) -> PerceptionTruth:
+    """From the truth of a synthetic clip, drawn or not."""
     size = drawn.fit.camera.image_size
     points = drawn.keypoints2d
     low, high = points.min(axis=2), points.max(axis=2)

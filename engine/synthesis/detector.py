@@ -1,9 +1,8 @@
 """What a keypoint detector would say of a synthetic clip: errors that grow where people overlap.
 
-Each person's keypoints are disturbed as `engine.perception.detector_noise` does, with the joints
-that are hidden in the picture as the hidden ones. Then comes what happens between two people: a
-hidden limb is given the partner's place, two people become one, and identities are exchanged when
-they part.
+Each person's keypoints err as `engine.synthesis.noise` says. Besides there is what happens between
+two people: a hidden limb is given the partner's place, two people become one, and identities are
+exchanged when they part.
 """
 
 from __future__ import annotations
@@ -13,17 +12,19 @@ from itertools import combinations, permutations
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
+from scipy.stats import norm
 
 from engine.body.joints import HALPE26
 from engine.files import ObservationsFile, boxes_of, write_observations
-from engine.perception.detector_noise import DetectorNoise, corrupt
 from engine.structures import Observations
+from engine.synthesis.noise import Person, PersonNoise, confidences, reported, seen_points, wander
 from engine.synthesis.truth import Truth
 from engine.synthesis.visibility import Visibility
 
 CLEAN, DETECTOR = "observations-clean.npz", "observations-detector.npz"
+BOX_ROOM = 0.03
+"""Room around the keypoints in a person's true box, as a share of its sides."""
 _LIMBS = tuple(
     tuple(
         index
@@ -34,45 +35,50 @@ _LIMBS = tuple(
     for words in (("elbow", "wrist"), ("knee", "ankle", "toe", "heel"))
 )
 """Keypoints of arms and legs that a detector moves together."""
-_HIDDEN = Visibility.SELF_OCCLUDED, Visibility.OCCLUDED
-RENDERED = DetectorNoise(
-    jitter=(0.0015, 0.0065), bias=0.011, missing=0.01, limb_lost=0.02, limb_misplaced=0.03,
-    self_occluded_error=0.9, occluded_lost=0.45, swapped=0.03, optional_missing=0.0,
-)  # fmt: skip
-"""Errs as Dyad's own perception did on three drawn clips of two dancers (COCO-17, shares of the
-person's box height; perception first, this second). In sight: median 1.5 and 1.6 %, 93 and 93 %
-within 5 %. Behind the own body: 2.7 and 3.0 %, 78 and 80 %. Behind the partner: 6.4 and 6.6 %, 30
-and 28 %, found 72 and 80 %. Its confidences are more honest than those of perception were.
-"""
 
 
 @dataclass(frozen=True)
 class PairNoise:
-    """Probabilities per stretch of frames in which it can happen."""
+    """What happens between two people."""
 
     stolen_limb: float = 0.35
-    """A limb behind the partner is given the place of the partner's."""
-    merged: float = 0.25
-    """While boxes all but coincide, the person behind is not found."""
-    exchanged: float = 0.25
-    """After they overlapped, the two are taken for each other until they overlap again."""
+    """Probability that a limb behind the partner is given the place of the partner's, per stretch
+    of frames in which it is hidden."""
+    merged: float = 0.1
+    """Probability that the person behind is not found while boxes all but coincide."""
     merging_overlap: float = 0.55
     """Intersection over union of boxes from which people may be merged."""
+    mistaken: float = 0.025
+    """Share of time, of that in which boxes overlap, that the two are taken for each other."""
+    mistaken_s: float = 0.08
+    """Seconds in which that is forgotten."""
+    meeting_overlap: float = 0.1
+    """Intersection over union of boxes from which people may be taken for each other."""
+    exchanged: float = 0.02
+    """Probability that after boxes all but coincided the two are taken for each other until that
+    happens again."""
 
 
 def detector_observations(
     truth: Truth,
     seed: int,
-    noise: DetectorNoise | None = None,
+    noise: PersonNoise | None = None,
     pair_noise: PairNoise | None = None,
 ) -> Observations:
     """Noisy keypoints of a clip, no masks. The same seed gives the same numbers."""
-    noise, pair_noise = noise or RENDERED, pair_noise or PairNoise()
-    points, confidence = _single_errors(truth, noise, seed)
+    noise, pair_noise = noise or PersonNoise(), pair_noise or PairNoise()
+    people = true_people(truth)
+    streams = [np.random.default_rng([seed, 4, p]) for p in range(len(people))]
+    points = np.stack([seen_points(p, noise, g) for p, g in zip(people, streams, strict=True)])
+    confidence = np.zeros(points.shape[:3])
     generator = np.random.default_rng([seed, 3])
     meetings = _Meetings(truth, points, confidence, _box_overlap(truth), pair_noise, generator)
     for person, partner in permutations(range(len(points)), 2):
         meetings.steal_limbs(person, partner)
+    for person, stream in enumerate(streams):
+        told = reported(people[person], noise, stream) & truth.present[person][:, None]
+        sure = confidences(people[person], points[person], noise, stream)
+        confidence[person] = sure * told
     for a, b in combinations(range(len(points)), 2):
         meetings.merge(a, b)
         meetings.exchange(a, b)
@@ -129,43 +135,16 @@ def _exact(truth: Truth, pixels: np.ndarray, visibility: np.ndarray) -> Observat
     )
 
 
-def _single_errors(
-    truth: Truth, noise: DetectorNoise, seed: int
-) -> tuple[Float[np.ndarray, "P F 26 2"], Float[np.ndarray, "P F 26"]]:
-    camera, people = truth.fit.camera, len(truth.keypoints2d)
-    depth = _keypoint_depth(truth)
-    centre, focal = camera.K[:2, 2], camera.K[[0, 1], [0, 1]]
-    rays = (truth.keypoints2d - centre) / focal
-    seen = np.concatenate([rays * depth[..., None], depth[..., None]], axis=-1)
-    hidden = [truth.visibility == level for level in _HIDDEN]
-    longer = max(camera.image_size)
-    rays_out, confidence = corrupt(
-        torch.from_numpy(np.ascontiguousarray(seen, np.float32)),
-        torch.full((people,), float(focal[0]) / longer),
-        torch.tensor([[s / longer / 2 for s in camera.image_size]] * people),
-        generator=torch.Generator().manual_seed(seed),
-        noise=noise,
-        hidden=(torch.from_numpy(hidden[0]), torch.from_numpy(hidden[1])),
-    )
-    pixels = rays_out.numpy().astype(np.float64) * focal + centre
-    known = confidence.numpy().astype(np.float64)
-    known[~truth.present] = 0
-    return pixels, np.clip(known, 0, 1)
-
-
-def _keypoint_depth(truth: Truth) -> Float[np.ndarray, "P F 26"]:
-    """Of the keypoints in the camera frame, metres."""
-    from engine.body.display import DisplayBody
-
-    motion = truth.fit.motion
-    body = DisplayBody.load(motion.body)
-    depth = [
-        body.keypoints(
-            motion.betas[p], motion.global_orient[p], motion.body_pose[p], motion.transl[p]
-        )[..., 2]
-        for p in range(motion.person_count)
+def true_people(truth: Truth) -> list[Person]:
+    """The people as the noise sees them."""
+    boxes = boxes_of(truth.keypoints2d, truth.fit.camera.image_size, margin=BOX_ROOM)
+    side = np.nan_to_num((boxes[..., 2:] - boxes[..., :2]).max(axis=-1), nan=1.0)
+    return [
+        Person(truth.fit.motion.time, pixels, visibility, np.maximum(length, 1.0))
+        for pixels, visibility, length in zip(
+            truth.keypoints2d, truth.visibility, side, strict=True
+        )
     ]
-    return np.stack(depth).astype(np.float64)
 
 
 def _box_overlap(truth: Truth) -> Float[np.ndarray, "P P F"]:
@@ -201,8 +180,6 @@ class _Meetings:
                 if self.generator.random() < self.noise.stolen_limb:
                     span = slice(start, stop)
                     self.points[person, span, limb] = self.points[partner, span, limb]
-                    taken = self.confidence[partner, span, limb]
-                    self.confidence[person, span, limb] = 0.8 * taken
 
     def merge(self, a: int, b: int) -> None:
         for start, stop in self._between(a, b):
@@ -211,13 +188,18 @@ class _Meetings:
                 self.confidence[b if nearer > 0.5 else a, start:stop] = 0
 
     def exchange(self, a: int, b: int) -> None:
+        times = self.truth.fit.motion.time
+        fickle = wander(times, self.noise.mistaken_s, (), self.generator)
+        mistaken = fickle < norm.ppf(self.noise.mistaken)
+        mistaken &= self.overlap[a, b] > self.noise.meeting_overlap
         meetings = self._between(a, b)
         ends = [start for start, _ in meetings[1:]] + [self.overlap.shape[2]]
         for (start, stop), end in zip(meetings, ends, strict=False):
             if self.generator.random() < self.noise.exchanged:
-                span, rows = slice((start + stop) // 2, end), [a, b]
-                self.points[rows, span] = self.points[rows[::-1], span]
-                self.confidence[rows, span] = self.confidence[rows[::-1], span]
+                mistaken[(start + stop) // 2 : end] ^= True
+        frames = np.flatnonzero(mistaken)
+        for array in (self.points, self.confidence):
+            array[a, frames], array[b, frames] = array[b, frames], array[a, frames]
 
     def _between(self, a: int, b: int) -> list[tuple[int, int]]:
         return _stretches(self.overlap[a, b] > self.noise.merging_overlap)
