@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from engine.body.data import DENSITIES, BodyData, load_body_data, read_npz
+from engine.body.data import DENSITIES, BodyData, load_body_data, make_body_data, read_npz
 from engine.body.display import DisplayBody
 from engine.body.regions import (
     face_regions,
@@ -15,8 +17,10 @@ from engine.body.regions import (
     vertex_regions,
 )
 from engine.body.smpl import BodyModel
+from engine.body.user_body import read_body
 from engine.errors import InputError
 from engine.weights import find
+from tests.engine.body.fake_models import JOINT_COUNTS, fake_arrays, write_npz
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +125,55 @@ def test_models_for_computing_and_display_agree(body: BodyData) -> None:
 def test_an_unknown_region_is_refused(body: BodyData) -> None:
     with pytest.raises(InputError, match="left_tail"):
         region_vertices(body, "left_tail")
+
+
+@pytest.mark.parametrize("kind", JOINT_COUNTS)
+@pytest.mark.parametrize("density", ["7k", "2k5"])
+def test_a_users_mesh_has_the_regions_of_the_same_places(
+    tmp_path: Path, kind: str, density: str
+) -> None:
+    """A model file of 24, 52 or 55 joints: fingers, jaw and eyes move what hands and head move.
+
+    The tips of its thumbs are searched for, which may move the border of a thumb by a vertex.
+    """
+    user = read_body(write_npz(tmp_path / "x.npz", fake_arrays(kind, density)), "x")
+    ours = load_body_data(density=density)
+    same = vertex_regions(user)[: ours.vertex_count] == vertex_regions(ours)
+    assert same.mean() > 0.999
+
+
+EXTREMES = [*(sign * 2.5 * np.eye(10)[i] for i in range(3) for sign in (-1, 1))]
+
+
+@pytest.mark.parametrize("betas", EXTREMES, ids=lambda b: f"{b.nonzero()[0][0]}:{b.sum():+}")
+def test_another_body_at_rest_keeps_its_regions(body: BodyData, betas: np.ndarray) -> None:
+    """Thin, stout, tall and small ones, of another size and about another origin: what a user's
+    template may be."""
+    stored = read_npz(find("open-body-7k").path)
+    template = 0.95 * (body.v_template + body.shapedirs @ betas) + [0, 0.3, 0.02]
+    other = make_body_data("x", stored | {"v_template": template}, body.vertex_ids)
+    regions = vertex_regions(other)
+    assert np.bincount(regions, minlength=77).min() >= 8
+    assert (regions == vertex_regions(body)).mean() > 0.88
+    names = np.array(region_names())[regions]
+    mirror = stored["mirror"]
+    off_middle = mirror != np.arange(len(mirror))
+    counterparts = np.array([mirror_region(name) for name in names])
+    same = names[mirror][off_middle] == counterparts[off_middle]
+    assert same.mean() > 0.995
+
+
+def test_skinning_of_another_hand_keeps_nearly_all_regions(body: BodyData) -> None:
+    """Weights blurred over neighbours, as other riggers paint them."""
+    stored = read_npz(find("open-body-7k").path)
+    edges = np.concatenate([body.faces[:, [0, 1]], body.faces[:, [1, 2]], body.faces[:, [2, 0]]])
+    blurred = body.weights.copy()
+    for _ in range(3):
+        total, count = blurred.copy(), np.ones(body.vertex_count)
+        for a, b in (edges.T, edges.T[::-1]):
+            np.add.at(total, a, blurred[b])
+            np.add.at(count, a, 1)
+        blurred = total / count[:, None]
+    other = make_body_data("x", stored | {"weights": blurred}, body.vertex_ids)
+    assert np.bincount(vertex_regions(other), minlength=77).min() >= 8
+    assert (vertex_regions(other) == vertex_regions(body)).mean() > 0.95
