@@ -7,6 +7,7 @@ of the fits, and no row disturbs the next. Truth and metrics stay in other proce
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import multiprocessing
 import os
@@ -16,7 +17,6 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -276,7 +276,7 @@ class _Work:
         ):
             futures = [pool.submit(function, *arguments) for function, arguments in jobs]
             try:
-                yield from self._watched(stage, futures, heard)
+                yield from self._watched(stage, futures, heard, ticks)
                 return [future.result() for future in futures]
             except BaseException:  # stopped, or a job failed: the rest is not waited for
                 for future in futures:
@@ -286,18 +286,18 @@ class _Work:
                 raise
 
     def _watched(
-        self, stage: str, futures: Sequence[Future[Any]], heard: Any
+        self, stage: str, futures: Sequence[Future[Any]], heard: Any, ticks: int
     ) -> Iterator[BenchmarkProgress]:
-        waiting = set(futures)
+        before, told, waiting = self._done, 0, set(futures)
         while waiting:
             finished, waiting = wait(waiting, _POLL, FIRST_COMPLETED)
             for future in finished:
                 future.result()  # one that failed ends the run
-            while True:
-                try:
-                    self._done += heard.get_nowait()
-                except queue.Empty:
-                    break
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    told += heard.get_nowait()
+            # What a process says may arrive after its result.
+            self._done = before + max(told, ticks * (len(futures) - len(waiting)))
             yield self._progress(stage)
 
     def _progress(self, stage: str) -> BenchmarkProgress:
@@ -306,7 +306,7 @@ class _Work:
         return BenchmarkProgress(stage, share, spent * (1 / share - 1) if share > 0.02 else None)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
     """Processes started meanwhile compute with one thread each."""
     before = {name: os.environ.get(name) for name in _THREADS}
