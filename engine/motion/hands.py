@@ -86,9 +86,7 @@ def _wanted(motion: BodyMotion, part: slice) -> Float[np.ndarray, "P 2 F"]:
             tree = cKDTree(skins[other, frame])
             for person in set(range(people)) - {other}:
                 for side, (region, wrist, _, _) in enumerate(_SIDES):
-                    palm = skins[person, frame, regions == region_names().index(region)].mean(
-                        axis=0
-                    )
+                    palm = skins[person, frame, regions == names.index(region)].mean(axis=0)
                     distance, nearest = tree.query(palm, distance_upper_bound=REACH)
                     if not np.isfinite(distance):
                         continue

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from engine.motion.readers import joint_npz
+from engine.motion.readers import amass, asf_amc, bvh, grapplemap, joint_npz
 from engine.motion.readers.reader import Reader, ReadOptions
 
-READERS: tuple[Reader, ...] = (joint_npz.READER,)
+READERS: tuple[Reader, ...] = (
+    joint_npz.READER,
+    amass.READER,
+    asf_amc.READER,
+    bvh.READER,
+    grapplemap.READER,
+)
 """The first that takes a file reads it."""
 
 __all__ = ["READERS", "ReadOptions", "Reader"]

@@ -12,6 +12,7 @@ source    ()                            optional: where it comes from
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,14 @@ import numpy as np
 from engine.errors import EngineError
 from engine.file_checks import Axis, Checks
 from engine.motion.captured import FRAME_LIMIT, PERSON_LIMIT, CapturedMotion, walked
+from engine.motion.connected import Chunk, chunk_of, chunks
 from engine.motion.readers.reader import Reader, ReadOptions
 from engine.npz import NpzArchive
 
 KIND = "a motion file"
 NAMES = ("poses", "trans", "offsets", "fps")
+GRAPH_SEQUENCES = 50
+"""Two people's files of more sequences are graphs of positions, like GrappleMap."""
 _OPTIONAL = ("joints", "valid", "seq_start")
 
 
@@ -70,12 +74,31 @@ def _takes(path: Path) -> bool:
 
 
 def _parts(path: Path) -> tuple[str, ...]:
-    """The sequences of a graph of positions are parted by its connected parts."""
-    return (path.stem,)
+    """One; of key poses that form a graph, chunks of parts that share no pose."""
+    if not _is_graph(path):
+        return (path.stem,)
+    return tuple(f"{path.stem}-{chunk.name}" for chunk in _graph(path, path.stat().st_mtime_ns)[1])
 
 
 def _read(path: Path, part: int, options: ReadOptions) -> CapturedMotion:
-    return read_captured(path)
+    if not _is_graph(path):
+        return read_captured(path)
+    captured, parts = _graph(path, path.stat().st_mtime_ns)
+    return chunk_of(captured, parts[part])
+
+
+def _is_graph(path: Path) -> bool:
+    with NpzArchive(path, KIND) as archive:
+        shape = archive.headers["seq_start"].shape if "seq_start" in archive else (0,)
+        people = archive.headers["poses"].shape[1:-2]
+        return people == (2,) and len(shape) == 1 and shape[0] > GRAPH_SEQUENCES
+
+
+@lru_cache(maxsize=1)
+def _graph(path: Path, changed: int) -> tuple[CapturedMotion, tuple[Chunk, ...]]:
+    captured = read_captured(path)
+    bounds = [0, *captured.starts, captured.frame_count]
+    return captured, chunks(captured.joints, bounds)
 
 
 READER = Reader("joints in an .npz", ".npz (poses, trans, offsets, fps)", _takes, _parts, _read)

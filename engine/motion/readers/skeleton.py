@@ -123,7 +123,7 @@ def local_poses(turns: Float[np.ndarray, "F 24 3 3"]) -> Float[np.ndarray, "F 24
     for joint, parent in enumerate(SMPL_PARENTS[1:], start=1):
         local[:, joint] = turns[:, parent].transpose(0, 2, 1) @ turns[:, joint]
     flat = Rotation.from_matrix(local.reshape(-1, 3, 3)).as_rotvec()
-    return flat.reshape(*turns.shape[:2], 3)
+    return np.asarray(flat.reshape(*turns.shape[:2], 3))
 
 
 def shortest_turn(
@@ -178,9 +178,9 @@ def _places(skeleton: SkeletonMotion, name: str, said: dict[str, str]) -> dict[i
     chain = _chain(skeleton.parents, places[12])
     places[0] = chain[0]
     trunk = [joint for joint in chain[1:-1] if _plain(skeleton.names[joint]) not in _NECKS]
-    for index, joint in enumerate((3, 6, 9)):
+    for index, spine in enumerate((3, 6, 9)):
         if trunk:
-            places[joint] = trunk[round(index * (len(trunk) - 1) / 2)]
+            places[spine] = trunk[round(index * (len(trunk) - 1) / 2)]
     return places
 
 

@@ -1,4 +1,4 @@
-"""Text files from outside: bounded, decoded, and split into numbers with a sentence for each slip."""
+"""Text files from outside: bounded, decoded, and numbers with a sentence for each slip."""
 
 from __future__ import annotations
 
