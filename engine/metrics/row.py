@@ -140,7 +140,8 @@ def _picture_numbers(compared: _Compared) -> dict[str, float]:
     share = error / keypoints.longer_sides(truth.boxes)[..., None]
     fits = _similarity(prediction, truth)
     matches = (fits >= SAME_OKS) & (fits == fits.max(axis=0))
-    counts = identity_counts(matches, truth.valid, prediction.valid, named=True)
+    seen = _in_picture(truth).any(axis=-1)  # whoever has left it can be nobody's error
+    counts = identity_counts(matches, truth.valid & seen, prediction.valid & seen, named=True)
     right = np.where(np.isfinite(share), share <= keypoints.RIGHT, np.nan)
     return {"idf1": counts.idf1, "keypoint_error_px": _mean(error), "pck_5": _mean(right)}
 

@@ -149,6 +149,15 @@ def test_people_exchanged_in_three_of_eight_frames(truth: Bodies, fit: FitFile) 
     assert score(wrong, truth, quick=True)["idf1"] == pytest.approx(5 / 8)
 
 
+def test_who_walks_out_of_the_picture_is_no_error_of_identity(fit: FitFile, moved: Moved) -> None:
+    transl = fit.motion.transl.copy()
+    transl[1, 4:, 0] += 6
+    leaving = of(moved(transl=transl))
+    row = score(leaving, leaving, quick=True)
+    assert row["idf1"] == row["pck_5"] == 1
+    assert row["frames_left_out"] == 0
+
+
 def test_frames_with_somebody_unknown_are_left_out_and_counted(
     truth: Bodies, fit: FitFile, moved: Moved
 ) -> None:
