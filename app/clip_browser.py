@@ -197,6 +197,8 @@ class ClipDelegate(QStyledItemDelegate):
         length = length_words(clip)
         if painter.fontMetrics().horizontalAdvance(length) > rest.width():
             length = length.split(" · ")[0]
+        if painter.fontMetrics().horizontalAdvance(length) > rest.width():
+            return
         painter.drawText(rest, Qt.AlignmentFlag.AlignVCenter, length)
 
 

@@ -42,7 +42,7 @@ class ContactPanel(Panel):
         self.column.addWidget(self._list, 1)
         self._kind = plain_button("", "Change between “touch” and “do not touch”")
         self._kind.clicked.connect(self._flip_kind)
-        self._remove = plain_button("Remove", "Remove this contact")
+        self._remove = plain_button("Remove", "Remove this contact (Delete)")
         self._remove.clicked.connect(self._remove_selected)
         self.column.addLayout(row(self._kind, None, self._remove))
         view_state.state_changed.connect(self._on_state_changed)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from annotations.records import ClipState, Verdict
 from app.clip_edits import ClipEdits
+from app.frame_evidence import depth_order
 from engine.structures import ContactLabel, DepthOrder, FrameRange
 
 CONTACT_SECONDS = 0.5
@@ -79,6 +80,15 @@ class Editing(ClipEdits):
         self._edit(
             lambda store, clip: store.set_depth_order(clip, order), "E fits the bodies to it."
         )
+
+    def take_back_depth(self) -> None:
+        """Nothing is said any more of who is in front, in all frames that were said together."""
+        order = depth_order(self._view_state.state, self._view_state.frame)
+        if order is None:
+            self.hinted.emit("Nobody was said to be in front in this frame.")
+            return
+        people = (order.front, order.back)
+        self._edit(lambda store, clip: store.clear_depth_order(clip, people, order.frames))
 
     # -- what is known --------------------------------------------------------------------------
 

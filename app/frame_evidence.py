@@ -12,7 +12,14 @@ from app.overlay_items import Skeleton
 from app.picture_transform import PictureTransform
 from app.tokens import PERSON_COLORS
 from engine.body.joints import BONES, KEYPOINT_NAMES
-from engine.structures import BoxEdit, KeypointEdit, MaskEdit, Observations, RunLengthMask
+from engine.structures import (
+    BoxEdit,
+    DepthOrder,
+    KeypointEdit,
+    MaskEdit,
+    Observations,
+    RunLengthMask,
+)
 
 TRAIL_FRAMES = 30
 LEFT_HIP, RIGHT_HIP = 11, 12
@@ -159,6 +166,12 @@ def segment_stop(state: ClipState | None, frame: int, frame_count: int) -> int:
     observations = state.observations if state is not None else None
     cuts = observations.cuts if observations is not None else ()
     return min((cut for cut in cuts if cut > frame), default=frame_count)
+
+
+def depth_order(state: ClipState | None, frame: int) -> DepthOrder | None:
+    """What was said of who is nearer to the camera in a frame."""
+    orders = state.constraints.depth_orders if state is not None else ()
+    return next((order for order in orders if frame in order.frames), None)
 
 
 def trail(state: ClipState, person: int, frame: int) -> Float[np.ndarray, "N 2"]:

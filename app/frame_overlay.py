@@ -28,6 +28,7 @@ from app.picture_transform import PictureTransform
 from app.theme import theme
 from app.view_state import ViewState
 
+FROZEN = "Frozen: no fit changes this frame"
 DIMMED = 0.4
 """Strength of a person's overlay while the other one is selected."""
 
@@ -92,9 +93,17 @@ class FrameOverlay:
             if evidence.drawn_box(state, person, self.frame) is not None:
                 paint_drawn_corners(self.painter, QRectF(x0, y0, x1 - x0, y1 - y0), someone.color)
         if "names" in self.layers:
-            corner = QPointF(max(2.0, x0), max(20.0, y0 - 3))
-            name, color = someone.name, someone.color
-            paint_name(self.painter, corner, name, color, theme().tokens, is_selected)
+            order = evidence.depth_order(state, self.frame)
+            is_in_front = order is not None and order.front == person
+            paint_name(
+                self.painter,
+                QPointF(x0, y0 - 3),
+                f"{someone.name} · in front" if is_in_front else someone.name,
+                someone.color,
+                tokens=theme().tokens,
+                is_selected=is_selected,
+                bounds=self.bounds,
+            )
 
     def paint_joint_hint(
         self, state: ClipState, person: int, keypoint: int, skeleton: Skeleton, *, is_held: bool
@@ -129,9 +138,12 @@ class FrameOverlay:
             words = f"{someone.name}: {region[1].replace('_', ' ')}"
             paint_hint(self.painter, at, (words,), theme().tokens, self.bounds)
 
-    def paint_version(self) -> None:
-        """While there is a candidate: which bodies are on show."""
+    def paint_version(self, state: ClipState) -> None:
+        """While there is a candidate: which bodies are on show. Else whether they may change."""
         words, tokens = version_words(self.view_state), theme().tokens
+        corner = self.bounds.topLeft() + QPointF(12, 12)
         if words:
             color = tokens.text_muted if self.view_state.show_before else tokens.accent
-            paint_badge(self.painter, QPointF(12, 12), words, color, tokens)
+            paint_badge(self.painter, corner, words, color, tokens)
+        elif any(self.frame in frozen for frozen in state.constraints.frozen):
+            paint_badge(self.painter, corner, FROZEN, tokens.text_muted, tokens)

@@ -236,7 +236,7 @@ class FrameView(PictureView):
         overlay.paint_others(state, self.other_skeletons())
         overlay.paint_people(state, self.skeletons())
         self._tool.paint_above(painter, overlay)
-        overlay.paint_version()
+        overlay.paint_version(state)
 
     def _paint_message(self, painter: QPainter, text: str) -> None:
         painter.setPen(QColor(theme().tokens.text_muted))

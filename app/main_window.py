@@ -11,20 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QSize, Qt, QUrl
+from PySide6.QtCore import QUrl
 from PySide6.QtGui import QCloseEvent, QDesktopServices, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
-    QDockWidget,
     QInputDialog,
     QMainWindow,
-    QSplitter,
-    QStackedWidget,
-    QTabWidget,
-    QVBoxLayout,
     QWidget,
 )
 
 from app import actions, menus
+from app.arrangement import Arrangement
 from app.availability import Situation, obstacle
 from app.clip_browser import ClipBrowser
 from app.clip_titles import clip_title
@@ -46,7 +42,6 @@ from app.mesh_view import MeshView
 from app.notifications import Notifications
 from app.operations import ClipSnapshot, Operations, Update
 from app.palette import CommandPalette
-from app.panel import Panel
 from app.person_menu import PersonMenu
 from app.playback import Playback
 from app.preferences import Preferences, PreferencesDialog
@@ -59,17 +54,8 @@ from app.status import StatusLine
 from app.theme import theme
 from app.timeline import Timeline
 from app.view_state import Tool, ViewState
-from engine.structures import VideoInfo
-
-STATE_VERSION = 1
-"""Raised when the docks change, so that an old arrangement is not forced on new ones."""
-FIRST_SIZE = QSize(1440, 900)
-FRAME = QSize(8, 48)
-"""Pixels that a window manager draws around a window, roughly; Qt knows only once it is shown."""
-
-
-EDIT, VIDEO = "edit", "video"
-"""Topics of messages about the shown clip: an edit that was refused, a frame that was not read."""
+from app.wiring import EDIT, VIDEO, connect_gestures, connect_messages
+from engine.structures import FrameRange, VideoInfo
 
 
 class MainWindow(QMainWindow):
@@ -112,13 +98,13 @@ class MainWindow(QMainWindow):
         self._make_panels()
         self._arrange()
         menus.fill_menu_bar(self, self.actions_by_id)
-        menus.list_docks(self, self.docks.values())
+        menus.list_docks(self, self.arrangement.docks.values())
         self.tool_bar = menus.fill_tool_bar(self, self.actions_by_id)
         self._connect()
         self._apply_preferences()
         self._refresh_actions()
         self._refresh_title()
-        self._restore()
+        self.arrangement.restore(self.preferences)
         self.setAcceptDrops(True)
 
     # -- construction ---------------------------------------------------------------------------
@@ -142,69 +128,16 @@ class MainWindow(QMainWindow):
         self.history: HistoryPanel = HistoryPanel(self.actions_by_id)
 
     def _arrange(self) -> None:
-        views = QSplitter(Qt.Orientation.Horizontal)
-        views.addWidget(self.frame_view)
-        views.addWidget(self.mesh_view)
-        views.setSizes([600, 500])
-        views.setChildrenCollapsible(False)
-        desk = QSplitter(Qt.Orientation.Vertical)
-        desk.addWidget(views)
-        desk.addWidget(self.timeline)
-        desk.setStretchFactor(0, 1)
-        desk.setStretchFactor(1, 0)
-        desk.setChildrenCollapsible(False)
-        self.splitters = {"views": views, "desk": desk}
-        self.pages = QStackedWidget()
         self.empty_state = EmptyState(self.actions_by_id, self.preferences)
-        self.pages.addWidget(self.empty_state)
-        self.pages.addWidget(desk)
-        centre = QWidget()
-        column = QVBoxLayout(centre)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self.notifications)
-        column.addWidget(self.pages, 1)
-        self.setCentralWidget(centre)
+        self.arrangement = Arrangement(self, self.notifications, self.empty_state)
+        self.arrangement.put_views((self.frame_view, self.mesh_view), self.timeline)
+        said, judged = (self.people, self.contacts, self.fit), (self.review, self.history)
+        self.arrangement.put_docks(self.clip_browser, said, judged)
         self.setStatusBar(self.status)
-        self._arrange_docks()
-
-    def _arrange_docks(self) -> None:
-        left, right = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
-        self.panels = (self.people, self.contacts, self.fit, self.review, self.history)
-        self.docks = {
-            "Clips": self._dock("Clips", self.clip_browser),
-            "Annotate": self._dock("Annotate", _tabs(self.people, self.contacts, self.fit)),
-            "Judge": self._dock("Judge", _tabs(self.review, self.history)),
-        }
-        for area, name in ((left, "Clips"), (right, "Annotate"), (right, "Judge")):
-            self.addDockWidget(area, self.docks[name])
-        for corner in (Qt.Corner.BottomLeftCorner, Qt.Corner.TopLeftCorner):
-            self.setCorner(corner, left)
-        for corner in (Qt.Corner.BottomRightCorner, Qt.Corner.TopRightCorner):
-            self.setCorner(corner, right)
-        both = [self.docks["Clips"], self.docks["Annotate"]]
-        self.resizeDocks(both, [230, 310], Qt.Orientation.Horizontal)
-
-    def _dock(self, title: str, widget: QWidget) -> QDockWidget:
-        dock = QDockWidget(title, self)
-        dock.setObjectName(title)
-        dock.setWidget(widget)
-        if isinstance(widget, QTabWidget):
-            dock.setTitleBarWidget(QWidget())  # the tabs are title enough
-        return dock
-
-    def show_panel(self, panel: Panel) -> None:
-        """Bring a panel to the front, wherever it is docked."""
-        for dock in self.docks.values():
-            tabs = dock.widget()
-            if isinstance(tabs, QTabWidget) and tabs.indexOf(panel) >= 0:
-                dock.show()
-                tabs.setCurrentWidget(panel)
 
     def _connect(self) -> None:
         operations, view_state = self.operations, self.view_state
         operations.changed.connect(self._on_changed)
-        operations.failed.connect(lambda why: self.notifications.error(why, EDIT))
         operations.failed.connect(self.frame_view.drop_pending)
         view_state.clip_id_changed.connect(self._on_clip_id_changed)
         view_state.playing_changed.connect(lambda _: self._request_frame())
@@ -212,63 +145,14 @@ class MainWindow(QMainWindow):
         view_state.tool_changed.connect(self._on_tool_changed)
         self._on_tool_changed(view_state.tool)
         self.decoder.decoded.connect(self._on_decoded)
-        self.decoder.failed.connect(lambda _, why: self.notifications.error(why, VIDEO))
         self.projects.project_opened.connect(self._on_project_opened)
         self.projects.clip_added.connect(self.fitting.detect)
-        self.projects.exported.connect(self._on_exported)
-        edits, work = (self.editing, self.correcting, self.review), (self.fitting, self.imports)
-        for speaker in (*edits, *work, self.projects):
-            if hasattr(speaker, "hinted"):
-                speaker.hinted.connect(self.status.hint)
-            if hasattr(speaker, "done"):
-                speaker.done.connect(self.status.hint)
-            if hasattr(speaker, "problem"):
-                speaker.problem.connect(self.notifications.error)
-                speaker.attempted.connect(self.notifications.clear)
-        self.fitting.noticed.connect(self.notifications.info)
-        self.fitting.stopped.connect(
-            lambda text, go_on: self.notifications.info(text, ("Go on", go_on))
-        )
-        self.status.cancel_requested.connect(self.fitting.cancel)
+        self.proxies.cached_changed.connect(self.timeline.set_cached)
         for signal in (self.jobs.started, self.jobs.queue_changed):
             signal.connect(lambda *_: self._refresh_actions())
-        self.key_filter.in_vain.connect(self._on_key_in_vain)
         self.key_filter.committed.connect(self.frame_view.setFocus)
-        self.projects.noticed.connect(self.notifications.info)
-        self.proxies.cached_changed.connect(self.timeline.set_cached)
-        self.proxies.noticed.connect(self.status.hint)
-        self._connect_gestures()
-
-    def _connect_gestures(self) -> None:
-        """Intents of the views, and who carries them out."""
-        self._connect_corrections()
-        for view in (self.frame_view, self.mesh_view):
-            view.body_clicked.connect(self._on_body_clicked)
-            view.region_clicked.connect(self.editing.pick_region)
-        self.clip_browser.files_dropped.connect(self._open_dropped)
-        self.clip_browser.import_requested.connect(self.projects.ask_for_videos)
-        self.timeline.selection_made.connect(self._on_selection_made)
-        self.timeline.contact_interval_changed.connect(self.editing.move_contact)
-        self.people.renamed.connect(self.editing.rename)
-        self.people.height_set.connect(self.editing.set_height)
-        self.contacts.changed.connect(self.editing.change_contact)
-        self.contacts.removed.connect(self.editing.remove_contact)
-        self.fit.focal_set.connect(self.editing.set_focal)
-        self.review.sent_back.connect(lambda why: self.editing.review("sent back", why))
-        self.history.revision_chosen.connect(self.editing.go_to_revision)
-        self.empty_state.project_chosen.connect(self.projects.open)
-
-    def _connect_corrections(self) -> None:
-        view, correcting = self.frame_view, self.correcting
-        view.keypoint_dragged.connect(correcting.move_keypoint)
-        view.keypoint_hidden.connect(correcting.hide_keypoint)
-        view.box_drawn.connect(correcting.draw_box)
-        view.mask_painted.connect(correcting.paint_mask)
-        view.menu_requested.connect(self.person_menu.open)
-        view.other_clicked.connect(self._on_other_clicked)
-        self.people.others.clicked.connect(self._on_other_clicked)
-        self.people.others.assigned.connect(self._on_other_assigned)
-        self.people.others.menu_requested.connect(self.person_menu.open)
+        connect_gestures(self)
+        connect_messages(self)
 
     # -- what changed ---------------------------------------------------------------------------
 
@@ -288,7 +172,7 @@ class MainWindow(QMainWindow):
         if update.changes is not None:
             self.notifications.clear(EDIT)
         self.fitting.take(update)
-        self.pages.setCurrentIndex(1 if update.clips else 0)
+        self.arrangement.show_desk(bool(update.clips))
         self._refresh_actions()
         self._refresh_title()
 
@@ -305,7 +189,7 @@ class MainWindow(QMainWindow):
             self.fitting.scratch = folder_beside(info.path) / "perception"
             self.operations.show(None)
         self.empty_state.refresh(has_project=info is not None)
-        self.pages.setCurrentIndex(0)
+        self.arrangement.show_desk(False)
         self._refresh_actions()
         self._refresh_title()
 
@@ -339,27 +223,6 @@ class MainWindow(QMainWindow):
             self.frame_view.set_frame_image(index, image)
             self.people.others.take_picture(index, image)
 
-    def _on_body_clicked(self, person: int, *_: object) -> None:
-        if self.view_state.tool == "depth":
-            self.editing.put_in_front(person)
-        else:
-            self.select_person(person)
-
-    def _on_other_clicked(self, other: int) -> None:
-        same = self.view_state.selected_other == other
-        self.view_state.selected_other = None if same else other
-
-    def _on_other_assigned(self, other: int, person: int) -> None:
-        self.view_state.selected_other = other
-        self.correcting.assign(person)
-
-    def _on_selection_made(self, frames: Any) -> None:
-        self.view_state.selection = frames
-
-    def _on_exported(self, sentence: str, folder: Path) -> None:
-        url = QUrl.fromLocalFile(str(folder))
-        self.notifications.success(sentence, ("Open folder", lambda: QDesktopServices.openUrl(url)))
-
     # -- commands of the window itself ----------------------------------------------------------
 
     def escape(self) -> None:
@@ -383,6 +246,26 @@ class MainWindow(QMainWindow):
             view_state.selected_person = view_state.selected_other = None
         self.status.clear_hint()
 
+    def click_body(self, person: int) -> None:
+        """A click on a body: who is in front while the depth tool is on, else the selection."""
+        if self.view_state.tool == "depth":
+            self.editing.put_in_front(person)
+        else:
+            self.select_person(person)
+
+    def click_other(self, other: int) -> None:
+        """Select somebody else; again to deselect."""
+        same = self.view_state.selected_other == other
+        self.view_state.selected_other = None if same else other
+
+    def assign_other(self, other: int, person: int) -> None:
+        """Somebody else is one of the clip's people."""
+        self.view_state.selected_other = other
+        self.correcting.assign(person)
+
+    def select_frames(self, frames: FrameRange) -> None:
+        self.view_state.selection = frames
+
     def set_tool(self, tool: Tool) -> None:
         self.view_state.picked_region = None
         self.view_state.tool = tool
@@ -402,6 +285,14 @@ class MainWindow(QMainWindow):
         else:
             self.status.hint("Nobody else was found in this frame.")
 
+    def remove_or_ask(self) -> None:
+        """Remove the selected contact; else ask what the selected skeleton is."""
+        contact = self.view_state.selected_contact
+        if contact is not None:
+            self.editing.remove_contact(contact)
+        else:
+            self.person_menu.open_selected()
+
     def scale_brush(self, factor: float) -> None:
         self.view_state.brush_radius *= factor
 
@@ -412,7 +303,7 @@ class MainWindow(QMainWindow):
         self.view_state.overlays_visible = visible
 
     def send_back(self) -> None:
-        self.show_panel(self.review)
+        self.arrangement.show_panel(self.review)
         self.review.ask_reason()
 
     def accept_and_go_on(self) -> None:
@@ -437,6 +328,15 @@ class MainWindow(QMainWindow):
     def show_preferences(self) -> None:
         if PreferencesDialog(self.preferences, self).exec():
             self._apply_preferences()
+
+    def say_exported(self, sentence: str, folder: Path) -> None:
+        url = QUrl.fromLocalFile(str(folder))
+        self.notifications.success(sentence, ("Open folder", lambda: QDesktopServices.openUrl(url)))
+
+    def say_why_not(self, name: str) -> None:
+        """The key of a command was pressed that cannot be used now."""
+        spec = next(spec for spec in actions.ACTIONS if spec.id == name)
+        self.status.hint(obstacle(spec, self._situation()))
 
     def show_log(self) -> None:
         if self.log_file is not None and self.log_file.exists():
@@ -484,10 +384,6 @@ class MainWindow(QMainWindow):
         menus.name_step(self.actions_by_id["undo"], "Undo", now.undo)
         menus.name_step(self.actions_by_id["redo"], "Redo", now.redo)
 
-    def _on_key_in_vain(self, name: str) -> None:
-        spec = next(spec for spec in actions.ACTIONS if spec.id == name)
-        self.status.hint(obstacle(spec, self._situation()))
-
     def _refresh_title(self) -> None:
         clip, project = self.view_state.clip, self.projects.path
         title = clip_title(clip, self.view_state.clips) if clip is not None else ""
@@ -502,25 +398,14 @@ class MainWindow(QMainWindow):
     def dropEvent(self, event: QDropEvent) -> None:
         paths = [Path(u.toLocalFile()) for u in event.mimeData().urls() if u.isLocalFile()]
         event.acceptProposedAction()
-        self._open_dropped(paths)
+        self.open_dropped(paths)
 
-    def _open_dropped(self, paths: list[Path]) -> None:
+    def open_dropped(self, paths: list[Path]) -> None:
         self.projects.open_dropped(self.imports.open_dropped(paths))
-
-    def _restore(self) -> None:
-        room = self.screen().availableSize() - FRAME
-        self.resize(FIRST_SIZE.boundedTo(room))
-        self.restoreGeometry(self.preferences.state("geometry"))
-        self.restoreState(self.preferences.state("docks"), STATE_VERSION)
-        for name, splitter in self.splitters.items():
-            splitter.restoreState(self.preferences.state(name))
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Everything is saved already: end the work and the threads."""
-        self.preferences.keep_state("geometry", self.saveGeometry())
-        self.preferences.keep_state("docks", self.saveState(STATE_VERSION))
-        for name, splitter in self.splitters.items():
-            self.preferences.keep_state(name, splitter.saveState())
+        self.arrangement.keep(self.preferences)
         self.view_state.playing = False
         self.proxies.shutdown()
         self.jobs.shutdown()
@@ -528,13 +413,3 @@ class MainWindow(QMainWindow):
         self.projects.shutdown()
         self.operations.shutdown()
         super().closeEvent(event)
-
-
-def _tabs(*panels: Panel) -> QTabWidget:
-    tabs = QTabWidget()
-    tabs.setDocumentMode(True)
-    for panel in panels:
-        tabs.addTab(panel, panel.title)
-    tabs.tabBar().setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    tabs.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    return tabs

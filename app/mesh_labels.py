@@ -11,7 +11,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QPainter, QPen
 
 from app.frame_evidence import identity
-from app.overlay_items import paint_badge, paint_name, version_words
+from app.overlay_items import NAME_WIDTH, paint_badge, paint_name, version_words
 from app.region_marks import CONTACT_TINT
 from app.theme import theme, with_alpha
 from app.view_state import Region, ViewState
@@ -57,11 +57,17 @@ class MeshLabels:
             return
         self._use_text()
         someone = identity(self.view_state.state, person)
-        half = self.painter.fontMetrics().horizontalAdvance(someone.name) / 2 + 8
-        corner = QPointF(at.x() - half, max(at.y(), 20.0))
-        is_selected = self.view_state.selected_person == person
-        name, color = someone.name, someone.color
-        paint_name(self.painter, corner, name, color, theme().tokens, is_selected)
+        width = self.painter.fontMetrics().horizontalAdvance(someone.name)
+        half = min(width, NAME_WIDTH) / 2 + 8
+        paint_name(
+            self.painter,
+            QPointF(at.x() - half, at.y()),
+            someone.name,
+            someone.color,
+            tokens=theme().tokens,
+            is_selected=self.view_state.selected_person == person,
+            bounds=self.bounds,
+        )
 
     def paint_contact(self, index: int, label: ContactLabel, a: Point, b: Point) -> None:
         """The two regions' names in the middle between them."""

@@ -21,6 +21,8 @@ from app.view_state import ViewState
 UNSURE = 0.3
 """Confidence below which a joint is drawn hollow."""
 JOINT_RADIUS = 3.6
+NAME_WIDTH = 180
+"""Pixels of a name over a person."""
 TRAIL_SHADES = 6
 SHADE = QColor(0, 0, 0, 130)
 """Under lines, so that they stand out on any picture."""
@@ -171,16 +173,27 @@ def paint_trail(painter: QPainter, points: Float[np.ndarray, "N 2"], color: str)
 
 
 def paint_name(
-    painter: QPainter, at: QPointF, text: str, color: str, tokens: Tokens, is_selected: bool
+    painter: QPainter,
+    at: QPointF,
+    text: str,
+    color: str,
+    *,
+    tokens: Tokens,
+    is_selected: bool,
+    bounds: QRectF,
 ) -> None:
-    """A person's name on their colour, its lower left corner at a point."""
+    """A person's name on their colour, its lower left corner at a point, as far as that leaves it
+    inside the view; a very long one in part."""
     painter.save()
     font = QFont(painter.font())
     font.setPixelSize(tokens.text_small)
     font.setBold(True)
     painter.setFont(font)
-    width = painter.fontMetrics().horizontalAdvance(text) + 2 * 6
-    box = QRectF(at.x(), at.y() - 18, width, 17)
+    metrics = painter.fontMetrics()
+    text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, NAME_WIDTH)
+    width = metrics.horizontalAdvance(text) + 2 * 6
+    left = max(bounds.left() + 2, min(at.x(), bounds.right() - width - 2))
+    box = QRectF(left, max(at.y() - 18, bounds.top() + 2), width, 17)
     painter.setPen(QPen(QColor("#ffffff"), 1.4) if is_selected else Qt.PenStyle.NoPen)
     painter.setBrush(QColor(color))
     painter.drawRoundedRect(box, tokens.radius_small, tokens.radius_small)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from annotations.records import ClipState
-from app.frame_evidence import identity
+from app.frame_evidence import depth_order, identity
 from engine.structures import ContactLabel, FrameRange, Provenance
 
 REPROJECTION_TOP_PX, PENETRATION_TOP_M = 12.0, 0.03
@@ -163,6 +163,8 @@ def frame_words(content: TimelineContent | None, frame: int, seconds: float) -> 
     lines += [
         f"Contact: {contact_words(c)}" for c in state.constraints.contacts if frame in c.frames
     ]
+    front = depth_order(state, frame)
+    lines += [f"{identity(state, front.front).name} is in front"] if front is not None else []
     lines += ["Frozen: no fit changes it" for r in state.constraints.frozen if frame in r][:1]
     lines += _edited_words(state, frame)
     for mark in state.reviews:

@@ -28,6 +28,8 @@ from engine.structures import ContactLabel, FrameRange
 GUTTER = 132
 RULER, CURVES, PERSON, CONTACT, REVIEW, GAP = 26, 46, 16, 16, 14, 3
 MOST_CONTACT_ROWS = 5
+IN_FRONT_WIDTH = 70
+"""Pixels of a stretch that says so in words."""
 VERDICT_ICONS: dict[Verdict, str] = {
     "accepted": "accept", "sent back": "send-back", "unusable": "unusable",
 }  # fmt: skip
@@ -248,6 +250,9 @@ class LanePainter:
             self.painter.fillRect(
                 self._bar(frames, (top + height - 3, 3)), QColor(self.tokens.warning)
             )
+        for order in state.constraints.depth_orders:
+            if order.front == person:
+                self._in_front(self._bar(order.frames, lane))
         for frames in state.constraints.frozen:
             self._frozen(self._bar(frames, lane))
         self.painter.setPen(QPen(QColor("#ffffff"), 1))
@@ -273,6 +278,14 @@ class LanePainter:
             self.painter.drawPolygon(
                 QPolygonF([QPointF(x - 4, RULER - 6), QPointF(x + 4, RULER - 6), QPointF(x, RULER)])
             )
+
+    def _in_front(self, bar: QRectF) -> None:
+        """A line along the top where somebody said that this person is nearer to the camera."""
+        self.painter.fillRect(QRectF(bar.left(), bar.top(), bar.width(), 2), QColor("#ffffff"))
+        if bar.width() > IN_FRONT_WIDTH:
+            self.painter.setPen(QColor("#ffffff"))
+            words = QRectF(max(bar.left(), self.scale.left) + 5, bar.top(), bar.width(), PERSON)
+            self.painter.drawText(words, Qt.AlignmentFlag.AlignVCenter, "in front")
 
     def _frozen(self, bar: QRectF) -> None:
         self.painter.fillRect(bar, with_alpha("#dff1ff", 0.35))

@@ -484,6 +484,14 @@ def test_the_bodies_of_a_frame_are_smoothed_once_it_stands_still(qtbot, view, vi
     assert (array_of(view.grab().toImage()) == still).all()
 
 
+def test_a_frozen_frame_says_so(view, view_state):
+    plain = array_of(view.grab().toImage())
+    said = replace(view_state.state.constraints, frozen=(FrameRange(0, 3),))
+    view_state.set_state(replace(view_state.state, constraints=said))
+    frozen = array_of(view.grab().toImage())
+    assert (frozen[:40, :240] != plain[:40, :240]).any()
+
+
 def test_the_bodies_of_a_preview_are_not_smoothed(qtbot, view, view_state):
     if not shared_renderer().is_software:
         pytest.skip("a graphics card smooths at once")

@@ -95,6 +95,12 @@ def test_a_click_in_the_video_selects_the_person_and_d_puts_them_in_front(qtbot,
     QTest.mouseClick(view, LEFT, NONE, place)
     qtbot.waitUntil(lambda: len(view_state.state.constraints.depth_orders) == 1, timeout=WAIT)
     assert view_state.state.constraints.depth_orders[0].front == 1
+    tip = window.timeline.tip_at(QPointF(window.timeline.scale.x(0.5), 5))
+    assert "Person 2 is in front" in tip
+    QTest.keyClick(window.frame_view, Qt.Key.Key_D, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.waitUntil(lambda: view_state.state.constraints.depth_orders == (), timeout=WAIT)
+    QTest.keyClick(window.frame_view, Qt.Key.Key_D, Qt.KeyboardModifier.ShiftModifier)
+    assert "Nobody was said to be in front" in window.status.passing.text()
 
 
 def test_shift_drag_on_the_timeline_selects_and_a_drag_scrubs(qtbot, window):

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication, QLineEdit
 
 from app import window_start
 from app.number_field import NumberField
-from engine.structures import FrameRange
+from engine.structures import ContactLabel, FrameRange
 
 KEY = Qt.Key
 HEAVY = ("torch", "onnxruntime", "warp", "smplx", "pyrender", "gsplat")
@@ -37,14 +37,14 @@ def test_the_windows_process_loads_nothing_heavy():
 
 
 def test_an_empty_window_says_what_to_do(window):
-    assert window.pages.currentWidget() is window.empty_state
+    assert window.arrangement.pages.currentWidget() is window.empty_state
     assert "Import a video" in window.status.mode.text()
     assert window.actions_by_id["import_video"].isEnabled()
     assert not window.actions_by_id["accept"].isEnabled()
 
 
 def test_a_project_opens_on_its_first_clip(fitted_window):
-    assert fitted_window.pages.currentWidget() is not fitted_window.empty_state
+    assert fitted_window.arrangement.pages.currentWidget() is not fitted_window.empty_state
     assert fitted_window.windowTitle() == "meeting — meeting.dyad — Dyad"
 
 
@@ -125,6 +125,18 @@ def test_escape_leaves_one_thing_at_a_time(fitted_window):
     assert view_state.selection is None
 
 
+def test_delete_removes_the_selected_contact(qtbot, fitted_window):
+    view_state = fitted_window.view_state
+    label = ContactLabel(0, "left_palm", 1, "right_palm", FrameRange(3, 9))
+    fitted_window.operations.edit(lambda store: store.add_contact(view_state.clip_id, label))
+    qtbot.waitUntil(lambda: bool(view_state.state.constraints.contacts), timeout=10_000)
+    view_state.selected_contact = 0
+    press(fitted_window.timeline, KEY.Key_Delete)
+    qtbot.waitUntil(lambda: view_state.state.constraints.contacts == (), timeout=10_000)
+    press(fitted_window.timeline, KEY.Key_Delete)
+    assert "Click a skeleton first" in fitted_window.status.passing.text()
+
+
 def test_in_and_out_make_the_selection(fitted_window):
     view_state, view = fitted_window.view_state, fitted_window.frame_view
     view_state.frame = 5
@@ -177,7 +189,7 @@ def test_a_second_window_on_the_same_project_is_refused(
     second.projects.open(fitted_project)
     qtbot.waitUntil(lambda: bool(second.notifications.texts), timeout=10_000)
     assert second.projects.path is None
-    assert second.pages.currentWidget() is second.empty_state
+    assert second.arrangement.pages.currentWidget() is second.empty_state
 
 
 def test_an_unforeseen_error_is_logged_and_shown_once(qtbot, window, monkeypatch, caplog):
@@ -198,11 +210,11 @@ def test_an_unforeseen_error_is_logged_and_shown_once(qtbot, window, monkeypatch
 
 def test_the_arrangement_of_the_window_is_kept(qtbot, make_window, preferences):
     first = make_window()
-    first.docks["Clips"].hide()
+    first.arrangement.docks["Clips"].hide()
     first.close()
     second = make_window()
-    assert not second.docks["Clips"].isVisible()
-    assert second.docks["Annotate"].isVisible()
+    assert not second.arrangement.docks["Clips"].isVisible()
+    assert second.arrangement.docks["Annotate"].isVisible()
 
 
 def test_every_action_of_a_fitted_clip_can_be_triggered_without_an_error(

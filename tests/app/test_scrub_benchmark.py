@@ -16,7 +16,7 @@ def test_the_number_of_a_frame_is_read_off_what_is_painted(qtbot, window, number
     clip = make_clip()
     window.view_state.clips = (clip,)
     window.view_state.clip_id = clip.id
-    window.pages.setCurrentIndex(1)
+    window.arrangement.show_desk(True)
     picture = np.full((1080, 1920, 3), 128, np.uint8)
     mark_number(picture, number)
     window.frame_view.set_frame_image(0, picture)
@@ -28,7 +28,7 @@ def test_a_frame_that_another_is_shown_for_is_wrong(qtbot, window):
     clip = make_clip()
     window.view_state.clips = (clip,)
     window.view_state.clip_id = clip.id
-    window.pages.setCurrentIndex(1)
+    window.arrangement.show_desk(True)
     picture = np.full((1080, 1920, 3), 128, np.uint8)
     mark_number(picture, 7)
     window.frame_view.set_frame_image(8, picture)
@@ -37,7 +37,7 @@ def test_a_frame_that_another_is_shown_for_is_wrong(qtbot, window):
 
 
 def test_the_clock_stops_after_the_painting(qtbot, window):
-    window.pages.setCurrentIndex(1)
+    window.arrangement.show_desk(True)
     qtbot.wait(20)
     screen = scrub_benchmark._Screen(window)
     assert screen.shown[0] == -1

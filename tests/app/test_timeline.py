@@ -29,6 +29,7 @@ from app.timeline_scale import TimelineScale, second_marks
 from engine.structures import (
     Constraints,
     ContactLabel,
+    DepthOrder,
     FrameRange,
     KeypointEdit,
     Provenance,
@@ -261,6 +262,20 @@ def test_only_the_lane_of_the_person_who_was_corrected_is_marked(timeline, view_
     picture = timeline.grab().toImage()
     assert all(picture.pixelColor(x, y) == warning for y in foot)
     assert "Edited since the fit;" in timeline.tip_at(at_frame(timeline, 4))
+
+
+def test_who_is_in_front_is_written_in_their_lane(timeline, view_state):
+    plain = timeline.grab().toImage()
+    front = DepthOrder(1, 0, FrameRange(2, 9))
+    said = replace(view_state.state.constraints, depth_orders=(front,))
+    view_state.set_state(replace(view_state.state, constraints=said))
+    marked = timeline.grab().toImage()
+    tops = [round(timeline.lane_layout.person(p)[0]) for p in range(2)]
+    x = round(timeline.scale.x(5))
+    changed = [plain.pixelColor(x, y) != marked.pixelColor(x, y) for y in tops]
+    assert changed == [False, True]
+    assert "Ben is in front" in timeline.tip_at(at_frame(timeline, 5))
+    assert "in front" not in timeline.tip_at(at_frame(timeline, 10))
 
 
 def test_a_cut_is_marked_through_all_lanes_and_named(timeline, view_state):
