@@ -67,7 +67,7 @@ def developed(
     x = np.linspace(-1, 1, columns, dtype=np.float32)
     dimmed = film.exposure * (1 - film.vignette * (x * x + y * y) / 2)
     light = light * dimmed[..., None] * np.array(film.white, np.float32)
-    toned = np.clip(light / (1 + 0.35 * light) * 1.35, 0, None) ** np.float32(1 / 2.2)
+    toned = np.asarray(cv2.pow(np.maximum(light / (1 + 0.35 * light) * 1.35, 0), 1 / 2.2))
     grain = generator.standard_normal((rows, columns, 3), np.float32) * np.float32(film.noise)
     toned = toned + grain * (0.6 + 0.8 * np.sqrt(np.minimum(toned, 1)))
     return np.asarray(np.clip(toned * 255 + 0.5, 0, 255), np.uint8)

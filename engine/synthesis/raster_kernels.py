@@ -190,6 +190,7 @@ def shade(
     image: wp.array2d(dtype=wp.vec3),
 ):
     """Linear light of each pixel that shows a body: sun with shadow, sky, floor, a highlight.
+    Other pixels are left as they are.
 
     `clothes` are signed distances (metres, positive inside) to shirt, trousers, shoes and hair.
     """
@@ -219,12 +220,13 @@ def shade(
     free = openness[i] * u + openness[j] * v + openness[k] * w
     who = person[i]
     seed = wp.rand_init(int(style[who, 7]))
-    strand = _noise(seed, wp.vec3(p[0] * 160.0, p[1] * 30.0, p[2] * 160.0))
-    edge = 0.004 * strand
+    strand = float(0.0)
+    if cloth[3] > -0.01:
+        strand = _noise(seed, wp.vec3(p[0] * 160.0, p[1] * 30.0, p[2] * 160.0))
     shine = float(0.03)
-    albedo = _skin(p, colors[who, 0], colors[who, 6], colors[who, 7], seed)
+    albedo = wp.vec3(0.0, 0.0, 0.0)
     bump = float(0.0)
-    if cloth[3] + 1.5 * edge > 0.0:
+    if cloth[3] + 0.006 * strand > 0.0:
         albedo = colors[who, 6] * (1.0 + 0.45 * strand)
         bump = 0.25
         shine = style[who, 5]
@@ -251,6 +253,8 @@ def shade(
             albedo = wp.vec3(0.03, 0.025, 0.02)
         bump = style[who, 4]
         shine = 0.0
+    else:
+        albedo = _skin(p, colors[who, 0], colors[who, 6], colors[who, 7], seed)
     if bump > 0.0:
         q = p * 14.0
         fold = wp.vec3(

@@ -22,7 +22,7 @@ from engine.synthesis.raster import NOTHING, Buffers, drawn_alone, on_device, ra
 from engine.synthesis.scenery import Ground
 
 SHADOW_SIZE = 1024
-LIGHT_DENSITY = "2k5"
+LIGHT_DENSITY = "1k2"
 """Mesh on which the light that surroundings block is computed."""
 OCCLUSION_REACH = 0.5
 """Metres: what is further away blocks no light from the sky."""
@@ -100,17 +100,15 @@ class Renderer:
             stacked = moment.reshape(-1, 3)
             screen = screen_of(stacked, self.K, T_camera_world, shift)
             _, face = rasterized(screen, self._faces, (self.size[1], self.size[0]))
-            image = np.zeros((self.size[1], self.size[0], 3), np.float32)
             lamp = on_device(to_light(stacked), wp.vec3)
             wp.launch(
                 self._kernels.shade, dim=(self.size[1], self.size[0]), device="cpu",
                 inputs=[face, self._faces, screen, wp_normals, self._rest, self._clothes, openness,
                         lamp, self._person, self._colors, self._style, shadow_map,
                         wp.vec3(*light.to_sun.tolist()), to_eye, *vectors],
-                outputs=[target := on_device(image, wp.vec3)],
+                outputs=[image := on_device(behind, wp.vec3)],
             )  # fmt: skip
-            drawn = face.numpy()[..., None] >= 0
-            total += np.where(drawn, target.numpy(), behind)
+            total += image.numpy()
         return total / np.float32(len(moments))
 
     def _normals(self, vertices: Float[np.ndarray, "P N 3"]) -> Float[np.ndarray, "P N 3"]:
@@ -183,8 +181,10 @@ class Renderer:
         sharp = cv2.GaussianBlur((shadow < NOTHING).astype(np.float32), (0, 0), 2.0)
         dark = cv2.GaussianBlur(below.astype(np.float32), (0, 0), 5.0)
         dark = dark + 0.6 * cv2.GaussianBlur(below.astype(np.float32), (0, 0), 14.0)
-        where = (ground.places - low) / FLOOR_TEXEL - 0.5
-        x, y = (np.ascontiguousarray(where[..., axis], np.float32) for axis in (0, 1))
+        x, y = (
+            (ground.places[..., axis] - np.float32(low[axis])) / np.float32(FLOOR_TEXEL) - 0.5
+            for axis in (0, 1)
+        )
         in_shade = cv2.remap(sharp, x, y, cv2.INTER_LINEAR, borderValue=0.0) * ground.floor
         near = cv2.remap(dark, x, y, cv2.INTER_LINEAR, borderValue=0.0) * ground.floor
         direct = float(self.lighting.sun.mean() * max(sun[1], 0))

@@ -74,7 +74,7 @@ class Scenery:
             shown = cv2.resize(self.picture, size, interpolation=cv2.INTER_AREA)
             image = (shown / np.float32(255)) ** np.float32(2.2)
         inner = slice(many // 2, None, many)
-        return Ground(image, floor[inner, inner], places[inner, inner])
+        return Ground(image, floor[inner, inner], places[inner, inner].astype(np.float32))
 
     def _traced(
         self, eye: np.ndarray, directions: Float[np.ndarray, "h w 3"]
