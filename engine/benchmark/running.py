@@ -15,7 +15,7 @@ import queue
 import signal
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -252,17 +252,17 @@ class _Work:
         self._done, self._began = 0, time.monotonic()
 
     def done(
-        self, stage: str, jobs: Iterable[Job], *, ticks: int, fresh: bool = False
+        self, stage: str, jobs: Sequence[Job], *, ticks: int, fresh: bool = False
     ) -> Generator[BenchmarkProgress, None, list[Any]]:
         """Results in the order of the jobs, each of which ticks so many times. `fresh`: each job
         has a process of its own."""
         yield self._progress(stage)
         if not self._processes:
-            results = []
+            results: list[Any] = []
             for function, arguments in jobs:
                 results.append(function(*arguments))
                 self._done += ticks
-                yield self._progress(stage)
+                yield self._progress(f"{stage}: {len(results)} of {len(jobs)}")
             return results
         context = multiprocessing.get_context("spawn")
         heard = context.Queue()
@@ -297,8 +297,9 @@ class _Work:
                 while True:
                     told += heard.get_nowait()
             # What a process says may arrive after its result.
-            self._done = before + max(told, ticks * (len(futures) - len(waiting)))
-            yield self._progress(stage)
+            done = len(futures) - len(waiting)
+            self._done = before + max(told, ticks * done)
+            yield self._progress(f"{stage}: {done} of {len(futures)}")
 
     def _progress(self, stage: str) -> BenchmarkProgress:
         share = min(0.99, self._done / self._total)
