@@ -20,6 +20,7 @@ from app import (
     cli_bench,  # noqa: F401  registers its commands
     cli_edits,
     cli_evaluate,  # noqa: F401  registers its command
+    cli_generate,  # noqa: F401  registers its command
     cli_import,  # noqa: F401  registers its commands
     cli_motion,  # noqa: F401  registers its commands
     cli_proxies,  # noqa: F401  registers its command

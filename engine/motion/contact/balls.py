@@ -52,12 +52,15 @@ def overlap(joints: Float[Tensor, "2 F 24 3"], share: float) -> tuple[Tensor, Te
     """Squared overlap, in units of `SIGMA`, summed over frames: of the two with each other, and
     of each one's arms with their own trunk.
 
-    Balls overlap from a `share` of the distance at which they touch. Trunks may press together more
-    than balls can: skins decide how near they come.
+    Balls overlap from a `share` of the distance at which they touch where one is of a trunk, which
+    is no ball. Trunks may press together even more: skins decide how near they come.
     """
     start = joints[:, :, _FROM]
     centres = start + _SHARE * (joints[:, :, _TO] - start)
-    reach = share * (_RADIUS[:, None] + _RADIUS)
+    reach = _RADIUS[:, None] + _RADIUS
+    limbs = len(_TRUNK)  # what comes after the trunk
+    reach[:limbs] *= share
+    reach[limbs:, :limbs] *= share
     reach[: len(_TRUNK), : len(_TRUNK)] *= PRESSED
     between = _squared(centres[0], centres[1], reach)
     arms, trunk = (centres[:, :, part].flatten(0, 1) for part in (_ARMS, _TRUNK))

@@ -207,7 +207,7 @@ def _walking_up(
 def _eased(phase: Float[np.ndarray, "F"]) -> Float[np.ndarray, "F"]:
     """Way covered with a speed that rises smoothly from 0 to 1 within a phase of 1."""
     inside = np.clip(phase, 0, 1)
-    return inside**3 - 0.5 * inside**4 + np.clip(phase - 1, 0, None)
+    return np.asarray(inside**3 - 0.5 * inside**4 + np.clip(phase - 1, 0, None))
 
 
 def _rests(stretch: Stretch, length: int) -> np.ndarray:
@@ -319,7 +319,8 @@ def _leg(rest: Float[Tensor, "24 3"]) -> Tensor:
     hip, knee, ankle = (
         rest[SMPL_JOINTS.index(f"left_{name}")] for name in ("hip", "knee", "ankle")
     )
-    return (hip - knee).norm() + (knee - ankle).norm()
+    length: Tensor = (hip - knee).norm() + (knee - ankle).norm()
+    return length
 
 
 def _placed(strand: _Strand, place: tuple[float, float, float], middle: int) -> _Strand:

@@ -85,13 +85,14 @@ class Closing:
         skins = self._stage.posed().vertices()
         meshes = skins.numpy()
         overlapping = np.flatnonzero(box_overlap(meshes[0], meshes[1], 0.01))
-        near, deepest = [], 0.0
+        near: list[_Near] = []
+        deepest = 0.0
         for person in (0, 1):
             found, depth = self._near(person, meshes, overlapping)
             near += [found] if found is not None else []
             deepest = max(deepest, depth)
         pairs = [self._pairs(*meeting, skins) for meeting in self._meetings]
-        used = [term.frame for term in (*near, *pairs)]
+        used = [*(term.frame for term in near), *(term.frame for term in pairs)]
         frames = torch.unique(torch.cat(used)) if used else torch.zeros(0, dtype=torch.long)
         return Correspondences(tuple(near), tuple(pairs), frames, deepest)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 
 import numpy as np
@@ -11,21 +12,25 @@ import torch
 from torch import Tensor
 
 from engine.body.data import OPEN_BODY
+from engine.body.smpl import BodyModel, PosedBody
 from engine.errors import InputError
 from engine.geometry.rotations import matrix_to_axis_angle
-from engine.motion.contact.bases import FPS, Stretch, bases
+from engine.motion.contact.bases import FPS, Bases, Stretch, bases, columns
 from engine.motion.contact.catalogue import CATALOGUE, Interaction, draw
 from engine.motion.contact.closing import Closing
 from engine.motion.contact.plausibility import Kept, Refused, judge
 from engine.motion.contact.rehearsal import Rehearsal
 from engine.motion.contact.stage import Stage
+from engine.motion.hands import close_hands
 from engine.motion.prepared import PreparedMotion, Split
+from engine.motion.separation import separate
 from engine.structures import BodyMotion, Provenance
 
+Costs = dict[str, Tensor]
 REHEARSAL_STEPS = 150
-ROUNDS, STEPS, LAST_STEPS = 14, 12, 25
-"""How often it is looked anew who is in whom; L-BFGS iterations between, and in the last rounds."""
-SIGMAS = 0.02, 0.001
+ROUNDS, STEPS = 8, 25
+"""How often it is looked anew who is in whom, and L-BFGS iterations between."""
+SIGMAS = 0.012, 0.003
 """Metres of penetration that weigh as much as anything else by its own sigma, first and last."""
 GUIDANCE = 0.1
 """Weight of the rehearsal's plates and ways round while skins close."""
@@ -80,27 +85,31 @@ def attempt(singles: Sequence[Stretch], split: Split, kind: str, seed: int) -> A
         return Attempt(kind, seed, None, "no recording is long enough")
     stage = Stage(found)
     _act(stage, interaction)
-    verdict = judge(stage, interaction)
+    apart = separate(_motion(stage)).motion
+    refined = close_hands(apart, FPS).motion
+    verdict = judge(refined, found, interaction)
     if isinstance(verdict, Refused):
         return Attempt(kind, seed, None, verdict.reason)
-    return Attempt(kind, seed, _prepared(stage, verdict, f"{kind}-{seed:05d}", split))
+    return Attempt(kind, seed, _prepared(refined, found, verdict, (f"{kind}-{seed:05d}", split)))
 
 
 def _act(stage: Stage, interaction: Interaction) -> None:
     """Bring the joints together, then the skins."""
     rehearsal, closing = Rehearsal(stage, interaction), Closing(stage, interaction)
     _minimise(stage, REHEARSAL_STEPS, lambda: rehearsal.costs(stage.posed()))
-    for index, sigma in enumerate(np.geomspace(*SIGMAS, ROUNDS).tolist()):
+    for sigma in np.geomspace(*SIGMAS, ROUNDS).tolist():
         found = closing.correspondences()
 
-        def costs(found=found, sigma=sigma) -> dict[str, Tensor]:  # type: ignore[no-untyped-def]
-            posed = stage.posed()
-            return rehearsal.costs(posed, GUIDANCE) | closing.costs(posed, found, sigma)
-
-        _minimise(stage, LAST_STEPS if index >= ROUNDS - 4 else STEPS, costs)
+        skins = partial(closing.costs, found=found, depth_sigma=sigma)
+        _minimise(stage, STEPS, partial(_both, stage, rehearsal, skins))
 
 
-def _minimise(stage: Stage, steps: int, costs) -> None:  # type: ignore[no-untyped-def]
+def _both(stage: Stage, rehearsal: Rehearsal, skins: Callable[[PosedBody], Costs]) -> Costs:
+    posed = stage.posed()
+    return rehearsal.costs(posed, GUIDANCE) | skins(posed)
+
+
+def _minimise(stage: Stage, steps: int, costs: Callable[[], Costs]) -> None:
     optimiser = torch.optim.LBFGS(
         stage.variables, max_iter=steps, history_size=15, line_search_fn="strong_wolfe"
     )
@@ -108,40 +117,48 @@ def _minimise(stage: Stage, steps: int, costs) -> None:  # type: ignore[no-untyp
     def closure() -> Tensor:
         optimiser.zero_grad()
         total = torch.stack(list(costs().values())).sum()
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         return total
 
     optimiser.step(closure)
 
 
 @torch.no_grad()
-def _prepared(stage: Stage, kept: Kept, name: str, split: Split) -> PreparedMotion:
-    posed, part = stage.posed(), kept.frames.as_slice()
-    turns = matrix_to_axis_angle(posed.rotmats).numpy()[:, part]
+def _motion(stage: Stage) -> BodyMotion:
+    posed = stage.posed()
+    turns = matrix_to_axis_angle(posed.rotmats).numpy()
     rest = stage.model.rest_joints(posed.betas)[:, None, 0]
-    frames = len(kept.frames)
-    moved = (posed.joints - stage.bases.joints).norm(dim=-1).mean(dim=-1).numpy()[:, part]
-    motion = BodyMotion(
+    people, frames = turns.shape[:2]
+    return BodyMotion(
         body=OPEN_BODY,
         betas=posed.betas.numpy(),
         global_orient=turns[:, :, 0],
         body_pose=turns[:, :, 1:],
-        transl=(posed.joints[:, :, 0] - rest).numpy()[:, part],
-        valid=np.ones((2, frames), bool),
-        provenance=np.full((2, frames), Provenance.EDITED, np.uint8),
+        transl=(posed.joints[:, :, 0] - rest).numpy(),
+        valid=np.ones((people, frames), bool),
+        provenance=np.full((people, frames), Provenance.EDITED, np.uint8),
         time=np.arange(frames) / FPS,
         gravity="known",
     )
+
+
+@torch.no_grad()
+def _prepared(
+    motion: BodyMotion, found: Bases, kept: Kept, called: tuple[str, Split]
+) -> PreparedMotion:
+    name, split = called
+    moved = BodyModel.load(OPEN_BODY, "1k2").pose_of(motion).joints - found.joints
+    part = columns(motion, kept.frames)
     return PreparedMotion(
-        motion=motion,
+        motion=part,
         fps=FPS,
         name=name,
-        source=f"Generated from recordings of single people: {' and '.join(stage.bases.sources)}.",
+        source=f"Generated from recordings of single people: {' and '.join(found.sources)}.",
         notice=CMU_NOTICE,
         split=split,
         kind="generated",
         starts=(),
-        error_m=np.zeros((2, frames)),
-        moved_m=moved,
+        error_m=np.zeros(part.valid.shape),
+        moved_m=moved.norm(dim=-1).mean(dim=-1).numpy()[:, kept.frames.as_slice()],
         labels=kept.labels,
     )

@@ -10,29 +10,30 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from engine.body.data import OPEN_BODY
+from engine.body.joints import SMPL_JOINTS
 from engine.body.regions import region_vertices
 from engine.body.smpl import BodyModel, PosedBody
 from engine.fit.terms import acceleration, joint_limits
-from engine.geometry.proximity import Parts, penetration_depth
+from engine.geometry.proximity import MeshQuery, Parts, box_overlap
 from engine.motion.contact.balls import own_overlap
-from engine.motion.contact.bases import FEET, FPS
+from engine.motion.contact.bases import FEET, FPS, Bases
 from engine.motion.contact.catalogue import Interaction, Meeting
-from engine.motion.contact.stage import Stage
-from engine.structures import ContactLabel, FrameRange
+from engine.structures import BodyMotion, ContactLabel, FrameRange
 
 DENSITY = "2k5"
-DEEPEST = 0.01
-"""Metres of one body in the other."""
+DEEPEST, DEEPEST_HANDS = 0.012, 0.02
+"""Metres of one body in the other, and where a hand is one of the two: its fingers are stiff."""
 BEYOND = 0.06
 """Squared radians that joints of a person bend further than people's, above what was captured."""
-FOOT_MOVED, FOOT_UNDER = 0.03, 0.04
+FOOT_MOVED, FOOT_UNDER = 0.04, 0.04
 """Metres that a foot leaves the captured one, and that a sole is under the floor."""
-FASTEST = 70.0
-"""Metres per second squared of a joint. In 99 % of the frames of the captured pairs nothing is faster."""
+FASTEST = 80.0
+"""Metres per second squared of a joint: less in 99 % of the frames of the captured pairs."""
 ARM_IN_TRUNK = 0.03
 """Metres that an arm is in the own trunk."""
 TOUCHING = 0.02
 """Metres between regions that are said to touch."""
+HANDS = [SMPL_JOINTS.index(f"{s}_{p}") for s in ("left", "right") for p in ("wrist", "hand")]
 SHORTEST, HELD = 45, 0.6
 """Frames of a clip; share of the wanted meetings that must come about, and of the time of each."""
 
@@ -51,47 +52,76 @@ class Refused:
 
 
 @torch.no_grad()
-def judge(stage: Stage, interaction: Interaction) -> Kept | Refused:
-    """The longest run of plausible frames in which enough of the meetings hold."""
-    posed = stage.posed()
+def judge(motion: BodyMotion, bases: Bases, interaction: Interaction) -> Kept | Refused:
+    """The longest run of plausible frames of a motion in which enough of the meetings hold."""
     model = BodyModel.load(OPEN_BODY, DENSITY)
-    skins = model.skin(posed).numpy()
-    faults = _faults(stage, posed, skins, model)
+    posed = model.pose_of(motion)
+    skins = posed.vertices().numpy()
+    faults = _faults(posed, bases, skins)
     good = ~np.any(list(faults.values()), axis=0)
     run = _longest(good)
     if len(run) < SHORTEST:
         worst = max(faults, key=lambda name: int(faults[name].sum()))
         return Refused(f"{worst} in {int(faults[worst].sum())} of {len(good)} frames")
-    labels = [label for m in interaction.meetings if (label := _held(stage, model, skins, m, run))]
+    labels = [label for m in interaction.meetings if (label := _held(model, skins, m, run))]
     if len(labels) < HELD * len(interaction.meetings):
         return Refused(f"{len(labels)} of {len(interaction.meetings)} contacts came about")
     return Kept(run, tuple(labels))
 
 
 def _faults(
-    stage: Stage, posed: PosedBody, skins: Float[np.ndarray, "2 F V 3"], model: BodyModel
+    posed: PosedBody, bases: Bases, skins: Float[np.ndarray, "2 F V 3"]
 ) -> dict[str, Bool[np.ndarray, "F"]]:
-    parts = Parts(model.data.weights.argmax(axis=1))
-    depth = penetration_depth(skins[0], skins[1], model.data.faces, parts)
-    bent = joint_limits(posed.rotmats).sum(-1) - joint_limits(stage.bases.rotmats).sum(-1)
-    feet = posed.joints[:, :, FEET] - stage.feet - stage.moved_to()[:, None, None]
-    under = -skins[..., 1].min(axis=2) - np.maximum(0, -_lowest(stage))
-    steps = torch.full((len(stage.seconds) - 1,), 1 / FPS)
+    model = posed.model
+    apart, hands = _depths(skins, model)
+    before = model.pose(bases.betas, bases.rotmats, bases.transl)
+    bent = _bent(posed.rotmats) - _bent(bases.rotmats)
+    shifted = (posed.joints - before.joints)[:, :, FEET]
+    shifted = shifted - shifted.median(dim=1, keepdim=True).values.mean(dim=2, keepdim=True)
+    lowest = before.vertices()[..., 1].amin(dim=2).clamp_max(0)
+    under = lowest - torch.from_numpy(skins[..., 1].min(axis=2))
+    steps = torch.full((skins.shape[1] - 1,), 1 / FPS)
     hurried = acceleration(posed.joints, steps).norm(dim=-1).amax(dim=(0, 2)) > FASTEST
     return {
-        "bodies in each other": depth > DEEPEST,
+        "bodies in each other": (apart > DEEPEST) | (hands > DEEPEST_HANDS),
         "joints bent too far": _any(bent > BEYOND),
-        "feet moved": _any(feet.norm(dim=-1).amax(dim=2) > FOOT_MOVED),
-        "feet under the floor": np.any(under > FOOT_UNDER, axis=0),
+        "feet moved": _any(shifted.norm(dim=-1).amax(dim=2) > FOOT_MOVED),
+        "feet under the floor": _any(under > FOOT_UNDER),
         "jerks": np.pad(hurried.numpy(), 1),
         "an arm in the own trunk": _any(own_overlap(posed.joints) > ARM_IN_TRUNK),
     }
 
 
-def _lowest(stage: Stage) -> Float[np.ndarray, "2 F"]:
-    bases = stage.bases
-    before = stage.model.vertices(bases.betas, bases.rotmats, bases.transl)
-    return np.asarray(before[..., 1].amin(dim=2).numpy())
+def _bent(rotmats: Float[Tensor, "2 F 24 3 3"]) -> Float[Tensor, "2 F"]:
+    """Squared radians beyond the limits of joints; fingers may close."""
+    open_hands = rotmats.clone()
+    open_hands[:, :, [SMPL_JOINTS.index(f"{side}_hand") for side in ("left", "right")]] = torch.eye(
+        3
+    )
+    return joint_limits(open_hands).sum(-1)
+
+
+def _depths(
+    skins: Float[np.ndarray, "2 F V 3"], model: BodyModel
+) -> tuple[Float[np.ndarray, "F"], Float[np.ndarray, "F"]]:
+    """Deepest penetration per frame in metres, without hands and of hands."""
+    part = model.weights.argmax(dim=1)
+    hand = torch.isin(part, torch.tensor(HANDS))
+    parts, query = Parts(part.numpy()), MeshQuery(model.data.faces, model.vertex_count)
+    depths = np.zeros((2, skins.shape[1]))
+    for frame in np.flatnonzero(box_overlap(skins[0], skins[1])).tolist():
+        for mesh, points in (skins[:, frame], skins[::-1, frame]):
+            index = parts.around(mesh, points)
+            query.move(mesh)
+            closest = query.closest(points[index])
+            corners = model.faces[closest.face]
+            surface = (torch.from_numpy(mesh)[corners] * closest.barycentric[..., None]).sum(1)
+            depth = (surface - torch.from_numpy(points[index])).norm(dim=-1) * closest.inside
+            clasped = hand[torch.from_numpy(index)] | hand[corners[:, 0]]
+            for row, chosen in enumerate((depth[~clasped], depth[clasped])):
+                if len(chosen):
+                    depths[row, frame] = max(depths[row, frame], float(chosen.max()))
+    return depths[0], depths[1]
 
 
 def _any(flags: Bool[Tensor, "2 F"]) -> Bool[np.ndarray, "F"]:
@@ -106,21 +136,21 @@ def _longest(good: Bool[np.ndarray, "F"]) -> FrameRange:
 
 
 def _held(
-    stage: Stage,
     model: BodyModel,
     skins: Float[np.ndarray, "2 F V 3"],
     meeting: Meeting,
     run: FrameRange,
 ) -> ContactLabel | None:
     """The meeting as a label of the frames in which it holds, counted from the run's first."""
-    wanted = np.flatnonzero(stage.window(meeting.span).numpy())
+    seconds = np.arange(skins.shape[1]) / FPS
+    wanted = np.flatnonzero((seconds >= meeting.span.start) & (seconds <= meeting.span.stop))
+    total = len(wanted)
     wanted = wanted[(wanted >= run.start) & (wanted < run.stop)]
     mine = region_vertices(model, meeting.region)
     theirs = region_vertices(model, meeting.other_region)
     a = torch.from_numpy(skins[meeting.person][wanted][:, mine])
     b = torch.from_numpy(skins[1 - meeting.person][wanted][:, theirs])
     held = wanted[(torch.cdist(a, b).amin(dim=(1, 2)) < TOUCHING).numpy()]
-    total = int(stage.window(meeting.span).sum())
     if len(held) < max(3, HELD * total):
         return None
     span = FrameRange(int(held[0]) - run.start, int(held[-1]) + 1 - run.start)
