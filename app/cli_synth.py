@@ -76,6 +76,9 @@ def synth(
         bool, typer.Option("--leaving", help="The last person walks off and comes back.")
     ] = False,
     cut: Annotated[bool, typer.Option("--cut", help="Another camera from mid clip on.")] = False,
+    vertices: Annotated[
+        bool, typer.Option("--vertices", help="Write the bodies' vertices into truth.npz too.")
+    ] = False,
     crf: Annotated[
         int | None, typer.Option(min=0, max=51, help="H.264's quality. Default: 18 to 28.")
     ] = None,
@@ -104,6 +107,7 @@ def synth(
         others_motion=others_motion,
         leaving=leaving,
         cut=cut,
+        vertices=vertices,
         crf=crf,
     )
     print("\n".join(_summary(cli_progress.run(synthesize(order)))))

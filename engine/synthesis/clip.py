@@ -48,7 +48,7 @@ def synthesize(order: SynthesisOrder) -> Generator[SynthesisProgress, None, Trut
     seen = yield from _draw(order, cast, place, out / VIDEO)
     yield SynthesisProgress("measuring contacts", _DRAWN)
     truth = measured_truth(order, cast, seen)
-    write_truth(out / TRUTH, truth)
+    write_truth(out / TRUTH, truth, vertices=order.vertices)
     write_both_observations(out, truth)
     yield SynthesisProgress("done", 1.0, 0.0)
     return truth

@@ -52,6 +52,8 @@ class SynthesisOrder:
     """The last person walks out of the picture and comes back."""
     cut: bool = False
     """From mid clip on another camera films."""
+    vertices: bool = False
+    """truth.npz holds the bodies' vertices too."""
     crf: int | None = None
     """H.264's quality, 0 (lossless) to 51; None is drawn between 18 and 28."""
 

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.spatial.transform import Rotation
 
 from engine.body.data import OPEN_BODY, load_body_data
+from engine.errors import InputError
 from engine.motion.prepared import PreparedMotion, is_prepared, read_prepared
 from engine.structures import BodyMotion, Camera, FrameRange
 from engine.synthesis.cameras import camera_place
@@ -81,7 +82,12 @@ class _Motions:
             valid = content.valid
         else:
             valid = np.asarray(content.motion.valid.all(axis=0))
-        return cls(content, _runs(valid, content.starts))
+        usable = _runs(valid, content.starts)
+        if not usable:
+            raise InputError(
+                f"No frame of {path.name} can be used: the capture failed in all of them"
+            )
+        return cls(content, usable)
 
     def window(
         self, time: Float[np.ndarray, "F"], generator: np.random.Generator, seed: int

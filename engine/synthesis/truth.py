@@ -26,6 +26,8 @@ camera frame, metres, radians), and besides:
     seed               ()
     retarget_error_m   (P, F)         mean distance of the joints to those of the captured motion
     separation_m       (P, F)         by which they were then moved to take bodies out of each other
+    vertices           (P, F, V, 3)   only where they were asked for: the bare bodies in the camera
+                                      frame, metres
 
 V counts the vertices of the open body of 7,000; `body_vertices` poses them. A vertex touches when
 it is within 13 mm of the other's bare surface, or inside it.
@@ -33,20 +35,20 @@ it is within 13 mm of the other's bare surface, or inside it.
 
 from __future__ import annotations
 
-import os
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
 from engine.body.regions import region_names
-from engine.errors import InputError
 from engine.file_checks import Checks
 from engine.files import FitFile, read_fit
-from engine.npz import NpzArchive
+from engine.npz import NpzArchive, write_npz
 from engine.structures import ContactLabel, FrameRange, RunLengthMask
 from engine.synthesis.figures import bare_body
 
@@ -92,8 +94,11 @@ def body_vertices(truth: Truth, person: int, frames: FrameRange) -> Float[np.nda
     )
 
 
-def write_truth(path: Path | str, truth: Truth) -> None:
-    """Write a truth.npz, complete or not at all; the same truth gives the same bytes."""
+def write_truth(path: Path | str, truth: Truth, *, vertices: bool = False) -> None:
+    """Write a truth.npz, complete or not at all; the same truth gives the same bytes.
+
+    `vertices` are 2.5 MB for a second of a person (30 frames) before they are compressed.
+    """
     labels = truth.contacts
     arrays = _fit_arrays(truth.fit) | {
         "keypoints2d": truth.keypoints2d,
@@ -119,7 +124,13 @@ def write_truth(path: Path | str, truth: Truth) -> None:
         "retarget_error_m": truth.retarget_error_m,
         "separation_m": truth.separation_m,
     }
-    _write(Path(path), arrays, truth.masks)
+
+    def pieces(archive: zipfile.ZipFile) -> None:
+        _write_masks(archive, truth.masks)
+        if vertices:
+            _write_vertices(archive, truth)
+
+    write_npz(path, arrays, pieces)
 
 
 def read_truth(path: Path | str) -> Truth:
@@ -129,7 +140,7 @@ def read_truth(path: Path | str) -> Truth:
     width, height = fit.camera.image_size
     with NpzArchive(path, KIND) as archive:
         checks = Checks(archive, KIND)
-        checks.expect_names(required=_NAMES)
+        checks.expect_names(required=_NAMES, optional=("vertices",))
         pairs = people * (people - 1) // 2
         checks.shape("contact_vertices", (pairs, 2, frames, "V"), kinds="b")
         count = archive.headers["contact_vertices"].shape[3]
@@ -235,26 +246,29 @@ def _contacts(checks: Checks, people: int, frames: int) -> tuple[ContactLabel, .
     )
 
 
-def _write(path: Path, arrays: dict[str, np.ndarray], masks: Masks) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+def _write_masks(archive: zipfile.ZipFile, masks: Masks) -> None:
     height, width = masks[0][0].size
-    shape = (len(masks), len(masks[0]), height, width)
-    try:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, array in arrays.items():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
-            with archive.open("masks.npy", "w", force_zip64=True) as member:
-                header = {"descr": "|b1", "fortran_order": False, "shape": shape}
-                np.lib.format.write_array_header_1_0(member, header)
-                for mask in _each(masks):
-                    member.write(np.ascontiguousarray(mask.decode(), bool).tobytes())
-        os.replace(partial, path)
-    except OSError as error:
-        raise InputError(f"Cannot write {path}", received=error.strerror or str(error)) from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with _member(archive, "masks", "|b1", (len(masks), len(masks[0]), height, width)) as member:
+        for mask in (mask for row in masks for mask in row):
+            member.write(np.ascontiguousarray(mask.decode(), bool).tobytes())
 
 
-def _each(masks: Masks) -> Iterable[RunLengthMask]:
-    return (mask for row in masks for mask in row)
+def _write_vertices(archive: zipfile.ZipFile, truth: Truth) -> None:
+    people, frames = truth.fit.motion.valid.shape
+    shape = people, frames, truth.skin_offsets.shape[1], 3
+    with _member(archive, "vertices", "<f4", shape) as member:
+        for person in range(people):
+            for frame in range(frames):
+                vertices = body_vertices(truth, person, FrameRange(frame, frame + 1))
+                member.write(np.ascontiguousarray(vertices, "<f4").tobytes())
+
+
+@contextmanager
+def _member(
+    archive: zipfile.ZipFile, name: str, kind: str, shape: tuple[int, ...]
+) -> Iterator[IO[bytes]]:
+    """An array of the archive that is written piece by piece."""
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+        header = {"descr": kind, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(member, header)
+        yield member

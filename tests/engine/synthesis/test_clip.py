@@ -119,6 +119,15 @@ def test_truth_is_read_back_as_it_was_written(side_by_side: Clip, tmp_path: Path
     np.testing.assert_array_equal(again.fit.joints, truth.fit.joints)
 
 
+def test_vertices_are_written_where_they_are_asked_for(side_by_side: Clip, tmp_path: Path) -> None:
+    folder, truth = side_by_side
+    assert "vertices" not in np.load(folder / "truth.npz")
+    write_truth(tmp_path / "truth.npz", truth, vertices=True)
+    vertices = np.load(tmp_path / "truth.npz")["vertices"]
+    np.testing.assert_array_equal(vertices[1], body_vertices(truth, 1, FrameRange(0, FRAMES)))
+    assert read_truth(tmp_path / "truth.npz").contacts == truth.contacts
+
+
 def test_truth_is_a_fit_file_too(side_by_side: Clip) -> None:
     folder, truth = side_by_side
     fit = read_fit(folder / "truth.npz")
