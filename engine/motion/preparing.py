@@ -26,11 +26,13 @@ from engine.motion.prepared import (
 )
 from engine.motion.readers import ReadOptions
 from engine.motion.recordings import Recording, find_recordings
-from engine.motion.separation import separating
+from engine.motion.separation import Separated, deepest, separating
 from engine.motion.solving import SolvingProgress, continuous, solving
 from engine.motion.splits import row_of
 from engine.structures import BodyMotion
 
+DEEPEST = 0.01
+"""Metres by which people may be in each other: captured people on their own bodies are, too."""
 KEY_POSE_FPS = 20.0
 """Motion with fewer frames a second is a row of key poses."""
 
@@ -119,14 +121,7 @@ def _prepared(
     solved = yield from solving(captured, shape_seed=_seed(captured.name))
     motion, moved = solved.motion, np.zeros(solved.error_m.shape)
     if refine and captured.person_count > 1:
-        closed = close_hands(motion, captured.fps, captured.starts).motion
-        work = separating(closed, None, captured.starts)
-        while True:
-            try:
-                yield SolvingProgress("Taking bodies out of each other", next(work))
-            except StopIteration as stop:
-                motion, moved = stop.value.motion, stop.value.displacement_m
-                break
+        motion, moved = yield from _refined(motion, captured)
     return PreparedMotion(
         motion=_continuous(motion, captured.starts),
         fps=captured.fps,
@@ -139,6 +134,24 @@ def _prepared(
         error_m=solved.error_m,
         moved_m=moved,
     )
+
+
+def _refined(
+    motion: BodyMotion, captured: CapturedMotion
+) -> Generator[SolvingProgress, None, tuple[BodyMotion, np.ndarray]]:
+    """Hands closed, bodies apart, and frames left out in which they could not be taken apart."""
+    yield SolvingProgress("Closing hands", 0.0)
+    closed = close_hands(motion, captured.fps, captured.starts).motion
+    work = separating(closed, None, captured.starts)
+    while True:
+        try:
+            yield SolvingProgress("Taking bodies out of each other", next(work))
+        except StopIteration as stop:
+            separated: Separated = stop.value
+            break
+    deep = deepest(separated.motion) > DEEPEST
+    valid = separated.motion.valid & ~deep
+    return replace(separated.motion, valid=valid), np.where(valid, separated.displacement_m, np.nan)
 
 
 def _continuous(motion: BodyMotion, starts: tuple[int, ...]) -> BodyMotion:

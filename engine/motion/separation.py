@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise, permutations
+from itertools import combinations, pairwise, permutations
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ from torch import Tensor
 from engine.body.data import OPEN_BODY, load_body_data
 from engine.body.joints import SMPL_JOINTS, SMPL_PARENTS
 from engine.body.smpl import BodyModel, PosedBody
-from engine.geometry.proximity import MeshQuery, Parts, box_overlap
+from engine.geometry.proximity import MeshQuery, Parts, box_overlap, penetration_depth
 from engine.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from engine.structures import BodyMotion, FrameRange
 
@@ -45,6 +45,9 @@ UNSTEADY_JOINT, UNSTEADY_TURN = 0.003, 0.02
 NEIGHBOURHOOD = 0.02
 """Metres outside a body within which vertices are watched, so that what parts does not go on."""
 ROUNDS, ITERATIONS = 9, 12
+STUCK, EASED, EASED_ROUNDS = 0.006, 0.2, 5
+"""Depth in metres that asks for more rounds, in which steadiness counts so much less: a limb that a
+capture leads through another one has to go around it within a few frames."""
 WINDOW, OVERLAP, PADDING = 96, 12, 12
 """Frames solved at a time, frames of it that the one before has solved, and frames around contact
 over which a change begins and ends."""
@@ -77,9 +80,10 @@ class _Hit:
     """Of the face of the outer body that is closest."""
     barycentric: Float[Tensor, "N 3"]
     outwards: Float[Tensor, "N 3"]
+    inside: Bool[Tensor, "N"]
 
     def kept(self, rows: Bool[Tensor, "N"]) -> _Hit:
-        names = ("frame", "vertex", "corners", "barycentric", "outwards")
+        names = ("frame", "vertex", "corners", "barycentric", "outwards", "inside")
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
 
@@ -280,17 +284,34 @@ class _Window:
 
 
 def _settled(window: _Window, search: _Search) -> _Window:
+    """Apart, and steady; where that is not enough, apart and less steady."""
+    _rounds(window, search, np.geomspace(*DEPTH_SIGMA, ROUNDS).tolist())
+    if _deepest(window, search) > STUCK:
+        eased = replace(window, steady=window.steady * EASED, side_frames=0.25)
+        _rounds(eased, search, [DEPTH_SIGMA[1]] * EASED_ROUNDS)
+        window.turn, window.shift = eased.turn, eased.shift
+    return window
+
+
+def _rounds(window: _Window, search: _Search, sigmas: list[float]) -> None:
     watched = np.arange(len(window.free))
-    for index, sigma in enumerate(np.geomspace(*DEPTH_SIGMA, ROUNDS).tolist()):
+    for index, sigma in enumerate(sigmas):
         if index % 4 == 0:
             watched = np.arange(len(window.free))
         joints = window.joints()
         hits = [_to_one_side(hit, joints, window, search) for hit in _hits(window, watched, search)]
         if not hits:
-            break
+            return
         watched = np.unique(torch.cat([hit.frame for hit in hits]).numpy())
         window.settle(hits, sigma)
-    return window
+
+
+def _deepest(window: _Window, search: _Search) -> float:
+    """Metres, in the frames that are free."""
+    skins = [torch.from_numpy(skin) for skin in window.skins()]
+    frames = np.flatnonzero(window.free.flatten().numpy())
+    depths = [_depth(hit, skins).max() for hit in _hits(window, frames, search)]
+    return max((float(depth) for depth in depths), default=0.0)
 
 
 def _change(
@@ -345,12 +366,13 @@ def _hits(window: _Window, frames: np.ndarray, search: _Search) -> list[_Hit]:
 
 def _hits_in_frame(
     frame: int, points: Float[np.ndarray, "V 3"], mesh: Float[np.ndarray, "V 3"], search: _Search
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Frame, vertex, closest corners, barycentric coordinates and way out of each vertex."""
+) -> tuple[Tensor, ...]:
+    """What a _Hit says of each vertex."""
     candidates = search.parts.around(mesh, points)
     if not len(candidates):
         none = torch.zeros(0, dtype=torch.long)
-        return none, none, none.reshape(0, 3), torch.zeros(0, 3), torch.zeros(0, 3)
+        points_none = torch.zeros(0, 3)
+        return none, none, none.reshape(-1, 3), points_none, points_none, none.bool()
     search.query.move(mesh)
     closest = search.query.closest(points[candidates])
     corners, weights = search.faces[closest.face], closest.barycentric
@@ -360,7 +382,8 @@ def _hits_in_frame(
     kept = closest.found & (closest.inside | (away.norm(dim=-1) < NEIGHBOURHOOD))
     vertex = torch.from_numpy(candidates)[kept]
     outwards = torch.nn.functional.normalize(sign * away, dim=-1)[kept]
-    return torch.full_like(vertex, frame), vertex, corners[kept], weights[kept], outwards
+    frames = torch.full_like(vertex, frame)
+    return frames, vertex, corners[kept], weights[kept], outwards, closest.inside[kept]
 
 
 def _to_one_side(
@@ -369,7 +392,7 @@ def _to_one_side(
     """Without the vertices that would leave to the other side of the bone."""
     part = search.part_of_vertex
     inner, outer = part[hit.vertex.numpy()], part[hit.corners[:, 0].numpy()]
-    kept = np.ones(len(inner), bool)
+    frame, kept = hit.frame.numpy(), np.ones(len(inner), bool)
     one_sided = _THIN[inner] | _THIN[outer]
     runs = np.split(np.arange(len(window.free)), np.flatnonzero(window.steady == 0) + 1)
     for pair in np.unique(np.stack([inner, outer], axis=1)[one_sided], axis=0).tolist():
@@ -377,8 +400,11 @@ def _to_one_side(
         line = _between(joints[hit.inner], joints[hit.outer], (pair[0], pair[1]))
         for run in runs:
             line[run] = gaussian_filter1d(line[run], window.side_frames, axis=0, mode="nearest")
-        ways = hit.outwards.numpy()[rows]
-        kept[rows] = (ways * line[hit.frame.numpy()[rows]]).sum(axis=1) > 0
+        at, inside = frame[rows], hit.inside.numpy()[rows]
+        agree = (hit.outwards.numpy()[rows] * line[at]).sum(axis=1) > 0
+        # Where all would leave against the line, they agree, and it is the line that is wrong.
+        decided = np.bincount(at[agree & inside], minlength=len(line)) > 0
+        kept[rows] = agree | ~decided[at]
     return hit.kept(torch.from_numpy(kept))
 
 
@@ -455,6 +481,28 @@ def _batches(
             batch.append(frames)
     if batch:
         yield np.concatenate(batch), 0
+
+
+def deepest(motion: BodyMotion, density: str = "7k") -> Float[np.ndarray, "F"]:
+    """Deepest penetration (metres) of any two bare bodies in each frame; 0 in frames that are not
+    valid for both."""
+    model = BodyModel.load(OPEN_BODY, density)
+    parts = Parts(model.data.weights.argmax(axis=1))
+    depth = np.zeros(motion.frame_count)
+    bodies = _Bodies.of(motion, None)
+    for start in range(0, motion.frame_count, WINDOW):
+        part = np.arange(start, min(start + WINDOW, motion.frame_count))
+        index = torch.from_numpy(part)
+        with torch.no_grad():
+            posed = model.pose(bodies.betas, bodies.start[:, index], bodies.place[:, index])
+            skins = posed.vertices().numpy()
+        for a, b in combinations(range(len(skins)), 2):
+            usable = part[motion.valid[[a, b]][:, part].all(axis=0)]
+            found = penetration_depth(
+                skins[a, usable - start], skins[b, usable - start], model.data.faces.copy(), parts
+            )
+            depth[usable] = np.maximum(depth[usable], found)
+    return depth
 
 
 def _with_skin(offsets: Float[np.ndarray, "V 3"]) -> BodyModel:

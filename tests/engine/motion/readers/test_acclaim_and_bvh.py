@@ -191,7 +191,7 @@ def test_a_motion_without_its_skeleton_says_what_to_do(tmp_path: Path) -> None:
         (_change("CHANNELS 3", "CHANNELS 2"), "the channels are wrong"),
         (_change("Zrotation", "Wrotation"), "a channel is unknown"),
         (_change("Frame Time: 0.008333333", "Frame Time: 0"), "The frame time"),
-        (_change("OFFSET 0", "OFFSET nan"), "a number is not finite"),
+        (_change("OFFSET 0.000000000", "OFFSET nan"), "a number is not finite"),
         (_change("MOTION", "MOTOIN"), "is not BVH"),
         (lambda text: text[: text.index("MOTION")], "is no BVH file"),
         (_change("lfemur", "leftwing"), "No left hip is among the joints"),
