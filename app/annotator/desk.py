@@ -75,8 +75,14 @@ class Desk:
 
     def gaps(self, frame: int) -> Gaps:
         """How far apart the bodies' regions are in 3D."""
-        assert self.state.motion is not None
-        return region_gaps(self.state.motion, frame)
+        if frame not in self._gaps:
+            assert self.state.motion is not None
+            self._gaps[frame] = region_gaps(self.state.motion, frame)
+        return self._gaps[frame]
+
+    @cached_property
+    def _gaps(self) -> dict[int, Gaps]:
+        return {}
 
     def ranked_frames(self) -> list[int]:
         """The worst frames of the findings that wait for a verdict, the worst finding first."""
