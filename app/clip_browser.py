@@ -46,7 +46,9 @@ from app.view_state import ViewState
 
 Index = QModelIndex | QPersistentModelIndex
 CLIP = Qt.ItemDataRole.UserRole
-ROW_HEIGHT, PICTURE = 62, QSize(80, 45)
+ROW_HEIGHT, PICTURE, SMALL_PICTURE = 62, QSize(80, 45), QSize(48, 27)
+NARROW = 195
+"""Pixels of a row below which names need the picture's room."""
 STATUS_LOOKS = {
     "new": ("text_muted", "clip"),
     "detected": ("text_muted", "people"),
@@ -126,9 +128,10 @@ class ClipDelegate(QStyledItemDelegate):
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._paint_ground(painter, row, option, tokens)
-        corner = QPointF(row.left() + tokens.space_2, row.center().y() - PICTURE.height() / 2)
-        self._paint_picture(painter, QRectF(corner, PICTURE), clip, tokens)
-        left = corner.x() + PICTURE.width() + tokens.space_3
+        size = PICTURE if row.width() >= NARROW else SMALL_PICTURE
+        corner = QPointF(row.left() + tokens.space_2, row.center().y() - size.height() / 2)
+        self._paint_picture(painter, QRectF(corner, size), clip, tokens)
+        left = corner.x() + size.width() + tokens.space_2
         words = QRectF(left, row.top() + 9, row.right() - left - tokens.space_2, 18)
         font = QFont(option.font)
         font.setPixelSize(tokens.text_normal)

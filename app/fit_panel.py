@@ -96,9 +96,8 @@ class FitPanel(Panel):
         self._focal.number_set.connect(self.focal_set)
         clear = plain_button("Forget", "Let the fit assume the focal length")
         clear.clicked.connect(self._focal.forget)
-        self.column.addLayout(
-            row(label("Focal length", "muted", wrap=False), self._focal, clear, None)
-        )
+        self.column.addWidget(label("Focal length", "muted", wrap=False))
+        self.column.addLayout(row(self._focal, clear, None))
         self._camera = label("", "muted")
         self.column.addWidget(self._camera)
 

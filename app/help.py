@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from PySide6.QtCore import QSize
 from PySide6.QtGui import QIcon, QKeySequence
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayout, QWidget
 
 from app import actions
+from app.arrangement import FRAME
 from app.theme import theme
 
 _MOUSE = (
@@ -25,13 +27,16 @@ _MOUSE = (
 )
 
 
+SIZE = QSize(640, 640)
+
+
 class HelpDialog(QDialog):
     """All keys, grouped as in the menus."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Keys and help")
-        self.resize(640, 640)
+        self.resize(SIZE.boundedTo(self.screen().availableSize() - FRAME))
         page = QTextBrowser()
         page.setHtml(help_html())
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)

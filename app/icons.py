@@ -43,6 +43,7 @@ GLYPHS = {
     "keep": "check",
     "last": "skip-forward",
     "mask": "paint-brush",
+    "more": "caret-double-right",
     "new": "plus",
     "next-suspicious": "warning-circle",
     "no-contact": "link-break",

@@ -61,7 +61,7 @@ class IdentityPanel(Panel):
         self._corrections, column = card()
         self._corrected = label("", "muted")
         column.addWidget(self._corrected)
-        again = ActionButton(actions["detect_again"], text="Detect again with these corrections")
+        again = ActionButton(actions["detect_again"], text="Detect again")
         column.addWidget(again)
         self.column.addWidget(self._corrections)
         self._corrections.hide()

@@ -6,9 +6,17 @@ from collections.abc import Iterable, Mapping
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QSizePolicy, QToolBar, QWidget
+from PySide6.QtWidgets import (
+    QDockWidget,
+    QMainWindow,
+    QMenu,
+    QSizePolicy,
+    QToolBar,
+    QToolButton,
+    QWidget,
+)
 
-from app import actions
+from app import actions, icons
 
 _TOOL_BAR = (
     ("import_video", "export"),
@@ -70,6 +78,9 @@ def fill_tool_bar(window: QMainWindow, made: Mapping[str, QAction]) -> QToolBar:
             bar.addAction(made[name])
             bar.widgetForAction(made[name]).setFocusPolicy(Qt.FocusPolicy.NoFocus)
     window.addToolBar(bar)
+    more = bar.findChild(QToolButton, "qt_toolbar_ext_button")
+    more.setIcon(icons.icon("more"))  # Qt's own is dark on dark
+    more.setToolTip("More commands")
     return bar
 
 

@@ -6,6 +6,8 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QDoubleSpinBox
 
+from app.theme import theme
+
 SETTLE_MS = 600
 """Steps with the arrow keys that follow each other this closely are one edit."""
 
@@ -27,6 +29,8 @@ class NumberField(QDoubleSpinBox):
         self._said: float | None = None
         self._least = limits[0]
         self.setKeyboardTracking(False)
+        side = theme().tokens.space_1
+        self.lineEdit().setTextMargins(side, 0, side, 0)  # a style sheet's padding is not heard
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSpecialValueText(unknown)
         self.setMaximum(limits[1])

@@ -16,6 +16,8 @@ from app.theme import theme
 from app.view_state import ViewState
 from engine.structures import Observations
 
+BUTTON_TEXT, BUTTON_LEAST = 84, 56
+"""Pixels of a button's words, and of a button in the narrowest panel."""
 MOST_ROWS = 6
 """Of a crowd, those who are seen longest."""
 THUMBNAIL = 44
@@ -146,7 +148,7 @@ class _OtherRow(QFrame):
         span = f"{frames[0]}–{frames[-1]}" if len(frames) > 1 else f"{frames[0]}"
         self._title = label("Somebody else", wrap=False)
         text.addWidget(self._title)
-        text.addWidget(label(f"Seen in {len(frames)} frames ({span})", "muted", wrap=False))
+        text.addWidget(label(f"Seen in {len(frames)} frames ({span})", "muted"))
         column.addLayout(row(self._picture, text))
         self.buttons = [self._button(person, name) for person, name in enumerate(names)]
         more = plain_button("…", "More that can be said of them")
@@ -162,8 +164,12 @@ class _OtherRow(QFrame):
 
     def _button(self, person: int, name: str) -> QPushButton:
         tip = f"This is {name} from this frame on (Ctrl+{person + 1})"
-        made = plain_button(f"Is {name}", tip)
-        made.setMaximumWidth(110)
+        made = plain_button("", tip)
+        words = made.fontMetrics().elidedText(
+            f"Is {name}", Qt.TextElideMode.ElideRight, BUTTON_TEXT
+        )
+        made.setText(words)
+        made.setMinimumWidth(BUTTON_LEAST)
         made.clicked.connect(lambda: self._panel.assigned.emit(self._other, person))
         return made
 

@@ -46,6 +46,7 @@ QToolButton:checked, QToolButton[on="true"] { background: $accent_ground; border
 QToolButton:focus { border-color: $accent; }
 QToolButton:disabled { color: $text_disabled; }
 QToolButton::menu-indicator { image: none; }
+QToolButton#qt_toolbar_ext_button { padding: 0; margin: 0; width: 20px; }
 
 QPushButton {
     background: $raised; border: 1px solid $border; border-radius: ${radius}px;
@@ -73,7 +74,7 @@ QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox {
 QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QAbstractSpinBox:focus {
     border-color: $accent;
 }
-QAbstractSpinBox QLineEdit { border: none; padding: 0 ${space_2}px; background: transparent; }
+QAbstractSpinBox QLineEdit { border: none; padding: 0 ${space_1}px; background: transparent; }
 QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { width: 0; border: none; }
 
 QListView, QTreeView, QTableView {
