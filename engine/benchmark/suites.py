@@ -18,10 +18,10 @@ from jaxtyping import Bool, Int
 
 from engine.errors import EngineError, InputError
 from engine.motion.prepared import is_prepared, read_prepared
+from engine.motion.readers.joint_npz import read_captured
 from engine.motion.splits import row_of
 from engine.structures import FrameRange
 from engine.synthesis.cameras import CameraOrder
-from engine.synthesis.motion_files import read_captured
 from engine.synthesis.order import SynthesisOrder
 from engine.weights import WEIGHTS_DIR, sha256_of
 

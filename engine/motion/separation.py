@@ -294,16 +294,27 @@ def _settled(window: _Window, search: _Search) -> _Window:
 
 
 def _rounds(window: _Window, search: _Search, sigmas: list[float]) -> None:
+    hits: list[_Hit] = []
     watched = np.arange(len(window.free))
     for index, sigma in enumerate(sigmas):
-        if index % 4 == 0:
-            watched = np.arange(len(window.free))
         joints = window.joints()
-        hits = [_to_one_side(hit, joints, window, search) for hit in _hits(window, watched, search)]
+        found = [
+            _to_one_side(hit, joints, window, search) for hit in _hits(window, watched, search)
+        ]
+        hits = found + _still_held(hits, found)
         if not hits:
             return
         watched = np.unique(torch.cat([hit.frame for hit in hits]).numpy())
+        if index % 4 == 3:
+            watched = np.arange(len(window.free))
         window.settle(hits, sigma)
+
+
+def _still_held(before: list[_Hit], found: list[_Hit]) -> list[_Hit]:
+    """Hits of frames in which the bodies are clear of each other now: without them the change alone
+    would draw the bodies back into each other; with them, until they touch."""
+    frames = torch.cat([torch.zeros(0, dtype=torch.long), *(hit.frame for hit in found)])
+    return [hit.kept(~torch.isin(hit.frame, frames)) for hit in before]
 
 
 def _deepest(window: _Window, search: _Search) -> float:

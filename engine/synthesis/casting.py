@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from engine.body.data import OPEN_BODY, load_body_data
 from engine.geometry.proximity import Parts, penetration_depth
+from engine.motion.separation import separate
 from engine.structures import BodyMotion, Camera
 from engine.synthesis.cameras import camera_place, place_camera
 from engine.synthesis.figures import (
@@ -24,7 +25,6 @@ from engine.synthesis.figures import (
 from engine.synthesis.order import SynthesisOrder
 from engine.synthesis.passersby import walked_off, with_passers_by
 from engine.synthesis.people import joints_of, posed, rows_of
-from engine.synthesis.separation import separate
 from engine.synthesis.sources import SourceMotion, read_source
 
 DEEPEST = 0.010

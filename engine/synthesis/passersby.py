@@ -13,13 +13,15 @@ from scipy.spatial.transform import Rotation
 
 from engine.body.data import OPEN_BODY, load_body_data
 from engine.errors import InputError
+from engine.motion.captured import CapturedMotion
 from engine.motion.prepared import PreparedMotion, is_prepared, read_prepared
+from engine.motion.readers.joint_npz import read_captured
+from engine.motion.resampling import at_times
+from engine.motion.solving import Retargeted, retarget
 from engine.structures import BodyMotion, Camera, FrameRange
 from engine.synthesis.cameras import camera_place
-from engine.synthesis.motion_files import CapturedMotion, read_captured
 from engine.synthesis.order import SynthesisOrder
 from engine.synthesis.people import joined, joints_of, rows_of
-from engine.synthesis.retarget import Retargeted, at_times, retarget
 
 NEAR, FAR = 1.3, 3.5
 """Metres from the middle of the people at which passers-by stand or pass."""

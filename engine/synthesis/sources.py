@@ -13,10 +13,12 @@ from engine.errors import InputError
 from engine.files import read_fit
 from engine.geometry.frames import motion_to_world
 from engine.motion.prepared import is_prepared, read_prepared
+from engine.motion.readers.joint_npz import read_captured
+from engine.motion.resampling import at_times
+from engine.motion.solving import Retargeted, retarget
 from engine.structures import BodyMotion, FrameRange
-from engine.synthesis.motion_files import holds_fit, read_captured
+from engine.synthesis.motion_files import holds_fit
 from engine.synthesis.order import SynthesisOrder
-from engine.synthesis.retarget import Retargeted, at_times, retarget
 from engine.synthesis.timing import frame_times
 
 KEY_POSE_FPS = 20.0

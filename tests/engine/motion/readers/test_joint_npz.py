@@ -9,9 +9,11 @@ import pytest
 
 from engine.body.data import load_body_data
 from engine.errors import InputError, UnsafeFileError
+from engine.motion.readers.joint_npz import read_captured
+from engine.motion.resampling import at_times
+from engine.motion.solving import retarget
 from engine.structures import FrameRange
-from engine.synthesis.motion_files import motion_length, read_captured
-from engine.synthesis.retarget import resampled, retarget
+from engine.synthesis.motion_files import motion_length
 from tests.engine.synthesis.conftest import write_motion
 
 PLACES = np.array([[-0.5, 0, 0], [0.5, 0, 0]])
@@ -81,8 +83,7 @@ def test_motion_of_the_body_itself_is_met_to_the_millimetre(tmp_path: Path) -> N
 def test_key_poses_are_joined_smoothly(tmp_path: Path) -> None:
     path = write_motion(tmp_path / "m.npz", PLACES, frames=5, fps=np.float32(5))
     solved = retarget(read_captured(path), shape_spread=0.0)
-    smooth = resampled(solved, 30.0)
-    assert smooth.motion.frame_count == 25
+    smooth = at_times(solved, np.arange(25) / 30)
     np.testing.assert_allclose(smooth.motion.transl[:, ::6], solved.motion.transl, atol=1e-6)
     bend = smooth.motion.body_pose[0, :, 2, 0]
     assert (np.diff(bend) > -1e-4).all()

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from engine.body.data import load_body_data
+from engine.geometry.touching import Touch, find_touch
+from engine.motion.readers.joint_npz import read_captured
+from engine.motion.separation import separate
+from engine.motion.solving import retarget
 from engine.structures import BodyMotion
 from engine.synthesis.figures import bare_body
-from engine.synthesis.motion_files import read_captured
-from engine.synthesis.retarget import retarget
-from engine.synthesis.separation import separate
-from engine.geometry.touching import Touch, find_touch
 from tests.engine.synthesis.conftest import write_motion
 
 
