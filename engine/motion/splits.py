@@ -57,6 +57,14 @@ SPLITS: tuple[SplitRow, ...] = (
         CMU_NOTICE,
     ),
     SplitRow(
+        r"(cmu_)?(02|12)_\d+.*",
+        "validation",
+        "CMU's subjects 02 and 12, who walk and stand: contact that is generated from them is of "
+        "nobody in training.",
+        CMU,
+        CMU_NOTICE,
+    ),
+    SplitRow(
         r"(cmu_)?06_\d+.*|cmu_basketball.*",
         "validation",
         "CMU's subject 06, who is also the one of the files named after basketball.",

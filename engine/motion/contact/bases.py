@@ -181,11 +181,17 @@ def _choose(
         rests = _rests(stretch, length)
         return stretch, index + rests[generator.integers(len(rests))]
     walks = gait == "walking"
-    fitting = [s for s in available if s.walking == walks and s.motion.frame_count >= frames]
+    fitting = [
+        s for s in available if s.walking == walks and (not walks or s.motion.frame_count >= frames)
+    ]
     if not fitting:
         return None
     stretch = fitting[generator.integers(len(fitting))]
-    start = int(generator.integers(0, stretch.motion.frame_count - frames + 1))
+    length = stretch.motion.frame_count
+    if length < frames:  # who stands may sway there and back
+        phase = 0.5 - 0.5 * np.cos(np.pi * np.arange(frames) / (length - 1))
+        return stretch, phase * (length - 1)
+    start = int(generator.integers(0, length - frames + 1))
     return stretch, np.arange(start, start + frames, dtype=float)
 
 

@@ -23,14 +23,13 @@ from engine.motion.contact.rehearsal import Rehearsal
 from engine.motion.contact.stage import Stage
 from engine.motion.hands import close_hands
 from engine.motion.prepared import PreparedMotion, Split
-from engine.motion.separation import separate
 from engine.structures import BodyMotion, Provenance
 
 Costs = dict[str, Tensor]
 REHEARSAL_STEPS = 150
-ROUNDS, STEPS = 8, 25
+ROUNDS, STEPS = 12, 25
 """How often it is looked anew who is in whom, and L-BFGS iterations between."""
-SIGMAS = 0.012, 0.003
+SIGMAS = 0.012, 0.0025
 """Metres of penetration that weigh as much as anything else by its own sigma, first and last."""
 GUIDANCE = 0.1
 """Weight of the rehearsal's plates and ways round while skins close."""
@@ -85,8 +84,7 @@ def attempt(singles: Sequence[Stretch], split: Split, kind: str, seed: int) -> A
         return Attempt(kind, seed, None, "no recording is long enough")
     stage = Stage(found)
     _act(stage, interaction)
-    apart = separate(_motion(stage)).motion
-    refined = close_hands(apart, FPS).motion
+    refined = close_hands(_motion(stage), FPS).motion
     verdict = judge(refined, found, interaction)
     if isinstance(verdict, Refused):
         return Attempt(kind, seed, None, verdict.reason)
