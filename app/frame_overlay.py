@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF
@@ -44,6 +44,8 @@ class FrameOverlay:
     """The view's rectangle."""
     frame: int
     layers: set[str]
+    names: list[QRectF] = field(default_factory=list)
+    """Where names are painted already."""
 
     def paint_people(self, state: ClipState, skeletons: Sequence[Skeleton | None]) -> None:
         """Trails, skeletons, boxes and names."""
@@ -103,6 +105,7 @@ class FrameOverlay:
                 tokens=theme().tokens,
                 is_selected=is_selected,
                 bounds=self.bounds,
+                taken=self.names,
             )
 
     def paint_joint_hint(

@@ -329,6 +329,11 @@ class MainWindow(QMainWindow):
         if PreferencesDialog(self.preferences, self).exec():
             self._apply_preferences()
 
+    def say_refused(self, why: str) -> None:
+        """An edit was refused: what was said of an earlier one is no longer of interest."""
+        self.notifications.clear(EDIT)
+        self.notifications.error(why, EDIT)
+
     def say_exported(self, sentence: str, folder: Path) -> None:
         url = QUrl.fromLocalFile(str(folder))
         self.notifications.success(sentence, ("Open folder", lambda: QDesktopServices.openUrl(url)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
@@ -30,6 +30,8 @@ class MeshLabels:
     view_pixels: Callable[[np.ndarray], np.ndarray]
     """World points (N, 3) to view pixels and depth (N, 3)."""
     bounds: QRectF
+    names: list[QRectF] = field(default_factory=list)
+    """Where names are painted already."""
 
     def paint_message(self, words: str) -> None:
         self._use_text()
@@ -67,6 +69,7 @@ class MeshLabels:
             tokens=theme().tokens,
             is_selected=self.view_state.selected_person == person,
             bounds=self.bounds,
+            taken=self.names,
         )
 
     def paint_contact(self, index: int, label: ContactLabel, a: Point, b: Point) -> None:

@@ -337,8 +337,7 @@ class MeshView(GLView):
         if self.failure:
             labels.paint_message(self.failure)
         elif self._motion is None:
-            has_clip = self._view_state.clip is not None
-            labels.paint_message("No bodies yet.\nPress Shift+E to fit them." if has_clip else "")
+            labels.paint_message(no_bodies_words(self._view_state))
         else:
             labels.paint_scale(self._floor.centre)
             for person in range(len(self._posed)):
@@ -362,3 +361,15 @@ class MeshView(GLView):
             self._renderer.forget(id(self))
         super().hideEvent(event)
         self._is_stale = True
+
+
+def no_bodies_words(view_state: ViewState) -> str:
+    """Why there is nothing to see, and what comes next."""
+    state = view_state.state
+    if view_state.clip is None or state is None:
+        return ""
+    if view_state.is_unsaved:
+        return "No bodies yet.\nThe people are being detected."
+    if state.observations is None:
+        return "No bodies yet.\nThe people are detected first (Fit menu)."
+    return "No bodies yet.\nPress Shift+E to fit them."

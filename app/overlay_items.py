@@ -21,8 +21,8 @@ from app.view_state import ViewState
 UNSURE = 0.3
 """Confidence below which a joint is drawn hollow."""
 JOINT_RADIUS = 3.6
-NAME_WIDTH = 180
-"""Pixels of a name over a person."""
+NAME_WIDTH, NAME_HEIGHT = 180, 17
+"""Pixels of a name over a person, at most and always."""
 TRAIL_SHADES = 6
 SHADE = QColor(0, 0, 0, 130)
 """Under lines, so that they stand out on any picture."""
@@ -181,9 +181,10 @@ def paint_name(
     tokens: Tokens,
     is_selected: bool,
     bounds: QRectF,
+    taken: list[QRectF],
 ) -> None:
     """A person's name on their colour, its lower left corner at a point, as far as that leaves it
-    inside the view; a very long one in part."""
+    inside the view and beside the names in `taken`, which it joins; a very long one in part."""
     painter.save()
     font = QFont(painter.font())
     font.setPixelSize(tokens.text_small)
@@ -193,7 +194,12 @@ def paint_name(
     text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, NAME_WIDTH)
     width = metrics.horizontalAdvance(text) + 2 * 6
     left = max(bounds.left() + 2, min(at.x(), bounds.right() - width - 2))
-    box = QRectF(left, max(at.y() - 18, bounds.top() + 2), width, 17)
+    box = QRectF(left, max(at.y() - 18, bounds.top() + 2), width, NAME_HEIGHT)
+    for other in taken:
+        if box.intersects(other):
+            above = other.top() - NAME_HEIGHT - 1
+            box.moveTop(above if above > bounds.top() else other.bottom() + 1)
+    taken.append(box)
     painter.setPen(QPen(QColor("#ffffff"), 1.4) if is_selected else Qt.PenStyle.NoPen)
     painter.setBrush(QColor(color))
     painter.drawRoundedRect(box, tokens.radius_small, tokens.radius_small)

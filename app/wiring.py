@@ -50,7 +50,7 @@ def _connect_corrections(window: MainWindow) -> None:
 def connect_messages(window: MainWindow) -> None:
     """What the controllers have to say: in passing below, what matters above the views."""
     notifications, hint = window.notifications, window.status.hint
-    window.operations.failed.connect(lambda why: notifications.error(why, EDIT))
+    window.operations.failed.connect(window.say_refused)
     window.decoder.failed.connect(lambda _, why: notifications.error(why, VIDEO))
     for speaker in (window.editing, window.correcting, window.review, window.fitting):
         speaker.hinted.connect(hint)

@@ -291,6 +291,12 @@ def test_escape_closes_a_message(qtbot, fitted_window):
     assert window.view_state.selection is not None
 
 
+def test_of_two_refused_edits_the_newer_one_is_explained(fitted_window):
+    fitted_window.operations.failed.emit("A height is in metres.")
+    fitted_window.operations.failed.emit("A contact needs two people.")
+    assert fitted_window.notifications.texts == ("A contact needs two people.",)
+
+
 def test_a_killed_worker_is_one_sentence_and_the_next_fit_runs(qtbot, fitted_window, monkeypatch):
     refit_running(qtbot, fitted_window, monkeypatch)
     os.kill(fitted_window.jobs.worker_pid, signal.SIGKILL)

@@ -17,7 +17,7 @@ from app.frame_bodies import project
 from app.gl_renderer import GraphicsError, shared_renderer
 from app.gl_view import STILL_MS
 from app.mesh_picking import pick_projected, pick_ray
-from app.mesh_view import MeshView
+from app.mesh_view import MeshView, no_bodies_words
 from app.orbit_camera import OrbitCamera, through
 from app.posed_bodies import display_body, path_of_pair, posed_bodies
 from app.view_state import Candidate
@@ -440,6 +440,17 @@ def test_a_preview_is_drawn_ahead_painted_a_little_later_and_not_smoothed(qtbot,
     assert view._is_smooth == (not shared_renderer().is_software)
     view_state.candidate = None
     qtbot.waitUntil(lambda: view._is_smooth, timeout=2000)
+
+
+def test_a_view_without_bodies_says_what_comes_first():
+    view_state = make_view_state(replace(make_state(), motion=None, camera=None))
+    assert "Shift+E" in no_bodies_words(view_state)
+    view_state.set_state(view_state.state, is_unsaved=True)
+    assert "being detected" in no_bodies_words(view_state)
+    view_state.set_state(replace(view_state.state, observations=None))
+    assert "detected first" in no_bodies_words(view_state)
+    view_state.clip_id = None
+    assert no_bodies_words(view_state) == ""
 
 
 def test_a_person_without_a_pose_in_a_frame_is_not_drawn(qtbot):
