@@ -22,7 +22,7 @@ def standing(seconds: float = 5.0, name: str = "stander") -> PreparedMotion:
 def walking(seconds: float = 5.0, name: str = "walker") -> PreparedMotion:
     """Legs swing as stiff pendulums; the feet that are down barely slide."""
     time = np.arange(round(seconds * FPS)) / FPS
-    phase = 2 * np.pi * 0.9 * time
+    phase = 4 * time
     poses = np.zeros((len(time), 24, 3))
     _hang_arms(poses)
     poses[:, 1, 0], poses[:, 2, 0] = 0.35 * np.sin(phase), -0.35 * np.sin(phase)
