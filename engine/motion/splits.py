@@ -65,13 +65,13 @@ SPLITS: tuple[SplitRow, ...] = (
         CMU_NOTICE,
     ),
     SplitRow(
-        r"(cmu_)?06_\d+.*|cmu_basketball.*",
+        r"(cmu_)?06_\d+.*|cmu(eval)?_basketball.*",
         "validation",
         "CMU's subject 06, who is also the one of the files named after basketball.",
         CMU,
         CMU_NOTICE,
     ),
-    SplitRow(r"cmu_.*|\d\d\d?_\d\d\d?.*", "train", "CMU's other subjects.", CMU, CMU_NOTICE),
+    SplitRow(r"cmu(eval)?_.*|\d\d\d?_\d\d\d?.*", "train", "CMU's other subjects.", CMU, CMU_NOTICE),
     SplitRow(
         r"grapplemap-validation.*",
         "validation",
