@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction
@@ -17,6 +19,7 @@ from engine.structures import FitProgress
 
 USUAL_FOCAL = 1500.0
 """Pixels from which the field steps where none are known: of a phone, about 65 degrees in 1080p."""
+MOST_COSTS = 3
 _SOURCES = {"file": "from the file", "user": "stated", "assumed": "assumed"}
 
 
@@ -121,8 +124,7 @@ class FitPanel(Panel):
         self._stage.setText(progress_text(progress))
         self._bar.set_fraction(getattr(progress, "fraction", None))
         if isinstance(progress, FitProgress) and progress.costs:
-            largest = sorted(progress.costs.items(), key=lambda item: -item[1])[:4]
-            self._costs.setText("   ".join(f"{name} {cost:.3g}" for name, cost in largest))
+            self._costs.setText(costs_text(progress.costs))
         self._costs.setVisible(bool(self._costs.text()))
 
     def _on_candidate_changed(self, candidate: Candidate | None) -> None:
@@ -151,6 +153,15 @@ class FitPanel(Panel):
             source = _SOURCES[camera.focal_source]
             self._camera.setText(f"Used: {camera.K[0, 0]:.0f} px, {source}")
         self._quality.setText(_quality(state))
+
+
+def costs_text(costs: Mapping[str, float]) -> str:
+    """What weighs most in a fit now, in shares: "Mostly reprojection 61 %, smoothness 22 %"."""
+    weighing = {name: cost for name, cost in costs.items() if np.isfinite(cost) and cost > 0}
+    whole = sum(weighing.values())
+    largest = sorted(weighing.items(), key=lambda item: -item[1])[:MOST_COSTS]
+    shares = [f"{name} {100 * cost / whole:.0f} %" for name, cost in largest]
+    return f"Mostly {', '.join(shares)}" if shares else ""
 
 
 def progress_text(progress: object) -> str:
