@@ -83,7 +83,7 @@ def read_amass(path: Path, scale: float | None = None) -> CapturedMotion:
 def _size(height: Float[np.ndarray, "F"], joints: Float[np.ndarray, "F 24 3"]) -> float:
     """At which the feet stand on the floor, by the frames in which they reach furthest down."""
     reach = -joints[:, _FEET, 1].min(axis=1)
-    standing = reach > np.quantile(reach, 0.5)
+    standing = reach >= np.quantile(reach, 0.5)
     size = float(np.median((height[standing] - _FOOT_HEIGHT) / reach[standing]))
     return size if _SMALLEST < size < _LARGEST else 1.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ def test_windows_cover_every_frame(frames: int) -> None:
     assert windows[0].start == 0
     assert windows[-1].stop == frames
     assert max(map(len, windows)) <= solving.WINDOW + 1
-    for before, after in zip(windows[:-1], windows[1:], strict=True):
+    for before, after in pairwise(windows):
         assert before.stop - after.start == solving.OVERLAP
 
 

@@ -71,7 +71,7 @@ def test_people_who_stand_like_the_rest_pose_get_nearly_no_rotation() -> None:
     degrees = np.degrees(np.linalg.norm(captured.poses[0, 0], axis=-1))
     assert degrees[[0, 3, 6, 9]].max() < 1
     assert np.median(degrees) < 8
-    assert degrees.max() < 30
+    assert degrees.max() < 40
 
 
 def test_a_bent_knee_turns_about_its_hinge() -> None:
