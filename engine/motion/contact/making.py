@@ -55,7 +55,7 @@ def make(order: GenerateOrder) -> Generator[GenerateProgress, None, Made]:
     refused: dict[str, int] = {}
     for attempt in generate(singles, order.split, order.kinds, order.first_seed):
         if attempt.result is None:
-            reason = attempt.reason.split(" in ")[0]
+            reason = attempt.reason.split(" in ")[0]  # without how many frames
             refused[reason] = refused.get(reason, 0) + 1
         else:
             files.append(order.out / f"{attempt.result.name}.npz")
