@@ -136,13 +136,14 @@ def _motion_numbers(compared: _Compared) -> dict[str, float]:
 def _picture_numbers(compared: _Compared) -> dict[str, float]:
     prediction, truth = compared.prediction, compared.truth
     error = keypoints.keypoint_errors(prediction.keypoints2d, truth.keypoints2d)
-    error = np.where(_in_picture(truth) & compared.both[..., None], error, np.nan)
+    counted = _in_picture(truth) & compared.both[..., None]
+    error = np.where(counted, error, np.nan)
     share = error / keypoints.longer_sides(truth.boxes)[..., None]
     fits = _similarity(prediction, truth)
     matches = (fits >= SAME_OKS) & (fits == fits.max(axis=0))
     seen = _in_picture(truth).any(axis=-1)  # whoever has left it can be nobody's error
     counts = identity_counts(matches, truth.valid & seen, prediction.valid & seen, named=True)
-    right = np.where(np.isfinite(share), share <= keypoints.RIGHT, np.nan)
+    right = np.where(counted, share <= keypoints.RIGHT, np.nan)  # what is missing is wrong
     return {"idf1": counts.idf1, "keypoint_error_px": _mean(error), "pck_5": _mean(right)}
 
 

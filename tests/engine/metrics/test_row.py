@@ -274,3 +274,11 @@ def test_another_body_or_mesh_is_refused(truth: Bodies, fit: FitFile) -> None:
         score(other, truth)
     with pytest.raises(InputError, match="mesh; expected 1k2, received 2k5"):
         score(bodies_of(fit, "2k5"), truth)
+
+
+def test_a_missing_keypoint_is_wrong_and_has_no_distance(truth: Bodies) -> None:
+    points = truth.keypoints2d + np.array([3.0, 4.0])
+    points[:, :, :5] = np.nan
+    row = score(replace(truth, keypoints2d=points), truth, quick=True)
+    assert row["keypoint_error_px"] == pytest.approx(5)
+    assert row["pck_5"] == pytest.approx(12 / 17)
