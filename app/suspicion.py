@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -15,7 +16,7 @@ from jaxtyping import Bool, Float
 from annotations import ranges
 from annotations.corrections import effective_observations
 from annotations.records import ClipState
-from engine.structures import FrameRange
+from engine.structures import FrameRange, Observations
 
 OUTLIER = 3.5
 """Robust standard deviations above the clip's median from which an error stands out."""
@@ -26,6 +27,11 @@ DEEP_PENETRATION = 0.03
 LOW_CONFIDENCE = 0.35
 JUMP = 0.35
 """Heights of a box that its centre moves between two frames: an identity swap or a lost track."""
+CROSSED = 1.5
+"""How many times further people's joints are from where they were than from where the other's
+were, when the two are mixed up from one frame to the next."""
+LEAST_CROSSING = 0.05
+"""Heights of a person that joints move then at least: two who are at one place change nothing."""
 MERGE_GAP = 3
 """Frames between two findings of one kind that count as one."""
 
@@ -81,7 +87,45 @@ def _of_observations(state: ClipState) -> list[Suspicion]:
                 return name, reason
 
             found += _spans(score, person, issue, say)
+    return [*found, *_exchanges(state, observations)]
+
+
+def _exchanges(state: ClipState, observations: Observations) -> list[Suspicion]:
+    """Frames in which two skeletons continue each other better than themselves."""
+    found = []
+    names = [identity.name for identity in state.identities]
+    for a, b in combinations(range(min(len(names), observations.person_count)), 2):
+        score = _crossing(observations, a, b) / CROSSED
+
+        def say(_: int, a: int = a, b: int = b) -> tuple[str, str]:
+            who = f"{names[a]} and {names[b]}"
+            return who, f"{who} seem to change places between two frames."
+
+        found += _spans(score, None, "Mixed up", say)
     return found
+
+
+def _crossing(observations: Observations, a: int, b: int) -> Float[np.ndarray, "F"]:
+    """How much better the joints of two people fit the other's of the frame before: a ratio."""
+    points = observations.keypoints2d[[a, b]]
+    before, after = points[:, :-1], points[:, 1:]
+    own = _mean_distance(before, after)
+    crossed = _mean_distance(before[::-1], after)
+    boxes = observations.boxes[[a, b]]
+    size = np.nanmean(boxes[..., 3] - boxes[..., 1]) if np.isfinite(boxes).any() else 1.0
+    moved = own > LEAST_CROSSING * size
+    return np.concatenate([[0.0], np.where(moved, own / np.maximum(crossed, 1e-6), 0.0)])
+
+
+def _mean_distance(
+    before: Float[np.ndarray, "2 F K 2"], after: Float[np.ndarray, "2 F K 2"]
+) -> Float[np.ndarray, "F"]:
+    """Over joints that both people have in both frames; 0 where there are fewer than five."""
+    distance = np.linalg.norm(after - before, axis=-1)
+    known = np.isfinite(before).all((0, -1)) & np.isfinite(after).all((0, -1))
+    total = np.where(known, distance, 0.0).sum((0, 2))
+    count = known.sum(-1)
+    return np.where(count >= 5, total / np.maximum(2 * count, 1), 0.0)
 
 
 def _of_fit(state: ClipState) -> list[Suspicion]:

@@ -99,3 +99,22 @@ def test_missing_evidence_is_no_evidence(state):
     nothing = Diagnostics(np.full((2, FRAMES), np.nan), np.full(FRAMES, np.nan))
     assert found(replace(state, diagnostics=nothing)) == []
     assert suspicions(ClipState(default_identities(2))) == ()
+
+
+def test_people_who_change_places_between_two_frames_are_found_there(state):
+    """Boxes that all but coincide do not jump; the joints in them tell."""
+    lots = np.random.default_rng(0)
+    points = np.empty_like(state.observations.keypoints2d)
+    points[:] = lots.uniform(10, 50, (2, 1, 26, 2))
+    points += lots.normal(0, 1, points.shape)
+    boxes = state.observations.boxes.copy()
+    boxes[1] = boxes[0]
+    calm = replace(state, observations=replace(state.observations, keypoints2d=points, boxes=boxes))
+    assert found(calm) == []
+    points = points.copy()
+    points[:, 33:] = points[::-1, 33:]
+    mixed = replace(calm, observations=replace(calm.observations, keypoints2d=points))
+    assert found(mixed) == [("Mixed up", None, FrameRange(33, 34))]
+    assert suspicions(mixed)[0].reason == (
+        "Person 1 and Person 2 seem to change places between two frames."
+    )
