@@ -242,6 +242,11 @@ class FrameView(PictureView):
         painter.setPen(QColor(theme().tokens.text_muted))
         painter.drawText(QRectF(self.rect()), Qt.AlignmentFlag.AlignCenter, text)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is dragged in the picture."""
+        return self._tool.is_busy
+
     # -- pointing -------------------------------------------------------------------------------
 
     def joint_under(self, position: QPointF, reach: float = GRIP) -> tuple[int, int] | None:

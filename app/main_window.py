@@ -117,7 +117,9 @@ class MainWindow(QMainWindow):
         self.mesh_view: MeshView = MeshView(self.view_state)
         self.timeline: Timeline = Timeline(self.view_state)
         self.clip_browser: ClipBrowser = ClipBrowser(self.view_state)
-        self.notifications: Notifications = Notifications()
+        self.notifications: Notifications = Notifications(
+            lambda: self.frame_view.is_busy or self.timeline.is_busy
+        )
         self.status: StatusLine = StatusLine(self.view_state, self.jobs)
 
     def _make_panels(self) -> None:

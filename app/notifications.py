@@ -12,7 +12,6 @@ from typing import Literal
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import (
-    QApplication,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -42,10 +41,16 @@ Action = tuple[str, Callable[[], object]]
 
 
 class Notifications(QWidget):
-    """A column of cards; takes no room while it is empty."""
+    """A column of cards; takes no room while it is empty.
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    A card moves the views down, so it waits while `is_hand_busy` says that something is dragged.
+    """
+
+    def __init__(
+        self, is_hand_busy: Callable[[], bool] = lambda: False, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
+        self._is_hand_busy = is_hand_busy
         self._column = QVBoxLayout(self)
         space = theme().tokens.space_2
         self._column.setContentsMargins(space, space, space, 0)
@@ -87,8 +92,7 @@ class Notifications(QWidget):
         return False
 
     def _show(self, level: Level, text: str, topic: str, action: Action | None) -> None:
-        if QApplication.mouseButtons() != Qt.MouseButton.NoButton:
-            # A card moves the views down: not under a drag in hand, nor away from a click.
+        if self._is_hand_busy():
             QTimer.singleShot(
                 _PATIENCE_MILLISECONDS, self, lambda: self._show(level, text, topic, action)
             )

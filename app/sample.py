@@ -1,8 +1,12 @@
-"""The bundled sample: two people who reach for each other, with a fit where one ships with it."""
+"""The bundled sample: two people who reach for each other, and two who hug and are drawn.
+
+Both come with their analysis. The drawn clip's truth ships too (hug-synthetic-truth.npz): what a
+fit, or a curator, makes of it can be measured.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,24 +21,48 @@ if TYPE_CHECKING:
     from annotations.store import Store
 
 FOLDER = Path(__file__).resolve().parent.parent / "weights" / "sample"
-VIDEO = FOLDER / "reach.mp4"
-OBSERVATIONS = FOLDER / "reach-observations.npz"
-FIT = FOLDER / "reach-fit.npz"
+
+
+@dataclass(frozen=True)
+class SampleClip:
+    """A video of the sample, and the files of its analysis where they ship with it."""
+
+    video: Path
+    observations: Path
+    fit: Path
+
+    @classmethod
+    def named(cls, name: str) -> SampleClip:
+        files = f"{name}.mp4", f"{name}-observations.npz", f"{name}-fit.npz"
+        return cls(*(FOLDER / file for file in files))
+
+
+CLIPS = SampleClip.named("reach"), SampleClip.named("hug-synthetic")
+VIDEO = CLIPS[0].video
+TRUTH = FOLDER / "hug-synthetic-truth.npz"
 
 
 def fill(store: Store) -> Changes:
-    """Put the sample clip into an empty project, analysed as far as the analysis ships with it."""
-    video = probe(VIDEO)
+    """Put the sample's clips into an empty project, analysed as far as the analysis ships.
+
+    Returns what changed with the first clip.
+    """
+    changes = [_add(store, clip) for clip in CLIPS]
+    return changes[0]
+
+
+def _add(store: Store, clip: SampleClip) -> Changes:
+    video = probe(clip.video)
     changes = store.add_clip(video)
     clip_id = changes.clip_id
-    if clip_id is None or not OBSERVATIONS.exists():
+    if clip_id is None or not clip.observations.exists():
         return changes
-    observations = read_observations(OBSERVATIONS).observations
+    observations = read_observations(clip.observations).observations
     if observations.frame_count != video.frame_count:
         return changes
     store.set_observations(clip_id, observations, {"source": "shipped with the sample"})
-    if FIT.exists():
-        content = read_fit(FIT)
+    if clip.fit.exists():
+        content = read_fit(clip.fit)
         frames = FrameRange(0, video.frame_count)
         result = _result(content)
         store.apply_fit(clip_id, result, frames, store.head(clip_id).id)

@@ -265,6 +265,11 @@ class Timeline(QWidget):
         painter.setPen(QColor(tokens.surface))
         painter.drawText(tag, Qt.AlignmentFlag.AlignCenter, words)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether the mouse drags the playhead, a selection or an interval's end."""
+        return self._gesture is not None
+
     # -- pointing -------------------------------------------------------------------------------
 
     def contact_under(self, at: QPointF) -> tuple[int, Literal["start", "end", "bar"]] | None:

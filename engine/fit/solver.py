@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
+import torch
 
 from engine.body.smpl import BodyModel
 from engine.config import FitConfig
@@ -117,6 +118,7 @@ def _solve_window(
         config=config,
         labels=Labels(body, begin.labels, begin.movable),
         shape_free=begin.shape_free,
+        size_free=begin.size_free if config.weights.size else torch.zeros_like(begin.size_free),
         up_free=begin.scene.up_free,
         floor_free=begin.scene.floor_free,
         focal_free=begin.focal_free,
@@ -139,7 +141,8 @@ def _solve_window(
     setting = replace(setting, evidence=evidence).with_width(config.robust_widths[3])
     # People do not grow thin, nor the room tilt, so that bodies fit into each other.
     setting = replace(setting, shape_free=False, focal_free=False, up_free=False, floor_free=False)
-    surfaces = Surfaces(body, begin.labels, config)
+    meet = len(state.betas) > 1 and config.weights.penetration > 0
+    surfaces = Surfaces(body, begin.labels, config) if meet else None
     state, outcome = yield from stages.resolve(setting, state, surfaces, report)
     motion, camera = results.motion_and_camera(begin, problem, state, body)
     return results.Solved(motion, camera, outcome, begin.notes)

@@ -19,7 +19,7 @@ from engine.fit.objective import Evidence, objective
 from engine.fit.state import Anchor, FitState, Posed, free_masks, people, pose
 from engine.structures import FitProgress, Outcome
 
-PLACEMENT = ("betas", "placement", "log_focal", "up", "floor")
+PLACEMENT = ("betas", "placement", "log_size", "log_focal", "up", "floor")
 """The parameters that place people without posing them."""
 
 Report = Callable[[str, dict[str, float], FitState, float], FitProgress]
@@ -39,6 +39,8 @@ class Setting:
     config: FitConfig
     labels: Labels
     shape_free: bool
+    size_free: Tensor
+    """(P,) bool: whose keypoints may all show them larger or smaller than they are."""
     up_free: bool
     floor_free: bool
     focal_free: bool
@@ -59,6 +61,7 @@ def choose(
     tried = replace(
         setting,
         evidence=replace(setting.evidence.people(owner), pose_target=hypotheses.pose_target),
+        size_free=setting.size_free[owner],
     )
     trial = hypotheses.state
     for name, steps, only, width in (
@@ -109,11 +112,11 @@ def fit(setting: Setting, state: FitState, steps: int, report: Report) -> Stage:
 
 
 def resolve(
-    setting: Setting, state: FitState, surfaces: Surfaces, report: Report
+    setting: Setting, state: FitState, surfaces: Surfaces | None, report: Report
 ) -> Generator[FitProgress, None, tuple[FitState, Outcome]]:
     """Rounds of fixed correspondences until the bodies stay where they are."""
     config = setting.config
-    searches = (*_touch(setting), _repel(setting, surfaces))
+    searches = _touch(setting) + (() if surfaces is None else (_repel(setting, surfaces),))
     for _ in range(config.contact_rounds):
         # Begun anew each time: curvature remembered across a refresh leads astray.
         minimiser = _minimiser(setting, state, searches=searches)
@@ -188,6 +191,7 @@ def _minimiser(
         state,
         setting.movable,
         shape=setting.shape_free,
+        size=setting.size_free,
         up=setting.up_free,
         floor=setting.floor_free,
         focal=setting.focal_free,

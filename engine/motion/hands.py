@@ -25,9 +25,9 @@ from engine.geometry.rotations import axis_angle_to_matrix
 from engine.structures import BodyMotion
 
 DENSITY = "2k5"
-REACH = 0.035
+REACH = 0.06
 """Metres between the middle of a palm and the other's skin within which it holds."""
-FACING = 0.3
+FACING = 0.0
 """Least cosine between where the palm points and where the skin is: the back of a hand holds
 nothing."""
 SHORTEST, GAP, EASE = 0.2, 0.2, 0.08

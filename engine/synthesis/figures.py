@@ -89,13 +89,14 @@ def random_outfit(generator: np.random.Generator) -> Outfit:
     patterns = [PLAIN, PLAIN, PLAIN, STRIPES, PINSTRIPES, CHECKS, BLOTCHES, BAND]
     pattern = int(generator.choice(patterns))
 
-    def tint(color: tuple[float, float, float]) -> tuple[float, float, float]:
-        red, green, blue = np.array(color) * generator.uniform(0.8, 1.25, 3)
+    def tint(color: tuple[float, float, float], hue: float = 0.25) -> tuple[float, float, float]:
+        shade = generator.uniform(0.8, 1.25) * generator.uniform(1 - hue, 1 + hue, 3)
+        red, green, blue = np.array(color) * shade
         return float(red), float(green), float(blue)
 
     return Outfit(
-        skin=tint(_SKINS[generator.integers(len(_SKINS))]),
-        hair=tint(_HAIRS[generator.integers(len(_HAIRS))]),
+        skin=tint(_SKINS[generator.integers(len(_SKINS))], hue=0.05),
+        hair=tint(_HAIRS[generator.integers(len(_HAIRS))], hue=0.08),
         shirt=tint(_CLOTHES[shirt]),
         shirt_second=tint(_CLOTHES[second]),
         trousers=tint(_TROUSERS[generator.integers(len(_TROUSERS))]),

@@ -154,8 +154,8 @@ def test_nothing_accepted_is_nothing_to_export(qtbot, fitted_window, tmp_path):
 def test_the_first_start_opens_the_sample_in_a_project_of_its_own(
     qtbot, window, video_file, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(sample, "VIDEO", video_file)
-    monkeypatch.setattr(sample, "OBSERVATIONS", tmp_path / "none.npz")
+    none = tmp_path / "none.npz"
+    monkeypatch.setattr(sample, "CLIPS", (sample.SampleClip(video_file, none, none),))
     monkeypatch.setattr(projects, "sample_project", lambda: tmp_path / "data" / "sample.dyad")
     window_start.open_first(window, None, None)
     wait_for(qtbot, window, "import", "observations", "fit")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QToolButton
+from PySide6.QtWidgets import QToolButton
 
 from app.notifications import Notifications
 
@@ -49,13 +49,25 @@ def test_a_cross_closes_a_message_and_the_empty_column_takes_no_room(notificatio
     assert notifications.isHidden()
 
 
-def test_a_message_waits_until_the_mouse_lets_go(qtbot, notifications, monkeypatch):
-    down = Qt.MouseButton.LeftButton
-    monkeypatch.setattr(QApplication, "mouseButtons", lambda: down)
+def test_a_message_waits_while_something_is_dragged(qtbot):
+    dragged = [True]
+    notifications = Notifications(lambda: bool(dragged))
+    qtbot.addWidget(notifications)
     notifications.error("one")
+    qtbot.wait(150)
     assert notifications.texts == ()
-    monkeypatch.setattr(QApplication, "mouseButtons", lambda: Qt.MouseButton.NoButton)
+    dragged.clear()
     qtbot.waitUntil(lambda: notifications.texts == ("one",), timeout=2000)
+
+
+def test_the_window_knows_what_is_dragged(qtbot, fitted_window):
+    window, timeline = fitted_window, fitted_window.timeline
+    at = QPoint(timeline.width() // 2, timeline.height() // 2)
+    QTest.mousePress(timeline, Qt.MouseButton.LeftButton, pos=at)
+    window.notifications.error("one")
+    assert window.notifications.texts == ()
+    QTest.mouseRelease(timeline, Qt.MouseButton.LeftButton, pos=at)
+    qtbot.waitUntil(lambda: window.notifications.texts == ("one",), timeout=2000)
 
 
 def test_the_same_message_is_shown_once(notifications):

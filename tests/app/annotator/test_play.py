@@ -159,13 +159,22 @@ def test_heights_are_known_to_a_few_centimetres_only(clip):
 
 def test_a_game_goes_from_the_first_fit_through_gestures_and_refits(clip):
     """Short fits: what is tested is the way from one to the next."""
-    quick = FitConfig(joint_steps=3, refit_steps=3, contact_rounds=1, contact_steps=2)
+    quick = FitConfig(
+        placement_steps=2,
+        hypothesis_steps=2,
+        joint_steps=2,
+        refit_steps=2,
+        contact_rounds=1,
+        contact_steps=2,
+        label_rounds=1,
+        label_steps=2,
+    )
     game = Game(2, start=quick, refit=quick)
-    steps, again = list(play(clip, game)), list(play(clip, game))
+    steps, again = list(play(clip, game)), list(play(clip, replace(game, gestures=1)))
     assert [s.gestures for s in steps] == [0, 1, 2]
     assert steps[0].kind is None and steps[0].cpu_seconds > 0
     assert all(s.kind is not None and s.frame is not None for s in steps[1:])
-    for first, second in zip(steps, again, strict=True):
+    for first, second in zip(steps, again, strict=False):
         assert (first.kind, first.frame, first.found) == (second.kind, second.frame, second.found)
         np.testing.assert_array_equal(first.state.motion.transl, second.state.motion.transl)
     said = steps[-1].state.constraints
