@@ -40,6 +40,8 @@ class Panel:
     lines: tuple[Line, ...]
     places: tuple[str, ...] = ()
     """Names that stand at 0, 1, … of the horizontal axis in place of numbers."""
+    from_zero: bool = False
+    """The vertical axis begins at 0: small changes look small."""
 
 
 def write_chart(path: Path, panels: Sequence[Panel], columns: int = 3) -> None:
@@ -91,7 +93,8 @@ def _draw_panel(pen: _Pen, panel: Panel, corner: tuple[float, float], names: lis
     across = _ticks([v for line in panel.lines for v in line.x])
     if panel.places:
         across = [-0.5, *range(len(panel.places)), len(panel.places) - 0.5]
-    up = _ticks([v for line in panel.lines for v in line.y])
+    least = [0.0] if panel.from_zero else []
+    up = _ticks([*least, *(v for line in panel.lines for v in line.y)])
 
     def place(x: float, y: float) -> tuple[float, float]:
         share = (x - across[0]) / (across[-1] - across[0]), (y - up[0]) / (up[-1] - up[0])

@@ -28,7 +28,7 @@ def write_plot(path: Path, curves: Sequence[Row]) -> None:
     `curves` are the rows of `report.curve_rows`. Raises InputError where it cannot be written.
     """
     panels = [
-        Panel(title, spoken, _lines(curves, across, name))
+        Panel(title, spoken, _lines(curves, across, name), from_zero=True)
         for across, spoken in ACROSS.items()
         for name, title in SHOWN.items()
     ]
