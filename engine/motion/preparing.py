@@ -6,6 +6,7 @@ that cannot be prepared is one sentence and the rest goes on.
 
 from __future__ import annotations
 
+import re
 import time
 import zlib
 from collections.abc import Generator
@@ -167,9 +168,8 @@ def _kind(captured: CapturedMotion) -> MotionKind:
 
 
 def _seed(name: str) -> int:
-    """The same for all recordings of the same people: a name without the number of the trial."""
-    people = name.rsplit("_", 1)[0] if "_" in name else name
-    return zlib.crc32(people.encode())
+    """The same for all recordings of the same people: of a name without the number of the trial."""
+    return zlib.crc32(re.sub(r"_\d+(_[a-z]+)?$", "", name).encode())
 
 
 def _check_names(recordings: tuple[Recording, ...]) -> None:
