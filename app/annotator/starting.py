@@ -15,6 +15,7 @@ START_WEIGHTS = TermWeights(
     pose=0.7,
     limits=20.0,
     shape=0.3,
+    size=0.0,
     height=16.0,
     acceleration=0.03,
     rotation=0.002,
