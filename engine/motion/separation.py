@@ -4,10 +4,7 @@ The poses are changed as little as keeps the bodies apart: closest points are fo
 times, and between them a penalty on depth is minimised together with the change of the joints, of
 the rotations, and of both from frame to frame.
 
-A vertex leaves a body where it lies least deep. With a limb that is wrong for half of the vertices:
-where two forearms cross, some would leave to one side and some to the other, and nothing moves. So
-a limb leaves along the shortest line between the two bones, smoothed over time, and vertices that
-would leave against it wait.
+A limb leaves along the line between the bones (engine.motion.hits).
 
 Only spans of frames with contact are solved, in windows that begin with the solved frames of the
 one before, so that memory and time follow the contact, not the length of the motion.
@@ -17,20 +14,28 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, pairwise, permutations
+from itertools import combinations, pairwise
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from scipy.ndimage import binary_dilation, gaussian_filter1d
+from scipy.ndimage import binary_dilation
 from scipy.spatial import cKDTree
 from torch import Tensor
 
 from engine.body.data import OPEN_BODY, load_body_data
-from engine.body.joints import SMPL_JOINTS, SMPL_PARENTS
 from engine.body.smpl import BodyModel, PosedBody
-from engine.geometry.proximity import MeshQuery, Parts, box_overlap, penetration_depth
+from engine.geometry.proximity import Parts, penetration_depth
 from engine.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+from engine.motion.hits import (
+    Hit,
+    Search,
+    depth_of,
+    find_hits,
+    still_held,
+    to_one_side,
+    used_vertices,
+)
 from engine.structures import BodyMotion, FrameRange
 
 DENSITY = "2k5"
@@ -42,8 +47,6 @@ DEPTH_SIGMA = 0.003, 0.0002
 first, and in the last round."""
 UNSTEADY_JOINT, UNSTEADY_TURN = 0.003, 0.02
 """Change of these from one frame to the next that weighs as much."""
-NEIGHBOURHOOD = 0.02
-"""Metres outside a body within which vertices are watched, so that what parts does not go on."""
 ROUNDS, ITERATIONS = 9, 12
 STUCK, EASED, EASED_ROUNDS = 0.006, 0.2, 5
 """Depth in metres that asks for more rounds, in which steadiness counts so much less: a limb that a
@@ -53,12 +56,6 @@ WINDOW, OVERLAP, PADDING = 96, 12, 12
 over which a change begins and ends."""
 SIDE_FRAMES = 4.0
 """Standard deviation, in frames, of the smoothing of the line between two bones."""
-_TRUNK = ("pelvis", "spine1", "spine2", "spine3", "neck", "head", "left_collar", "right_collar")
-_THIN = np.array([name not in _TRUNK for name in SMPL_JOINTS])
-_ENDS = np.array(
-    [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 10, 11, 15, 16, 17, 15, 18, 19, 20, 21, 22, 23, 22, 23]
-)
-"""The joint at the other end of each joint's bone; head, hands and feet end in themselves."""
 
 
 @dataclass(frozen=True)
@@ -66,25 +63,6 @@ class Separated:
     motion: BodyMotion
     displacement_m: Float[np.ndarray, "P F"]
     """Mean distance that the joints were moved."""
-
-
-@dataclass(frozen=True)
-class _Hit:
-    """Vertices of one body inside another, or just outside it, in all frames."""
-
-    inner: int
-    outer: int
-    frame: Int[Tensor, "N"]
-    vertex: Int[Tensor, "N"]
-    corners: Int[Tensor, "N 3"]
-    """Of the face of the outer body that is closest."""
-    barycentric: Float[Tensor, "N 3"]
-    outwards: Float[Tensor, "N 3"]
-    inside: Bool[Tensor, "N"]
-
-    def kept(self, rows: Bool[Tensor, "N"]) -> _Hit:
-        names = ("frame", "vertex", "corners", "barycentric", "outwards", "inside")
-        return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
 
 def separate(
@@ -113,7 +91,7 @@ def separating(
 ) -> Generator[float, None, Separated]:
     """`separate` as a generator that yields the share that is done."""
     bodies = _Bodies.of(motion, skin_offsets)
-    search = _Search.of(bodies.models[0])
+    search = Search.of(bodies.models[0])
     frames = motion.frame_count
     valid = np.asarray(motion.valid.all(axis=0))
     touching = np.zeros(frames, bool)
@@ -128,20 +106,6 @@ def separating(
         yield 0.3 + 0.7 * index / len(batches)
         bodies.keep(part, _settled(bodies.window(part, solved), search))
     return bodies.separated(motion)
-
-
-@dataclass(frozen=True)
-class _Search:
-    query: MeshQuery
-    parts: Parts
-    part_of_vertex: Int[np.ndarray, "V"]
-    faces: Int[Tensor, "T 3"]
-
-    @classmethod
-    def of(cls, model: BodyModel) -> _Search:
-        part = model.data.weights.argmax(axis=1)
-        query = MeshQuery(model.data.faces, model.vertex_count)
-        return cls(query, Parts(part), part, model.faces)
 
 
 @dataclass(frozen=True)
@@ -253,10 +217,15 @@ class _Window:
             bodies = self.posed(self.turn, self.shift)
             return torch.cat([body.joints for body in bodies]).numpy()
 
-    def settle(self, hits: list[_Hit], sigma: float) -> None:
+    def runs(self) -> tuple[list[np.ndarray], float]:
+        """Frames of each sequence, and over how many the lines between bones are smoothed."""
+        ends = np.flatnonzero(self.steady == 0) + 1
+        return np.split(np.arange(len(self.free)), ends), self.side_frames
+
+    def settle(self, hits: list[Hit], sigma: float) -> None:
         """A few steps towards less depth and less change."""
         before = torch.cat([b.joints for b in self.posed(self.turn * 0, self.shift * 0)]).detach()
-        used, hits = _used(hits, len(self.models))
+        used, hits = used_vertices(hits, len(self.models))
         turn = torch.zeros_like(self.turn, requires_grad=True)
         shift = torch.zeros_like(self.shift, requires_grad=True)
         optimiser = torch.optim.LBFGS(
@@ -271,7 +240,7 @@ class _Window:
             total = _change(moved, turned, self.steady)
             skins = [body.vertices(rows)[0] for body, rows in zip(bodies, used, strict=True)]
             for hit in hits:
-                total = total + ((_depth(hit, skins) - SLACK).clamp_min(0) / sigma).square().sum()
+                total = total + ((depth_of(hit, skins) - SLACK).clamp_min(0) / sigma).square().sum()
             total.backward()
             return total
 
@@ -283,7 +252,7 @@ class _Window:
         return self.turn + self.free * turn, self.shift + self.free[..., 0] * shift
 
 
-def _settled(window: _Window, search: _Search) -> _Window:
+def _settled(window: _Window, search: Search) -> _Window:
     """Apart, and steady; where that is not enough, apart and less steady."""
     _rounds(window, search, np.geomspace(*DEPTH_SIGMA, ROUNDS).tolist())
     if _deepest(window, search) > STUCK:
@@ -293,15 +262,16 @@ def _settled(window: _Window, search: _Search) -> _Window:
     return window
 
 
-def _rounds(window: _Window, search: _Search, sigmas: list[float]) -> None:
-    hits: list[_Hit] = []
+def _rounds(window: _Window, search: Search, sigmas: list[float]) -> None:
+    hits: list[Hit] = []
     watched = np.arange(len(window.free))
     for index, sigma in enumerate(sigmas):
         joints = window.joints()
         found = [
-            _to_one_side(hit, joints, window, search) for hit in _hits(window, watched, search)
+            to_one_side(hit, joints, window.runs(), search)
+            for hit in find_hits(window.skins(), watched, search)
         ]
-        hits = found + _still_held(hits, found)
+        hits = found + still_held(hits, found)
         if not hits:
             return
         watched = np.unique(torch.cat([hit.frame for hit in hits]).numpy())
@@ -310,18 +280,11 @@ def _rounds(window: _Window, search: _Search, sigmas: list[float]) -> None:
         window.settle(hits, sigma)
 
 
-def _still_held(before: list[_Hit], found: list[_Hit]) -> list[_Hit]:
-    """Hits of frames in which the bodies are clear of each other now: without them the change alone
-    would draw the bodies back into each other; with them, until they touch."""
-    frames = torch.cat([torch.zeros(0, dtype=torch.long), *(hit.frame for hit in found)])
-    return [hit.kept(~torch.isin(hit.frame, frames)) for hit in before]
-
-
-def _deepest(window: _Window, search: _Search) -> float:
+def _deepest(window: _Window, search: Search) -> float:
     """Metres, in the frames that are free."""
     skins = [torch.from_numpy(skin) for skin in window.skins()]
     frames = np.flatnonzero(window.free.flatten().numpy())
-    depths = [_depth(hit, skins).max() for hit in _hits(window, frames, search)]
+    depths = [depth_of(hit, skins).max() for hit in find_hits(window.skins(), frames, search)]
     return max((float(depth) for depth in depths), default=0.0)
 
 
@@ -335,120 +298,12 @@ def _change(
     return total + (steady * turn.diff(dim=1) / UNSTEADY_TURN).square().sum()
 
 
-def _depth(hit: _Hit, skins: Sequence[Tensor]) -> Float[Tensor, "N"]:
-    """Metres inside along the way out, both bodies free to move; negative outside."""
-    inside = skins[hit.inner][hit.frame, hit.vertex]
-    outer = skins[hit.outer][hit.frame[:, None], hit.corners]
-    surface = (outer * hit.barycentric[..., None]).sum(dim=1)
-    return ((surface - inside) * hit.outwards).sum(dim=-1)
-
-
-def _used(hits: list[_Hit], people: int) -> tuple[list[Tensor], list[_Hit]]:
-    """The vertices of each person that any hit names, and the hits with indices into those."""
-    names: list[list[Tensor]] = [[torch.zeros(0, dtype=torch.long)] for _ in range(people)]
-    for hit in hits:
-        names[hit.inner].append(hit.vertex)
-        names[hit.outer].append(hit.corners.flatten())
-    used = [torch.cat(rows).unique() for rows in names]
-    renamed = [
-        replace(
-            hit,
-            vertex=torch.searchsorted(used[hit.inner], hit.vertex),
-            corners=torch.searchsorted(used[hit.outer], hit.corners),
-        )
-        for hit in hits
-    ]
-    return used, renamed
-
-
-def _hits(window: _Window, frames: np.ndarray, search: _Search) -> list[_Hit]:
-    skins = window.skins()
-    hits = []
-    for inner, outer in permutations(range(len(skins)), 2):
-        near = np.flatnonzero(box_overlap(skins[inner], skins[outer], NEIGHBOURHOOD))
-        found = [
-            _hits_in_frame(frame, skins[inner][frame], skins[outer][frame], search)
-            for frame in np.intersect1d(near, frames).tolist()
-        ]
-        if any(len(vertex) for _, vertex, *_ in found):
-            hits.append(_Hit(inner, outer, *map(torch.cat, zip(*found, strict=True))))
-    return hits
-
-
-def _hits_in_frame(
-    frame: int, points: Float[np.ndarray, "V 3"], mesh: Float[np.ndarray, "V 3"], search: _Search
-) -> tuple[Tensor, ...]:
-    """What a _Hit says of each vertex."""
-    candidates = search.parts.around(mesh, points)
-    if not len(candidates):
-        none = torch.zeros(0, dtype=torch.long)
-        points_none = torch.zeros(0, 3)
-        return none, none, none.reshape(-1, 3), points_none, points_none, none.bool()
-    search.query.move(mesh)
-    closest = search.query.closest(points[candidates])
-    corners, weights = search.faces[closest.face], closest.barycentric
-    surface = (torch.from_numpy(mesh)[corners] * weights[..., None]).sum(dim=1)
-    away = surface - torch.from_numpy(points[candidates])
-    sign = torch.where(closest.inside, 1.0, -1.0)[:, None]
-    kept = closest.found & (closest.inside | (away.norm(dim=-1) < NEIGHBOURHOOD))
-    vertex = torch.from_numpy(candidates)[kept]
-    outwards = torch.nn.functional.normalize(sign * away, dim=-1)[kept]
-    frames = torch.full_like(vertex, frame)
-    return frames, vertex, corners[kept], weights[kept], outwards, closest.inside[kept]
-
-
-def _to_one_side(
-    hit: _Hit, joints: Float[np.ndarray, "P F 24 3"], window: _Window, search: _Search
-) -> _Hit:
-    """Without the vertices that would leave to the other side of the bone."""
-    part = search.part_of_vertex
-    inner, outer = part[hit.vertex.numpy()], part[hit.corners[:, 0].numpy()]
-    frame, kept = hit.frame.numpy(), np.ones(len(inner), bool)
-    one_sided = _THIN[inner] | _THIN[outer]
-    runs = np.split(np.arange(len(window.free)), np.flatnonzero(window.steady == 0) + 1)
-    for pair in np.unique(np.stack([inner, outer], axis=1)[one_sided], axis=0).tolist():
-        rows = np.flatnonzero((inner == pair[0]) & (outer == pair[1]))
-        line = _between(joints[hit.inner], joints[hit.outer], (pair[0], pair[1]))
-        for run in runs:
-            line[run] = gaussian_filter1d(line[run], window.side_frames, axis=0, mode="nearest")
-        at, inside = frame[rows], hit.inside.numpy()[rows]
-        agree = (hit.outwards.numpy()[rows] * line[at]).sum(axis=1) > 0
-        # Where all would leave against the line, they agree, and it is the line that is wrong.
-        decided = np.bincount(at[agree & inside], minlength=len(line)) > 0
-        kept[rows] = agree | ~decided[at]
-    return hit.kept(torch.from_numpy(kept))
-
-
-def _between(
-    inner: Float[np.ndarray, "F 24 3"], outer: Float[np.ndarray, "F 24 3"], bones: tuple[int, int]
-) -> Float[np.ndarray, "F 3"]:
-    """The shortest line from the outer body's bone to the inner one's (Ericson 2004, 5.1.9)."""
-    (p, d), (r, e) = _bone(inner, bones[0]), _bone(outer, bones[1])
-    gap = p - r
-    dd, ee, de = ((x * y).sum(axis=1) for x, y in ((d, d), (e, e), (d, e)))
-    dg, eg = (d * gap).sum(axis=1), (e * gap).sum(axis=1)
-    s = np.clip((de * eg - dg * ee) / np.maximum(dd * ee - de * de, 1e-9), 0, 1)
-    t = np.clip((de * s + eg) / np.maximum(ee, 1e-9), 0, 1)
-    s = np.clip((de * t - dg) / np.maximum(dd, 1e-9), 0, 1)
-    line: np.ndarray = gap + d * s[:, None] - e * t[:, None]
-    return line
-
-
-def _bone(
-    joints: Float[np.ndarray, "F 24 3"], joint: int
-) -> tuple[Float[np.ndarray, "F 3"], Float[np.ndarray, "F 3"]]:
-    """Where it begins, and the way to its end; hands and feet go on as their parents point."""
-    end = _ENDS[joint]
-    begin = joints[:, joint]
-    return begin, joints[:, end] - begin if end != joint else begin - joints[:, SMPL_PARENTS[joint]]
-
-
-def _touching(window: _Window, search: _Search) -> Bool[np.ndarray, "F"]:
+def _touching(window: _Window, search: Search) -> Bool[np.ndarray, "F"]:
     """Frames in which any vertex is too deep."""
     skins = window.skins()
     found = np.zeros(len(window.free), bool)
-    for hit in _hits(window, np.arange(len(found)), search):
-        deep = _depth(hit, [torch.from_numpy(skin) for skin in skins]) > SLACK
+    for hit in find_hits(skins, np.arange(len(found)), search):
+        deep = depth_of(hit, [torch.from_numpy(skin) for skin in skins]) > SLACK
         found[hit.frame[deep].numpy()] = True
     return found
 
