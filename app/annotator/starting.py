@@ -1,33 +1,37 @@
 """The frozen configuration that every curve starts from.
 
-All settings are spelled out, so that a default that changes, or a new term, moves the curve and
-not its beginning. It is the plain motion branch: keypoints, the lifter's pose, limits, shape,
+All settings are spelled out and later terms are off, so that what becomes better moves the curve
+and not its beginning. It is the plain motion branch: keypoints, the lifter's pose, limits, shape,
 smoothness, floor and penetration, for both people at once.
 """
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from engine.config import FitConfig, TermWeights
 
-START_WEIGHTS = TermWeights(
-    reprojection=1.0,
-    edited=4.0,
-    pose=0.7,
-    limits=20.0,
-    shape=0.3,
-    size=0.0,
-    height=16.0,
-    acceleration=0.03,
-    rotation=0.002,
-    floor=0.5,
-    skating=0.5,
-    focal=1.0,
-    gravity=1.0,
-    penetration=20.0,
-    contact=10.0,
-    no_contact=10.0,
-    depth_order=10.0,
-)
+_WEIGHTS = {
+    "reprojection": 1.0,
+    "edited": 4.0,
+    "pose": 0.7,
+    "limits": 20.0,
+    "shape": 0.3,
+    "height": 16.0,
+    "acceleration": 0.03,
+    "rotation": 0.002,
+    "floor": 0.5,
+    "skating": 0.5,
+    "focal": 1.0,
+    "gravity": 1.0,
+    "penetration": 20.0,
+    "contact": 10.0,
+    "no_contact": 10.0,
+    "depth_order": 10.0,
+}
+START_WEIGHTS = TermWeights(**{f.name: _WEIGHTS.get(f.name, 0.0) for f in fields(TermWeights)})
+"""A term that came later is off."""
+
 START = FitConfig(
     weights=START_WEIGHTS,
     placement_steps=25,

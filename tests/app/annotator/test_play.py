@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
+from app.annotator import starting
 from app.annotator.curator import STRIDE, Curator
 from app.annotator.desk import Desk
 from app.annotator.gestures import Freeze, PlaceJoint
@@ -14,7 +16,6 @@ from app.annotator.hand import Hand, Slips
 from app.annotator.play import Game, Played, play
 from app.annotator.report import curve_rows, gain_rows, measured, step_rows
 from app.annotator.sight import watch
-from app.annotator.starting import START, START_WEIGHTS
 from engine.body.data import load_body_data
 from engine.body.joints import HALPE26
 from engine.config import FitConfig, TermWeights
@@ -205,14 +206,13 @@ def check_rows(points):
     assert whole == pytest.approx(rows[-1]["pair_pa_mpjpe_mm"] - rows[0]["pair_pa_mpjpe_mm"])
 
 
-def test_the_start_names_every_setting():
-    """A new setting must be named there too, at the value that leaves the start as it is."""
-    import inspect
-
-    from app.annotator import starting
-
-    text = inspect.getsource(starting)
-    for settings, kind in ((START, FitConfig), (START_WEIGHTS, TermWeights)):
-        assert isinstance(settings, kind)
-        missing = [f.name for f in fields(kind) if f"{f.name}=" not in text and f.name != "weights"]
-        assert not missing
+def test_the_start_does_not_follow_the_defaults():
+    """Terms that are not named there are off, whatever their default."""
+    named = starting._WEIGHTS
+    assert named["reprojection"] == 1.0 and named["penetration"] == 20.0
+    for field in fields(TermWeights):
+        assert getattr(starting.START_WEIGHTS, field.name) == named.get(field.name, 0.0)
+    assert starting.START.weights is starting.START_WEIGHTS
+    source = inspect.getsource(starting)
+    missing = [f.name for f in fields(FitConfig) if f"{f.name}=" not in source]
+    assert not missing, "a new setting: name it at the value that leaves the start as it is"
