@@ -24,9 +24,6 @@ class TermWeights:
     shape: float = 0.3
     """Squared betas (in standard deviations of the population), in every frame: clothes and
     detectors mislead about limbs in all frames alike, so more frames are not more evidence."""
-    size: float = 0.02
-    """Share of a person's size by which keypoints may all show it larger or smaller than it is,
-    the same in every frame: detectors have their own idea of where limbs end."""
     height: float = 16.0
     """A stated height, in units of one centimetre, per ten frames: bodies keep to it within
     5 mm also where the picture speaks for another one by 30 cm."""

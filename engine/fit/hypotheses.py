@@ -57,7 +57,6 @@ def hypotheses(
             betas=state.betas.repeat(tries, 1),
             rotation=rotation,
             placement=state.placement.repeat(tries, 1, 1),
-            log_size=state.log_size.repeat(tries),
         ),
         owner=owner,
         pose_target=torch.cat([t for _, t in starts]),

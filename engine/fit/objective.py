@@ -130,8 +130,6 @@ def objective(posed: Posed, evidence: Evidence, config: FitConfig) -> dict[str, 
     if weights.limits:
         beyond = terms.joint_limits(posed.rotmats).sum(-1)
         costs["limits"] = weights.limits * (beyond * time).sum(1)
-    if weights.size:
-        costs["size"] = (posed.log_size / weights.size).square()
     costs["shape"] = weights.shape * posed.betas.square().sum(1) * time.sum()
     if weights.height:
         height = evidence.height_offset + posed.betas @ evidence.height_per_beta

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-import torch
 
 from engine.body.smpl import BodyModel
 from engine.config import FitConfig
@@ -118,7 +117,6 @@ def _solve_window(
         config=config,
         labels=Labels(body, begin.labels, begin.movable),
         shape_free=begin.shape_free,
-        size_free=begin.size_free if config.weights.size else torch.zeros_like(begin.size_free),
         up_free=begin.scene.up_free,
         floor_free=begin.scene.floor_free,
         focal_free=begin.focal_free,

@@ -19,7 +19,7 @@ from engine.fit.objective import Evidence, objective
 from engine.fit.state import Anchor, FitState, Posed, free_masks, people, pose
 from engine.structures import FitProgress, Outcome
 
-PLACEMENT = ("betas", "placement", "log_size", "log_focal", "up", "floor")
+PLACEMENT = ("betas", "placement", "log_focal", "up", "floor")
 """The parameters that place people without posing them."""
 
 Report = Callable[[str, dict[str, float], FitState, float], FitProgress]
@@ -39,8 +39,6 @@ class Setting:
     config: FitConfig
     labels: Labels
     shape_free: bool
-    size_free: Tensor
-    """(P,) bool: whose keypoints may all show them larger or smaller than they are."""
     up_free: bool
     floor_free: bool
     focal_free: bool
@@ -61,7 +59,6 @@ def choose(
     tried = replace(
         setting,
         evidence=replace(setting.evidence.people(owner), pose_target=hypotheses.pose_target),
-        size_free=setting.size_free[owner],
     )
     trial = hypotheses.state
     for name, steps, only, width in (
@@ -191,7 +188,6 @@ def _minimiser(
         state,
         setting.movable,
         shape=setting.shape_free,
-        size=setting.size_free,
         up=setting.up_free,
         floor=setting.floor_free,
         focal=setting.focal_free,

@@ -51,8 +51,6 @@ class Start:
     K: Float[np.ndarray, "3 3"]
     focal_source: FocalSource
     shape_free: bool
-    size_free: Bool[Tensor, "P"]
-    """Who cannot grow to the size that the keypoints show: the height is stated, or held."""
     focal_free: bool
     seen: Bool[np.ndarray, "P F"]
     notes: tuple[str, ...]
@@ -89,7 +87,6 @@ def prepare(problem: FitProblem, body: BodyModel, config: FitConfig) -> Start:
         first = with_bodies(first, problem.initial, frames.as_slice(), config.initializer)
     first = _smoothed(first, observations.times)
     continued = held(movable, warm)
-    shape_free = not continued and problem.betas is None
     scene = scene_of(problem, frames, first.up, continued)
     state = _first_state(first, observations, scene.up, body, problem, frames, warm, K)
     evidence = gather(observations, constraints, first, state, body, K, scene.up, config)
@@ -107,8 +104,7 @@ def prepare(problem: FitProblem, body: BodyModel, config: FitConfig) -> Start:
         labels=constraints.contacts,
         K=K,
         focal_source=focal_source,
-        shape_free=shape_free,
-        size_free=~evidence.heights.isnan() | (not shape_free),
+        shape_free=not continued and problem.betas is None,
         focal_free=not continued and focal_source == "assumed" and scene.gravity == "estimated",
         seen=(evidence.weight.sum(-1) > 1).numpy(),
         notes=_notes(problem, scene, first),
@@ -193,7 +189,6 @@ def _first_state(
         betas=betas,
         rotation=rotation,
         placement=placement,
-        log_size=torch.zeros(people),
         log_focal=torch.tensor(0.0),
         up=up.clone(),
         floor=torch.tensor(0.0),

@@ -30,8 +30,6 @@ class FitState:
 
     At `log_focal` s, x/z and y/z shrink by e^s and z grows by e^s: the image stays what it is.
     """
-    log_size: Float[Tensor, "P"]
-    """Logarithm of a person's size as the keypoints show it over the size that the body has."""
     log_focal: Float[Tensor, ""]
     """Logarithm of the focal length over the one that the fit began with."""
     up: Float[Tensor, "3"]
@@ -44,7 +42,6 @@ SCALE: dict[str, Tensor] = {
     "betas": torch.tensor(0.5),
     "rotation": torch.tensor(0.1),
     "placement": torch.tensor([0.02, 0.02, 0.04]),
-    "log_size": torch.tensor(0.02),
     "log_focal": torch.tensor(0.05),
     "up": torch.tensor(0.05),
     "floor": torch.tensor(0.05),
@@ -61,13 +58,11 @@ class Posed:
     transl: Float[Tensor, "P F 3"]
     """Camera frame, metres."""
     keypoints_camera: Float[Tensor, "P F K 3"]
-    """Enlarged about the pelvis by `log_size`: where a detector sees them."""
     joints: Float[Tensor, "P F 24 3"]
     """Anchor frame, metres."""
     keypoints: Float[Tensor, "P F K 3"]
     up: Float[Tensor, "3"]
     floor: Float[Tensor, ""]
-    log_size: Float[Tensor, "P"]
     log_focal: Float[Tensor, ""]
     rotation: Float[Tensor, "P F 24 6"]
 
@@ -135,17 +130,14 @@ def pose(state: FitState, body: BodyModel, anchor: Anchor) -> Posed:
     transl = pelvis - rest[:, None, 0]
     posed = body.pose(state.betas, rotmats, transl)
     keypoints = posed.keypoints("halpe26")
-    middle = posed.joints[:, :, :1]
-    size = state.log_size.exp()[:, None, None, None]
     return Posed(
         body=posed,
         transl=transl,
-        keypoints_camera=middle + (keypoints - middle) * size,
+        keypoints_camera=keypoints,
         joints=anchor(posed.joints),
         keypoints=anchor(keypoints),
         up=state.up / state.up.norm(),
         floor=state.floor,
-        log_size=state.log_size,
         log_focal=state.log_focal,
         rotation=state.rotation,
     )
@@ -158,19 +150,11 @@ def people(state: FitState, index: Tensor) -> FitState:
         betas=state.betas[index],
         rotation=state.rotation[index],
         placement=state.placement[index],
-        log_size=state.log_size[index],
     )
 
 
 def free_masks(
-    state: FitState,
-    movable: Bool[Tensor, "F"],
-    *,
-    shape: bool,
-    size: Bool[Tensor, "P"],
-    up: bool,
-    floor: bool,
-    focal: bool,
+    state: FitState, movable: Bool[Tensor, "F"], *, shape: bool, up: bool, floor: bool, focal: bool
 ) -> dict[str, Tensor]:
     """1 where the optimiser may move a parameter, 0 where it is held."""
     frames = movable.to(state.placement.dtype)
@@ -178,7 +162,6 @@ def free_masks(
         "betas": torch.full_like(state.betas, float(shape)),
         "rotation": frames[:, None, None].expand_as(state.rotation),
         "placement": frames[:, None].expand_as(state.placement),
-        "log_size": size.to(state.log_size.dtype),
         "log_focal": torch.full_like(state.log_focal, float(focal)),
         "up": torch.full_like(state.up, float(up)),
         "floor": torch.full_like(state.floor, float(floor)),

@@ -374,3 +374,65 @@ def test_nothing_is_smoothed_across_a_cut(scene):
 
     across, apart = misfit(()), misfit((8,))
     assert apart < 0.5 * across, (apart, across)
+
+
+def test_progress_of_a_clip_solved_in_turn_is_that_of_the_whole(scene: Scene):
+    problem = FitProblem(scene.observations, K=scene.camera.K)
+    fractions = [progress.fraction for progress in solve(problem, replace(QUICK, window=8))]
+    assert fractions == sorted(fractions)
+    assert fractions[0] == 0
+    assert 0.5 < fractions[-1] <= 1
+
+
+def test_a_clip_solved_in_turn_says_how_its_worst_window_ended(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+):
+    from engine.fit import stages
+
+    def first_diverges(setting, state, surfaces, report):
+        ended.append(Outcome.CONVERGED if ended else Outcome.DIVERGED)
+        return state, ended[-1]
+        yield
+
+    ended: list[Outcome] = []
+    monkeypatch.setattr(stages, "resolve", first_diverges)
+    short = replace(QUICK, window=8, placement_steps=2, hypothesis_steps=2, joint_steps=2)
+    result = run(solve(FitProblem(scene.observations, K=scene.camera.K), short))
+    assert ended == [Outcome.DIVERGED, Outcome.CONVERGED]
+    assert result.outcome == Outcome.DIVERGED
+
+
+@pytest.mark.parametrize("people", [1, 3])
+def test_any_number_of_people_is_fitted(scene: Scene, people: int):
+    rows = [0, 1, 0][:people]
+    seen = scene.observations
+    chosen = replace(
+        seen,
+        keypoints2d=seen.keypoints2d[rows]
+        + np.array([40.0, 0.0]) * np.arange(people)[:, None, None, None],
+        confidence=seen.confidence[rows],
+        boxes=seen.boxes[rows],
+    )
+    chosen.confidence[:, 3:6] = 0
+    chosen.keypoints2d[:, 3:6] = np.nan
+    result = run(solve(FitProblem(chosen, K=scene.camera.K), QUICK))
+    assert result.motion.valid.shape == (people, 16)
+    assert np.isfinite(result.motion.transl).all()
+
+
+def test_a_contact_is_met_from_far_away_and_from_the_wrong_side():
+    """A hand half a metre from the back of somebody whose face is towards its owner."""
+    scene = two_people(frames=8, apart=0.7, facing=(1.2, -1.2))
+    base = run(solve(FitProblem(scene.observations, camera=scene.camera), QUICK))
+    label = ContactLabel(0, "left_palm", 1, "right_upper_back", FrameRange(2, 6))
+    before = region_gap(base.motion, label)[2:6].min()
+    problem = FitProblem(
+        scene.observations,
+        camera=base.camera,
+        warm_start=base.motion,
+        frames=FrameRange(1, 7),
+        constraints=Constraints(contacts=(label,)),
+    )
+    result = run(solve(problem))
+    assert before > 0.3
+    assert region_gap(result.motion, label)[2:6].max() < 0.04, "vertices; surfaces are nearer"
