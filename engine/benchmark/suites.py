@@ -31,8 +31,10 @@ GENERATED = WEIGHTS_DIR / "motion"
 CASES, QUICK_CASES = 15, 4
 LENGTHS, QUICK_LENGTHS = (64, 96, 126), (64,)
 """Frames of a case, rounded up to whole frames of the motion."""
+SHORTER = 64, 48, 32
+"""Frames of a case from motion that does not last as long at the case's rate."""
 SHORTEST = 24
-"""Frames of a case from motion that is too short for the usual ones."""
+"""Frames that motion must have, at 30 a second, to be used at all."""
 FILE_LIMIT = 2_000
 
 RATES: tuple[tuple[float, bool], ...] = (
@@ -178,9 +180,9 @@ def _order(
     source: Source, index: int, visit: tuple[int, int], lengths: Sequence[int]
 ) -> SynthesisOrder:
     """Case number `index`; it is number visit[0] of visit[1] of its file."""
-    for wanted in (lengths[index % len(lengths)], min(lengths)):
-        for shift in range(len(RATES)):
-            fps, variable = RATES[(index + shift) % len(RATES)]
+    for shift in range(len(RATES)):
+        fps, variable = RATES[(index + shift) % len(RATES)]
+        for wanted in (lengths[index % len(lengths)], *SHORTER):
             frames = _frames(wanted, fps, source.fps)
             if len(starts := source.starts(frames)):
                 return _cut(source, index, _spread(starts, visit), frames, (fps, variable))

@@ -86,11 +86,19 @@ def test_the_digest_follows_the_motion_and_not_its_name(tmp_path: Path, folder: 
     assert order_key(replace(order, fps=25.0)) != order_key(order)
 
 
-def test_motion_that_is_too_short_for_a_rate_is_filmed_at_another(tmp_path: Path) -> None:
+def test_motion_that_is_short_gives_shorter_cases_at_every_rate_that_it_can(tmp_path: Path) -> None:
+    write_prepared(tmp_path / "short.npz", swaying(70))
+    orders = make_suite("short", tmp_path).orders
+    assert {(order.fps, order.variable_rate) for order in orders} == set(suites.RATES)
+    assert {frame_count(order) for order in orders if order.fps == 15} == {32}
+    assert all(64 <= frame_count(order) for order in orders if order.fps == 60)
+
+
+def test_motion_too_short_for_a_rate_is_filmed_at_another(tmp_path: Path) -> None:
     write_prepared(tmp_path / "short.npz", swaying(40))
     orders = make_suite("short", tmp_path).orders
-    assert {order.fps for order in orders} == {60.0}  # 40 frames at 30 a second are 79 at 60
-    assert all(64 <= frame_count(order) <= 80 for order in orders)
+    assert {order.fps for order in orders} == {30.0, 60.0, 25.0}
+    assert all(32 <= frame_count(order) <= 80 for order in orders)
 
 
 def test_motion_too_short_for_any_rate_gives_shorter_cases(tmp_path: Path) -> None:
