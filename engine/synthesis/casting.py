@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from engine.body.data import OPEN_BODY, load_body_data
-from engine.geometry.proximity import Parts, penetration_depth
+from engine.geometry.touching import find_touch
 from engine.motion.separation import separate
 from engine.structures import BodyMotion, Camera
 from engine.synthesis.cameras import camera_place, place_camera
@@ -126,10 +126,8 @@ def _apart(
 def _depth(motion: BodyMotion, figures: Sequence[Figure]) -> float:
     """Deepest penetration in any frame, metres."""
     data = load_body_data(OPEN_BODY, TRUTH_DENSITY)
-    parts = Parts(data.weights.argmax(axis=1))
     skins = [figure.bare.vertices(*posed(motion, p)) for p, figure in enumerate(figures)]
-    faces = data.faces.astype(np.int64)
-    depths = [penetration_depth(a, b, faces, parts) for a, b in combinations(skins, 2)]
+    depths = [find_touch(a, b, data).penetration_m for a, b in combinations(skins, 2)]
     return max((float(depth.max()) for depth in depths), default=0.0)
 
 

@@ -166,8 +166,8 @@ def _of_level(
         f"{name}: within 10 %": float((error <= GROSS).mean()),
         f"{name}: on the partner's joint": float(stolen.mean()),
         f"{name}: confidence, mean": float(confidence[found].mean()),
-        f"{name}: confidence where right": float(confidence[found][own <= RIGHT].mean()),
-        f"{name}: confidence where wrong": float(confidence[found][own > RIGHT].mean()),
+        f"{name}: confidence where right": _mean(confidence[found][own <= RIGHT]),
+        f"{name}: confidence where wrong": _mean(confidence[found][own > RIGHT]),
         f"{name}: above 0.7": float((confidence > 0.7).mean()),
         f"{name}: right of those": _mean(error[confidence > 0.7] <= RIGHT),
     }
@@ -188,22 +188,25 @@ def _in_time(clips: Sequence[Errors]) -> dict[str, float]:
     """How steady the error of a joint is, in sight; without the gross ones."""
     result = {}
     for lag in (1, 5, 15):
-        a, b, steps = [], [], []
-        for clip in clips:
-            offset = clip.offset[:, :, :17]
-            seen = clip.visibility[:, :, :17] == Visibility.VISIBLE
-            fine = seen & (np.linalg.norm(offset, axis=-1) < GROSS)
-            if offset.shape[1] <= lag:
-                continue
-            both = fine[:, lag:] & fine[:, :-lag]
-            a.append(offset[:, lag:][both])
-            b.append(offset[:, :-lag][both])
-            steps.append(np.linalg.norm(a[-1] - b[-1], axis=-1))
-        first, second = np.concatenate(a), np.concatenate(b)
-        power = (first**2).sum() + (second**2).sum()
-        result[f"error alike after {lag} frames"] = float(2 * (first * second).sum() / power)
-        result[f"error's change in {lag} frames, median"] = float(np.median(np.concatenate(steps)))
+        pairs = [_pairs(clip, lag) for clip in clips if clip.offset.shape[1] > lag]
+        if not pairs:
+            continue
+        first, second = (np.concatenate(part) for part in zip(*pairs, strict=True))
+        power = float((first**2).sum() + (second**2).sum())
+        alike = 2 * float((first * second).sum()) / power if power else float("nan")
+        result[f"error alike after {lag} frames"] = alike
+        change = np.linalg.norm(first - second, axis=-1)
+        result[f"error's change in {lag} frames, median"] = float(np.median(change))
     return result
+
+
+def _pairs(clip: Errors, lag: int) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets (N, 2) of joints in sight, and those of the same joints `lag` frames earlier."""
+    offset = clip.offset[:, :, :17]
+    fine = clip.visibility[:, :, :17] == Visibility.VISIBLE
+    fine &= np.linalg.norm(offset, axis=-1) < GROSS
+    both = fine[:, lag:] & fine[:, :-lag]
+    return offset[:, lag:][both], offset[:, :-lag][both]
 
 
 def _of_people(clips: Sequence[Errors]) -> dict[str, float]:
