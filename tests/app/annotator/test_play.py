@@ -143,7 +143,7 @@ def test_what_cannot_be_seen_changes_no_gesture(clip):
         known, guessed = (
             curator(watch(t, np.random.default_rng(0)), looking) for t in (truth, secret)
         )
-        made = [(known.decide(desk), guessed.decide(desk)) for _ in range(6)]
+        made = [(known.decide(desk), guessed.decide(desk)) for _ in range(8)]
         assert all(a == b for a, b in made)
         assert len({a.gesture.kind for a, _ in made}) > 1
 
