@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -150,9 +151,18 @@ def sources_in(folder: Path) -> list[Source]:
 
 
 def order_key(order: SynthesisOrder) -> str:
-    """All that a case follows from, as text: the motion by its content, not by its name."""
-    fields = {k: v for k, v in asdict(order).items() if k not in ("motion", "out")}
-    return f"{sha256_of(order.motion)} {fields}"
+    """All that a case follows from, as text: the motion by its content, not by its name.
+
+    What is as usual is left out, so that the key stays when orders learn to say more.
+    """
+    said = _unusual(order, SynthesisOrder(order.motion, order.out))
+    said["camera"] = _unusual(order.camera, CameraOrder())
+    return f"{sha256_of(order.motion)} {sorted(said.items())}"
+
+
+def _unusual(order: Any, usual: Any) -> dict[str, Any]:
+    pairs = [(f.name, getattr(order, f.name), getattr(usual, f.name)) for f in fields(order)]
+    return {name: value for name, value, default in pairs if value != default}
 
 
 def _source(path: Path) -> Source | None:

@@ -91,7 +91,7 @@ def test_motion_that_is_short_gives_shorter_cases_at_every_rate_that_it_can(tmp_
     orders = make_suite("short", tmp_path).orders
     assert {(order.fps, order.variable_rate) for order in orders} == set(suites.RATES)
     assert {frame_count(order) for order in orders if order.fps == 15} == {32}
-    assert all(64 <= frame_count(order) for order in orders if order.fps == 60)
+    assert all(frame_count(order) >= 64 for order in orders if order.fps == 60)
 
 
 def test_motion_too_short_for_a_rate_is_filmed_at_another(tmp_path: Path) -> None:
