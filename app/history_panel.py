@@ -61,9 +61,9 @@ class HistoryPanel(Panel):
             undone = undone or revision.id == snapshot.head.id
         others = len(snapshot.history) - len(line)
         self._note.setText(
-            f"{others} step{'s' if others > 1 else ''} on abandoned branches are kept."
-            if others
-            else ""
+            f"{others} steps on abandoned branches are kept."
+            if others > 1
+            else "One step on an abandoned branch is kept."
         )
         self._note.setVisible(bool(others))
 

@@ -33,6 +33,8 @@ _ICONS: dict[Level, tuple[str, str]] = {
     "error": ("warning", "danger"),
 }
 _PASSING_MILLISECONDS = 8000
+_CHOOSING_MILLISECONDS = 30_000
+"""For a card with a button: long enough to read it, think and reach the button."""
 _MOST = 3
 """Cards on screen; the oldest leaves first."""
 _PATIENCE_MILLISECONDS = 50
@@ -105,7 +107,8 @@ class Notifications(QWidget):
         for old in self._cards[:-_MOST]:
             self._remove(old)
         if level != "error":
-            QTimer.singleShot(_PASSING_MILLISECONDS, made, lambda: self._remove(made))
+            shown = _PASSING_MILLISECONDS if action is None else _CHOOSING_MILLISECONDS
+            QTimer.singleShot(shown, made, lambda: self._remove(made))
         self.show()
 
     def _remove(self, shown: _Card) -> None:

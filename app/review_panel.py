@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QModelIndex, QSize, Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -22,6 +22,8 @@ from app.panel import ActionButton, Panel, label, row, section
 from app.suspicion import Suspicion, suspicions, unreviewed
 from app.view_state import ViewState
 
+LEAST_LIST = 72
+"""Pixels of height below which the panel scrolls rather than the list of findings."""
 _EVERYTHING = "All findings"
 _INPUTS = frozenset({"observations", "motion", "reviews", "identities"})
 
@@ -123,10 +125,12 @@ class ReviewPanel(Panel):
     def _go_to(self, frame: int, waiting: tuple[Suspicion, ...]) -> None:
         self._view_state.playing = False
         self._view_state.frame = frame
-        here = [s for s in waiting if s.worst == frame]
-        self.hinted.emit(max(here, key=lambda s: s.score).reason)
-        if here[0] in self._shown:
-            self._list.setCurrentItem(self._list.topLevelItem(self._shown.index(here[0])))
+        here = max((s for s in waiting if s.worst == frame), key=lambda s: s.score)
+        self.hinted.emit(here.reason)
+        if here in self._shown:
+            self._list.setCurrentItem(self._list.topLevelItem(self._shown.index(here)))
+        else:  # the filter hides it: no other row is what is shown
+            self._list.setCurrentIndex(QModelIndex())
 
     def _on_state_changed(self, changes: Changes | None) -> None:
         if changes is not None and not changes.parts & _INPUTS:
@@ -199,12 +203,20 @@ def _item(suspicion: Suspicion, reviewed: bool) -> QTreeWidgetItem:
     return item
 
 
+class _List(QTreeWidget):
+    """Takes the room that is left, and scrolls itself: the panel then need not scroll as well, and
+    the row of the frame that is shown stays in sight."""
+
+    def sizeHint(self) -> QSize:
+        return QSize(super().sizeHint().width(), LEAST_LIST)
+
+
 def _list() -> QTreeWidget:
-    made = QTreeWidget()
+    made = _List()
     made.setColumnCount(3)
     made.setHeaderHidden(True)
     made.setRootIsDecorated(False)
-    made.setMinimumHeight(72)
+    made.setMinimumHeight(LEAST_LIST)
     made.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
     made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     header = made.header()

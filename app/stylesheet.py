@@ -80,7 +80,7 @@ QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { width: 0; border: n
 QListView, QTreeView, QTableView {
     background: $surface; border: none; outline: none; color: $text;
 }
-QTreeView::item, QTableView::item { padding: ${space_1}px; border-radius: ${radius_small}px; }
+QTreeView::item, QTableView::item { padding: ${space_1}px; }
 QTreeView::item:hover, QTableView::item:hover { background: $hover; }
 QTreeView::item:selected, QTableView::item:selected { background: $accent_ground; color: $text; }
 QHeaderView::section {

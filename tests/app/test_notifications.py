@@ -7,6 +7,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QToolButton
 
+from app import notifications as shown
 from app.notifications import Notifications
 
 
@@ -47,6 +48,16 @@ def test_a_cross_closes_a_message_and_the_empty_column_takes_no_room(notificatio
     QTest.mouseClick(notifications.findChild(QToolButton), Qt.MouseButton.LeftButton)
     assert notifications.texts == ()
     assert notifications.isHidden()
+
+
+def test_a_message_with_a_button_stays_longer_than_one_without(qtbot, notifications, monkeypatch):
+    monkeypatch.setattr(shown, "_PASSING_MILLISECONDS", 50)
+    assert shown._CHOOSING_MILLISECONDS >= 20_000
+    notifications.info("Detecting: cancelled.", ("Go on", lambda: None))
+    notifications.info("2 clips of this video are there already.")
+    qtbot.waitUntil(lambda: notifications.texts == ("Detecting: cancelled.",), timeout=2000)
+    qtbot.wait(100)
+    assert notifications.texts == ("Detecting: cancelled.",)
 
 
 def test_a_message_waits_while_something_is_dragged(qtbot):

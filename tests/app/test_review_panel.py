@@ -1,0 +1,70 @@
+"""The queue of frames that look wrong shows the row of the frame that it went to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QRect
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QApplication
+
+from app.review_panel import ReviewPanel
+from engine.structures import Diagnostics
+from tests.app import scenes
+
+WORST = (0, 1, 2, 5, 6, 7, 10, 11)
+"""Where each finding of the scene is clearest."""
+
+
+@pytest.fixture
+def panel(qtbot):
+    """As high as the window leaves it beside a panel of its own size, which is not high."""
+    pixels = np.full((2, scenes.FRAMES), 5.0)
+    pixels[0, [0, 5, 10]], pixels[1, [2, 7]] = 120.0, 120.0
+    depth = np.zeros(scenes.FRAMES)
+    depth[[1, 6, 11]] = 0.09
+    state = replace(scenes.make_state(), diagnostics=Diagnostics(pixels, depth))
+    names = "accept", "send_back", "unusable"
+    made = ReviewPanel(
+        scenes.make_view_state(state), {name: QAction(name.replace("_", " ")) for name in names}
+    )
+    qtbot.addWidget(made)
+    made.resize(300, 290)
+    made.show()
+    qtbot.waitExposed(made)
+    return made
+
+
+def row_in_sight(panel: ReviewPanel) -> QRect:
+    """The part of the current row that is seen."""
+    row = panel._list.visualItemRect(panel._list.currentItem()) & panel._list.viewport().rect()
+    row.moveTopLeft(panel._list.viewport().mapTo(panel.viewport(), row.topLeft()))
+    return row & panel.viewport().rect()
+
+
+def test_every_finding_that_is_gone_to_is_in_sight(panel):
+    for frame in (*WORST[1:], WORST[0]):
+        panel.step(1)
+        QApplication.processEvents()
+        assert panel._view_state.frame == frame
+        assert panel._shown[panel._list.indexOfTopLevelItem(panel._list.currentItem())].worst == (
+            frame
+        )
+        whole = panel._list.visualItemRect(panel._list.currentItem()).size()
+        assert row_in_sight(panel).size() == whole
+
+
+def test_only_the_list_scrolls_where_there_is_room_for_its_least(panel):
+    assert panel.verticalScrollBar().maximum() == 0
+    assert panel._list.verticalScrollBar().maximum() > 0
+
+
+def test_a_finding_that_the_filter_hides_leaves_no_other_row_marked(panel):
+    panel._issue.setCurrentText("Penetration")
+    panel.step(1)
+    assert panel._view_state.frame == 1 and panel._list.currentItem() is not None
+    panel.step(1)
+    assert panel._view_state.frame == 2 and panel._list.currentItem() is None
+    assert not panel._list.selectedItems()
