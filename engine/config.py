@@ -39,7 +39,7 @@ class TermWeights:
     """An estimated focal length near the usual one, in units of 25 %."""
     gravity: float = 1.0
     """The direction of gravity near what the upright people say, in units of 0.1 rad."""
-    penetration: float = 20.0
+    penetration: float = 60.0
     """Depth of one body inside the other beyond the slack, in units of 1 cm, per 100 vertices."""
     contact: float = 3.0
     """Distance between regions that a person said touch, in units of 1 cm."""
@@ -67,6 +67,8 @@ class FitConfig:
     """How often people are moved as wholes to where labelled regions can meet."""
     label_steps: int = 25
     """L-BFGS iterations between two searches for the nearest points of labelled regions."""
+    parting_rounds: int = 6
+    """How often people are moved as wholes out of each other, before anything is bent for it."""
     contact_rounds: int = 12
     """How often the correspondences of penetration and contact are refreshed."""
     contact_steps: int = 15

@@ -38,6 +38,7 @@ START = FitConfig(
     hypothesis_steps=20,
     joint_steps=150,
     refit_steps=60,
+    parting_rounds=0,
     contact_rounds=12,
     label_rounds=2,
     label_steps=25,

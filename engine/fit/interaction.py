@@ -1,13 +1,12 @@
 """The term that keeps bodies out of each other.
 
-Who is inside whom is found anew every few steps; between two refreshes the points and faces are
-fixed and the term is smooth.
+Who is inside whom, and which way is out, is found anew every few steps; between two refreshes the
+points, faces and ways are fixed and the term is smooth.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,22 +18,21 @@ from engine.body.smpl import BodyModel
 from engine.config import FitConfig
 from engine.fit import terms
 from engine.fit.state import Posed
-from engine.geometry.proximity import MeshQuery, Parts, box_overlap
+from engine.geometry.hits import Hit, Search, depth_of, find_hits, to_one_side
+from engine.geometry.proximity import Parts
 from engine.structures import ContactLabel
+
+SIDE_SECONDS = 0.13
+"""Standard deviation of the smoothing of the way by which a limb leaves the other body."""
 
 
 @dataclass(frozen=True)
 class Inside:
-    """Points of one person that lie inside another, and the closest points of the surface."""
+    """Points of one person in or near another."""
 
-    frame: Int[Tensor, "N"]
-    vertex: Int[Tensor, "N"]
-    corners: Int[Tensor, "N 3"]
-    barycentric: Float[Tensor, "N 3"]
+    hit: Hit
     slack: Float[Tensor, "N"]
     """Metres that are no fault: more where a person said that the bodies touch."""
-    person: int
-    other: int
 
 
 @dataclass(frozen=True)
@@ -53,13 +51,15 @@ class Surfaces:
     """Finds points inside the other body, for bodies of one topology, and what they cost."""
 
     def __init__(
-        self, body: BodyModel, labels: tuple[ContactLabel, ...], config: FitConfig
+        self,
+        body: BodyModel,
+        labels: tuple[ContactLabel, ...],
+        config: FitConfig,
+        step_seconds: float = 1 / 30,
     ) -> None:
-        self._body = body
-        self._faces = torch.as_tensor(np.asarray(body.faces), dtype=torch.long)
-        self._query = MeshQuery(np.asarray(body.faces), body.v_template.shape[0])
-        self._parts = body_parts(body)
+        self._search = Search.of(body)
         self._config = config
+        self._side_frames = SIDE_SECONDS / step_seconds
         self._labels = [label for label in labels if label.kind == "contact"]
         self._region = {
             name: region_vertices(body, name)
@@ -70,49 +70,31 @@ class Surfaces:
     @torch.no_grad()
     def correspondences(self, posed: Posed, movable: Bool[Tensor, "F"]) -> Correspondences:
         """Who is inside whom with the bodies as they are."""
-        frames = torch.arange(posed.transl.shape[1])
-        vertices = posed.surfaces(frames).numpy()
-        inside: list[Inside] = []
-        for a, b in combinations(range(len(vertices)), 2):
-            near = np.flatnonzero(box_overlap(vertices[a], vertices[b]) & movable.numpy())
-            inside += self._inside(vertices, a, b, near)
-            inside += self._inside(vertices, b, a, near)
-        used = [term.frame for term in inside]
-        return Correspondences(tuple(inside), torch.unique(torch.cat(used)) if used else frames[:0])
+        every = np.arange(posed.transl.shape[1])
+        skins = list(posed.surfaces(torch.from_numpy(every)).numpy())
+        joints = posed.body.joints.numpy()
+        runs = [every], self._side_frames
+        inside = []
+        for found in find_hits(skins, np.flatnonzero(movable.numpy()), self._search):
+            hit = to_one_side(found, joints, runs, self._search)
+            inside.append(Inside(hit, torch.from_numpy(self._slack(hit))))
+        used = [term.hit.frame for term in inside]
+        frames = torch.unique(torch.cat(used)) if used else torch.zeros(0, dtype=torch.long)
+        return Correspondences(tuple(inside), frames)
 
-    def _inside(
-        self, vertices: np.ndarray, person: int, other: int, frames: np.ndarray
-    ) -> list[Inside]:
-        found: list[tuple[np.ndarray, ...]] = []
-        for frame in frames:
-            mesh, points = vertices[other, frame], vertices[person, frame]
-            index = self._parts.around(mesh, points)
-            if not len(index):
-                continue
-            self._query.move(mesh)
-            closest = self._query.closest(points[index])
-            deep = closest.inside.numpy()
-            if deep.any():
-                corners = self._faces[closest.face[closest.inside]].numpy()
-                found.append(
-                    (np.full(deep.sum(), frame), index[deep], corners,
-                     closest.barycentric[closest.inside].numpy(),
-                     self._slack(person, int(frame), index[deep]))
-                )  # fmt: skip
-        if not found:
-            return []
-        parts = [torch.from_numpy(np.concatenate(part)) for part in zip(*found, strict=True)]
-        return [Inside(parts[0], parts[1], parts[2], parts[3], parts[4], person, other)]
-
-    def _slack(self, person: int, frame: int, index: np.ndarray) -> Float[np.ndarray, "N"]:
+    def _slack(self, hit: Hit) -> Float[np.ndarray, "N"]:
         """Metres of depth that are allowed: flesh gives way where regions are said to touch."""
-        slack = np.full(len(index), self._config.penetration_slack, np.float32)
+        slack = np.full(len(hit.vertex), self._config.penetration_slack, np.float32)
+        frame, vertex = hit.frame.numpy(), hit.vertex.numpy()
         for label in self._labels:
-            if frame in label.frames:
-                for who, region in ((label.person_a, label.region_a),
-                                    (label.person_b, label.region_b)):  # fmt: skip
-                    if who == person:
-                        slack[np.isin(index, self._region[region])] = self._config.contact_slack
+            while_it_lasts = (frame >= label.frames.start) & (frame < label.frames.stop)
+            for who, region in (
+                (label.person_a, label.region_a),
+                (label.person_b, label.region_b),
+            ):
+                if who == hit.inner:
+                    part = while_it_lasts & np.isin(vertex, self._region[region])
+                    slack[part] = self._config.contact_slack
         return slack
 
     def cost(
@@ -122,17 +104,14 @@ class Surfaces:
         weight = self._config.weights.penetration
         if not weight or not found.inside:
             return {}
-        vertices = posed.surfaces(found.frames)
-        each = [self._penetration(vertices, found, term, time) for term in found.inside]
+        skins = list(posed.surfaces(found.frames))
+        each = [self._penetration(skins, found, term, time) for term in found.inside]
         return {"penetration": weight * torch.stack(each).sum()}
 
     def _penetration(
-        self, vertices: Tensor, found: Correspondences, term: Inside, time: Tensor
+        self, skins: list[Tensor], found: Correspondences, term: Inside, time: Tensor
     ) -> Tensor:
-        at = torch.searchsorted(found.frames, term.frame)
-        point = vertices[term.person, at, term.vertex]
-        corner = vertices[term.other, at[:, None], term.corners]
-        surface = (corner * term.barycentric[..., None]).sum(1)
-        depth = ((point - surface).square().sum(-1) + 1e-12).sqrt()
-        each = terms.penetration(depth, term.slack) * time[term.frame]
-        return each.sum() / 100 * 1200 / vertices.shape[2]
+        at = torch.searchsorted(found.frames, term.hit.frame)
+        depth = depth_of(replace(term.hit, frame=at), skins)
+        each = terms.penetration(depth, term.slack) * time[term.hit.frame]
+        return each.sum() / 100 * 1200 / skins[0].shape[1]

@@ -140,10 +140,17 @@ def _solve_window(
     # People do not grow thin, nor the room tilt, so that bodies fit into each other.
     setting = replace(setting, shape_free=False, focal_free=False, up_free=False, floor_free=False)
     meet = len(state.betas) > 1 and config.weights.penetration > 0
-    surfaces = Surfaces(body, begin.labels, config) if meet else None
+    surfaces = Surfaces(body, begin.labels, config, _step(setting)) if meet else None
+    state = yield from stages.part(setting, state, surfaces, report)
     state, outcome = yield from stages.resolve(setting, state, surfaces, report)
     motion, camera = results.motion_and_camera(begin, problem, state, body)
     return results.Solved(motion, camera, outcome, begin.notes)
+
+
+def _step(setting: Setting) -> float:
+    """Seconds between two frames."""
+    step = setting.evidence.step
+    return float(step.median()) if len(step) else 1 / 30
 
 
 def _steps(begin: start.Start, config: FitConfig) -> int:
@@ -158,5 +165,6 @@ def _work(begin: start.Start, setting: Setting) -> float:
         load * (config.placement_steps + config.hypothesis_steps)
         + (config.label_rounds * config.contact_steps if setting.labels else 0)
         + _steps(begin, config)
+        + (config.parting_rounds * config.contact_steps if people > 1 else 0)
         + config.contact_rounds * (config.contact_steps * 1.5 + 3)
     )

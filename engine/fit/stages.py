@@ -108,6 +108,25 @@ def fit(setting: Setting, state: FitState, steps: int, report: Report) -> Stage:
     return state
 
 
+def part(setting: Setting, state: FitState, surfaces: Surfaces | None, report: Report) -> Stage:
+    """Move whole people out of each other, before limbs are bent to be out of the way.
+
+    Who stands in whom is nearly always at the wrong depth, which 2D says least about.
+    """
+    if surfaces is None:
+        return state
+    for _ in range(setting.config.parting_rounds):
+        searches = (*_touch(setting), _repel(setting, surfaces))
+        minimiser = _minimiser(setting, state, only=("placement",), searches=searches)
+        for costs in minimiser.run(setting.config.contact_steps):
+            units = float(minimiser.iterations_per_report)
+            yield report("Taking people out of each other", costs, minimiser.state, units)
+        before, state = state, minimiser.state
+        if movement(setting, before, state) < setting.config.settled:
+            break
+    return state
+
+
 def resolve(
     setting: Setting, state: FitState, surfaces: Surfaces | None, report: Report
 ) -> Generator[FitProgress, None, tuple[FitState, Outcome]]:

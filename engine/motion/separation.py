@@ -4,7 +4,7 @@ The poses are changed as little as keeps the bodies apart: closest points are fo
 times, and between them a penalty on depth is minimised together with the change of the joints, of
 the rotations, and of both from frame to frame.
 
-A limb leaves along the line between the bones (engine.motion.hits).
+A limb leaves along the line between the bones (engine.geometry.hits).
 
 Only spans of frames with contact are solved, in windows that begin with the solved frames of the
 one before, so that memory and time follow the contact, not the length of the motion.
@@ -25,9 +25,7 @@ from torch import Tensor
 
 from engine.body.data import OPEN_BODY, load_body_data
 from engine.body.smpl import BodyModel, PosedBody
-from engine.geometry.proximity import Parts, penetration_depth
-from engine.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
-from engine.motion.hits import (
+from engine.geometry.hits import (
     Hit,
     Search,
     depth_of,
@@ -36,6 +34,8 @@ from engine.motion.hits import (
     to_one_side,
     used_vertices,
 )
+from engine.geometry.proximity import Parts, penetration_depth
+from engine.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from engine.structures import BodyMotion, FrameRange
 
 DENSITY = "2k5"

@@ -212,6 +212,16 @@ def test_bodies_that_stand_in_each_other_are_pushed_apart():
     assert with_term < 0.6 * without
 
 
+def test_people_are_moved_out_of_each_other_whole_before_anything_is_bent():
+    scene = two_people(frames=6, apart=0.22)
+    problem = FitProblem(scene.observations, camera=scene.camera)
+    before = run(solve(problem, replace(QUICK, contact_rounds=0, parting_rounds=0)))
+    after = run(solve(problem, replace(QUICK, contact_rounds=0, parting_rounds=4)))
+    np.testing.assert_array_equal(after.motion.body_pose, before.motion.body_pose)
+    depth = [result.diagnostics.penetration_m.max() for result in (before, after)]
+    assert depth[1] < 0.8 * depth[0]
+
+
 def test_a_stated_height_sets_the_distance(scene: Scene):
     depths = []
     for height in (1.55, 1.85):
