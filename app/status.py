@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QSizePolicy, QStatusBar, QToolButton
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import QLabel, QSizePolicy, QStatusBar, QToolButton
 
 from annotations import ranges
 from app import icons
@@ -15,6 +16,21 @@ from app.panel import ProgressLine, label
 from app.view_state import ViewState
 
 HINT_MILLISECONDS = 8000
+
+
+class PassingHint(QLabel):
+    """One line that ends in "…" where there is no room for all of it."""
+
+    @property
+    def shown_text(self) -> str:
+        return self.fontMetrics().elidedText(
+            self.text(), Qt.TextElideMode.ElideRight, self.contentsRect().width()
+        )
+
+    def paintEvent(self, _: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setPen(self.palette().windowText().color())
+        painter.drawText(self.contentsRect(), Qt.AlignmentFlag.AlignVCenter, self.shown_text)
 
 
 class StatusLine(QStatusBar):
@@ -29,7 +45,8 @@ class StatusLine(QStatusBar):
         self._jobs = jobs
         self.setSizeGripEnabled(False)
         self.mode = label("", wrap=False)
-        self.passing = label("", "muted", wrap=False)
+        self.passing = PassingHint()
+        self.passing.setProperty("role", "muted")
         for shown in (self.mode, self.passing):
             shown.setContentsMargins(8, 2, 8, 2)
         self.passing.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)

@@ -36,3 +36,13 @@ def test_the_page_of_keys_fits_the_screen(qtbot, window):
     qtbot.addWidget(dialog)
     room = dialog.screen().availableSize()
     assert dialog.height() < room.height() and dialog.width() < room.width()
+
+
+def test_a_hint_that_the_status_line_has_no_room_for_ends_in_dots(qtbot, window):
+    hint = "Drag the ends of the contact on the timeline; E fits the bodies to it. " * 4
+    status = window.statusBar()
+    status.hint(hint)
+    qtbot.waitUntil(lambda: status.passing.shown_text.endswith("…"), timeout=WAIT)
+    assert status.passing.text() == status.passing.toolTip() == hint
+    status.hint("Undone.")
+    assert status.passing.shown_text == "Undone."
