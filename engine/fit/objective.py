@@ -61,6 +61,11 @@ class Evidence:
     robust_width: float = 4.0
     """Standard deviations beyond which a keypoint stops pulling; wide while bodies are far off."""
 
+    def height_of(self, betas: Float[Tensor, "P B"]) -> Float[Tensor, "P"]:
+        """Standing heights of shapes, metres."""
+        height: Tensor = self.height_offset + betas @ self.height_per_beta
+        return height
+
     def people(self, index: Tensor) -> Evidence:
         """The evidence for some of the people, repeated where `index` repeats."""
         per_person = ("observed", "weight", "edited", "noise_px", "pose_target", "pose_weight",
@@ -132,7 +137,7 @@ def objective(posed: Posed, evidence: Evidence, config: FitConfig) -> dict[str, 
         costs["limits"] = weights.limits * (beyond * time).sum(1)
     costs["shape"] = weights.shape * posed.betas.square().sum(1) * time.sum()
     if weights.height:
-        height = evidence.height_offset + posed.betas @ evidence.height_per_beta
+        height = evidence.height_of(posed.betas)
         stated = torch.where(evidence.heights.isnan(), height.detach(), evidence.heights)
         error = ((height - stated) / 0.01).square()
         costs["height"] = weights.height * error * evidence.frame_weight.sum() / 10

@@ -36,6 +36,10 @@ SMOOTHING_SECONDS = 0.06
 """Standard deviation of the Gaussian over time that the first bodies are smoothed with."""
 
 
+HEIGHT_HELD = 0.01
+"""Metres by which a body that is held may differ from its stated height without a word."""
+
+
 @dataclass(frozen=True)
 class Start:
     """A window of the clip, ready to be solved."""
@@ -107,7 +111,10 @@ def prepare(problem: FitProblem, body: BodyModel, config: FitConfig) -> Start:
         shape_free=not continued and problem.betas is None,
         focal_free=not continued and focal_source == "assumed" and scene.gravity == "estimated",
         seen=(evidence.weight.sum(-1) > 1).numpy(),
-        notes=_notes(problem, scene, first),
+        notes=(
+            *_notes(problem, scene, first),
+            *(_kept_heights(evidence, state) if continued else ()),
+        ),
     )
 
 
@@ -239,3 +246,16 @@ def _notes(problem: FitProblem, scene: Scene, first: Start3D) -> tuple[str, ...]
             "No height stated: sizes come from the population, so depths may be off by 5 %."
         )
     return (*notes, *first.notes)
+
+
+def _kept_heights(evidence: Evidence, state: FitState) -> tuple[str, ...]:
+    """Where a stated height has to wait, because frames that hold still hold the shapes too."""
+    bodies = evidence.height_of(state.betas).tolist()
+    return tuple(
+        f"Person {person + 1} was stated to be {stated:.2f} m tall and stays {height:.2f} m: "
+        "frames that hold still keep their shape. Fit the whole clip to change it."
+        for person, (stated, height) in enumerate(
+            zip(evidence.heights.tolist(), bodies, strict=True)
+        )
+        if abs(stated - height) > HEIGHT_HELD
+    )

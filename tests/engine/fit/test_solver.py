@@ -262,6 +262,18 @@ def test_a_stated_height_is_kept_against_the_evidence(scene: Scene):
     np.testing.assert_allclose(extent.numpy(), (1.55, 1.9), atol=0.01)
 
 
+def test_a_refit_says_that_a_stated_height_has_to_wait(scene: Scene, fitted: FitResult):
+    problem = FitProblem(
+        scene.observations,
+        camera=fitted.camera,
+        warm_start=fitted.motion,
+        frames=FrameRange(4, 8),
+        constraints=Constraints(heights=(1.99, None)),
+    )
+    notes = run(solve(problem, QUICK)).diagnostics.notes
+    assert [note for note in notes if "Fit the whole clip" in note and "1.99 m" in note]
+
+
 def test_a_person_who_leaves_stands_still_and_does_not_disturb_the_frames_before():
     scene = two_people(frames=75)
     confidence = scene.observations.confidence.copy()
