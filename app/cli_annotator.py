@@ -9,8 +9,7 @@ import typer
 
 from app.cli_bench import Json, Quick, benches
 from app.number_rows import print_table, write_json
-from app.output_place import check_place
-from engine.errors import InputError
+from app.output_place import check_place, check_plot
 
 QUICK_CLIPS = 2
 PER_100_FRAMES, QUICK_PER_100_FRAMES = 14.0, 7.0
@@ -46,9 +45,7 @@ def annotator(
     from engine.benchmark.suites import captured_suite, default_suite
 
     check_place(json)
-    check_place(plot)
-    if plot is not None and plot.suffix.lower() != ".png":
-        raise InputError("The curves are drawn as a PNG", expected="NAME.png", received=plot.name)
+    check_plot(plot)
     suite = default_suite(quick) if motion is None else captured_suite(motion, quick)
     count = clips if clips is not None else QUICK_CLIPS if quick else len(suite.orders)
     usual = QUICK_PER_100_FRAMES if quick else PER_100_FRAMES

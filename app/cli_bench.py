@@ -21,7 +21,7 @@ from typer.core import TyperGroup
 
 from app.cli_edits import commands
 from app.number_rows import Row, print_table, write_json
-from app.output_place import check_place
+from app.output_place import check_place, check_plot
 from engine.errors import InputError
 
 Quick = Annotated[bool, typer.Option("--quick", help="Less of it: an answer in minutes.")]
@@ -132,7 +132,7 @@ def fit(
     from app.fit_benchmark import FitBenchmark, bench_fit, print_results
 
     check_place(json)
-    check_place(plot)
+    check_plot(plot)
     asked = FitBenchmark(quick, motion, tuple(configuration or ()), tuple(level or ()))
     results = bench_fit(asked)
     print_results(results, cases)

@@ -10,6 +10,7 @@ import typer
 
 from app.cli_arguments import FrameSpan
 from app.cli_edits import commands
+from app.output_place import check_folder
 
 if TYPE_CHECKING:
     from engine.synthesis.truth import Truth
@@ -90,6 +91,7 @@ def synth(
     from engine.synthesis.motion_files import motion_length
     from engine.synthesis.order import SynthesisOrder
 
+    check_folder(out)
     order = SynthesisOrder(
         motion=motion,
         out=out,
@@ -118,9 +120,11 @@ def _summary(truth: Truth) -> list[str]:
     people, frames = truth.fit.motion.valid.shape
     deepest = 1000 * float(truth.fit.diagnostics.penetration_m.max())
     lines = [
-        f"{people} people, {frames} frames at {truth.fps:.3g} a second",
-        f"{(truth.visibility == 3).mean():.0%} of the joints in sight, "
-        f"{len(truth.contacts)} contacts of regions, penetration at most {deepest:.0f} mm",
+        f"{_counted(people, 'person', 'people')}, {_counted(frames, 'frame', 'frames')} "
+        f"at {truth.fps:.3g} a second",
+        f"{100 * (truth.visibility == 3).mean():.0f} % of the joints in sight, "
+        f"{_counted(len(truth.contacts), 'contact', 'contacts')} of regions, "
+        f"penetration at most {deepest:.0f} mm",
     ]
     if truth.retarget_error_m.any():
         error = 1000 * float(truth.retarget_error_m.mean())
@@ -130,3 +134,7 @@ def _summary(truth: Truth) -> list[str]:
             f"{moved:.0f} mm to take the bodies out of each other"
         )
     return lines
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

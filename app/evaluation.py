@@ -85,7 +85,7 @@ def _read(path: Path, clip: str | None) -> Content:
         return _clip_of(path, coco_keypoints.read_back(path), clip)
     with NpzArchive(path, "a file that can be evaluated") as archive:
         names = set(archive.headers)
-    if "keypoints2d" in names and "transl" not in names:
+    if "keypoints2d" in names and names.isdisjoint(("transl", "body_pose", "joints")):
         return read_observations(path).observations
     if "person_name" in names:
         return (smpl_npz.read_back(path),)

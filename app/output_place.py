@@ -1,4 +1,4 @@
-"""Whether a file can be written: asked before the work, not after it."""
+"""Whether a file or folder can be written: asked before the work, not after it."""
 
 from __future__ import annotations
 
@@ -19,3 +19,21 @@ def check_place(path: Path | None) -> None:
         raise InputError(f"Cannot write {path}", received="the name of a folder")
     if not os.access(folder, os.W_OK):
         raise InputError(f"Cannot write into {folder}", received="no permission")
+
+
+def check_plot(path: Path | None) -> None:
+    """As `check_place`, of a chart, which is drawn as a .png."""
+    check_place(path)
+    if path is not None and path.suffix.lower() != ".png":
+        raise InputError("Plots are drawn as PNG", expected="NAME.png", received=path.name)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise InputError for a folder that neither is there, writable, nor can be made."""
+    there = folder.absolute()
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir():
+        raise InputError(f"Cannot make the folder {folder}", received=f"{there}, which is a file")
+    if not os.access(there, os.W_OK):
+        raise InputError(f"Cannot write into {there}", received="no permission")

@@ -22,7 +22,7 @@ class EngineError(Exception):
             text += f"; expected {expected}"
         if received:
             text += f", received {received}" if expected else f"; received {received}"
-        super().__init__(text + "." + (f" {advice}" if advice else ""))
+        super().__init__(text.rstrip(".") + "." + (f" {advice}" if advice else ""))
 
 
 class InputError(EngineError):

@@ -121,6 +121,15 @@ def test_observations_are_keypoints(fit: Path, tmp_path: Path) -> None:
     assert row["keypoint_error_px"] == pytest.approx(5)
 
 
+def test_a_truth_without_one_of_its_arrays_is_no_observations(
+    fit: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with np.load(fit) as arrays:
+        kept = {name: arrays[name] for name in arrays.files if name != "transl"}
+    np.savez(tmp_path / "part.npz", **kept, keypoints2d=kept["keypoints2d_reprojected"])
+    assert "part.npz is not a fit file" in refusal(capsys, tmp_path / "part.npz", fit)
+
+
 def test_people_in_another_order_are_an_error_and_it_says_so(
     fit: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

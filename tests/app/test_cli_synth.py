@@ -29,6 +29,7 @@ def test_a_clip_is_drawn_and_summed_up(
     }  # fmt: skip
     said = capsys.readouterr().out
     assert "2 people, 2 frames at 30 a second" in said
+    assert " % of the joints in sight, 0 contacts of regions" in said
     assert f"Wrote {out}" in said
 
 
@@ -55,6 +56,23 @@ def test_what_cannot_be_drawn_is_refused_in_one_sentence(
     error = capsys.readouterr().err
     assert sentence in error and len(error.splitlines()) == 1
     assert not out.exists()
+
+
+def test_a_clip_of_one_frame_is_counted_as_one(
+    motion: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order = ["synth", "--motion", str(motion), "--out", str(tmp_path / "clip"), "--as-captured"]
+    assert main([*order, "--frames", "1:2", "--camera", CAMERA]) == DONE
+    assert "2 people, 1 frame at 30 a second" in capsys.readouterr().out
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_the_motion_is_solved(
+    motion: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["synth", "--motion", str(motion), "--out", str(motion / "clip")]) == BAD_INPUT
+    told = capsys.readouterr()
+    assert "Cannot make the folder" in told.err and "motion.npz, which is a file" in told.err
+    assert "solving" not in told.out + told.err
 
 
 def test_a_file_that_is_no_motion_is_refused(

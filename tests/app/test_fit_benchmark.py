@@ -73,6 +73,7 @@ def test_the_plot_is_a_picture(tmp_path: Path):
         ("--motion {0}/absent", "There is no folder"),
         ("--json {0}/absent/rows.json", "There is no folder"),
         ("--plot {0}", "Cannot write"),
+        ("--plot {0}/plot.txt", "Plots are drawn as PNG; expected NAME.png, received plot.txt"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path, capsys, words, sentence):
