@@ -103,7 +103,7 @@ def _one(
     path = order.out / f"{recording.name}.npz"
     try:
         if path.exists() and not order.again:
-            return PreparedFile(recording.name, read_prepared(path))
+            return PreparedFile(recording.name, _finished(path, order.split))
         began = time.process_time()
         yield SolvingProgress("Reading", 0.0)
         captured = recording.read(order.options)
@@ -113,6 +113,17 @@ def _one(
         return PreparedFile(recording.name, prepared, notes=captured.notes, seconds=seconds)
     except EngineError as error:
         return PreparedFile(recording.name, None, problem=str(error))
+
+
+def _finished(path: Path, split: Split | None) -> PreparedMotion:
+    """A file of an earlier run, moved to the split that is asked for or fixed by now."""
+    found = read_prepared(path)
+    known = row_of(found.name)
+    wanted = split or (known.split if known else found.split)
+    if wanted != found.split:
+        found = replace(found, split=wanted)
+        write_prepared(path, found)
+    return found
 
 
 def _prepared(

@@ -51,6 +51,15 @@ def test_finished_files_are_not_done_again_unless_asked(tmp_path: Path) -> None:
     assert _run(tmp_path / "one.npz", out, again=True)[0].seconds > 0
 
 
+def test_a_finished_file_follows_the_split_that_is_fixed_by_now(tmp_path: Path) -> None:
+    write_motion(tmp_path / "cmu_02_01.npz", PAIR[:1])
+    out = tmp_path / "out"
+    assert _run(tmp_path / "cmu_02_01.npz", out, split="train")[0].seconds > 0
+    (file,) = _run(tmp_path / "cmu_02_01.npz", out)
+    assert file.seconds == 0 and file.prepared is not None
+    assert file.prepared.split == read_prepared(out / "cmu_02_01.npz").split == "validation"
+
+
 def test_a_bad_file_is_a_sentence_and_the_rest_goes_on(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
