@@ -23,6 +23,7 @@ from engine.motion.contact.rehearsal import Rehearsal
 from engine.motion.contact.stage import Stage
 from engine.motion.hands import close_hands
 from engine.motion.prepared import PreparedMotion, Split
+from engine.motion.splits import CMU_NOTICE
 from engine.structures import BodyMotion, Provenance
 
 Costs = dict[str, Tensor]
@@ -34,10 +35,6 @@ SIGMAS = 0.012, 0.0025
 GUIDANCE = 0.1
 """Weight of the rehearsal's plates and ways round while skins close."""
 BETA_SIGMA, BETA_LIMIT = 0.8, 2.0
-CMU_NOTICE = (
-    "The data used in this project was obtained from mocap.cs.cmu.edu. The database was created "
-    "with funding from NSF EIA-0196217."
-)
 
 
 @dataclass(frozen=True)

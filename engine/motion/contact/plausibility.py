@@ -14,7 +14,7 @@ from engine.body.joints import SMPL_JOINTS
 from engine.body.regions import region_vertices
 from engine.body.smpl import BodyModel, PosedBody
 from engine.fit.terms import acceleration, joint_limits
-from engine.geometry.proximity import MeshQuery, Parts, box_overlap
+from engine.geometry.hits import Search, depth_of, find_hits
 from engine.motion.contact.balls import own_overlap
 from engine.motion.contact.bases import FEET, FPS, Bases
 from engine.motion.contact.catalogue import Interaction, Meeting
@@ -95,9 +95,8 @@ def _faults(
 def _bent(rotmats: Float[Tensor, "2 F 24 3 3"]) -> Float[Tensor, "2 F"]:
     """Squared radians beyond the limits of joints; fingers may close."""
     open_hands = rotmats.clone()
-    open_hands[:, :, [SMPL_JOINTS.index(f"{side}_hand") for side in ("left", "right")]] = torch.eye(
-        3
-    )
+    fingers = [SMPL_JOINTS.index(name) for name in ("left_hand", "right_hand")]
+    open_hands[:, :, fingers] = torch.eye(3)
     return joint_limits(open_hands).sum(-1)
 
 
@@ -105,22 +104,15 @@ def _depths(
     skins: Float[np.ndarray, "2 F V 3"], model: BodyModel
 ) -> tuple[Float[np.ndarray, "F"], Float[np.ndarray, "F"]]:
     """Deepest penetration per frame in metres, without hands and of hands."""
-    part = model.weights.argmax(dim=1)
-    hand = torch.isin(part, torch.tensor(HANDS))
-    parts, query = Parts(part.numpy()), MeshQuery(model.data.faces, model.vertex_count)
+    hand = torch.isin(model.weights.argmax(dim=1), torch.tensor(HANDS))
+    people = [torch.from_numpy(skin) for skin in skins]
     depths = np.zeros((2, skins.shape[1]))
-    for frame in np.flatnonzero(box_overlap(skins[0], skins[1])).tolist():
-        for mesh, points in (skins[:, frame], skins[::-1, frame]):
-            index = parts.around(mesh, points)
-            query.move(mesh)
-            closest = query.closest(points[index])
-            corners = model.faces[closest.face]
-            surface = (torch.from_numpy(mesh)[corners] * closest.barycentric[..., None]).sum(1)
-            depth = (surface - torch.from_numpy(points[index])).norm(dim=-1) * closest.inside
-            clasped = hand[torch.from_numpy(index)] | hand[corners[:, 0]]
-            for row, chosen in enumerate((depth[~clasped], depth[clasped])):
-                if len(chosen):
-                    depths[row, frame] = max(depths[row, frame], float(chosen.max()))
+    for hit in find_hits(list(skins), np.arange(skins.shape[1]), Search.of(model)):
+        depth, frame = depth_of(hit, people).numpy(), hit.frame.numpy()
+        of_hands = (hand[hit.vertex] | hand[hit.corners[:, 0]]).numpy()
+        for row, chosen in enumerate((~of_hands, of_hands)):
+            chosen = chosen & hit.inside.numpy()
+            np.maximum.at(depths[row], frame[chosen], depth[chosen])
     return depths[0], depths[1]
 
 

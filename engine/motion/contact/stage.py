@@ -28,7 +28,6 @@ FASTEST = 2.2
 STAND_SIGMA = 0.1
 """Metres that person 1 may stand elsewhere as easily as anything else by its own sigma."""
 SHIFT_SIGMA = 0.04
-TURN_SIGMA = 0.25
 _STIFF = {"pelvis": 0.08, "hip": 0.12, "knee": 0.12, "ankle": 0.12, "foot": 0.03, "collar": 0.2,
           "shoulder": 0.9, "elbow": 0.9, "wrist": 0.45, "hand": 0.05, "spine": 0.18, "neck": 0.2,
           "head": 0.2}  # fmt: skip
