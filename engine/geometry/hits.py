@@ -65,13 +65,18 @@ class Search:
         return cls(query, Parts(part), part, model.faces)
 
 
-def find_hits(skins: list[np.ndarray], frames: Int[np.ndarray, "W"], search: Search) -> list[Hit]:
-    """Of every two people (skins F, V, 3) in the given frames."""
+def find_hits(
+    skins: list[np.ndarray],
+    frames: Int[np.ndarray, "W"],
+    search: Search,
+    neighbourhood: float = NEIGHBOURHOOD,
+) -> list[Hit]:
+    """Of every two people (skins F, V, 3) in the given frames; `neighbourhood` in metres."""
     hits = []
     for inner, outer in permutations(range(len(skins)), 2):
-        near = np.flatnonzero(box_overlap(skins[inner], skins[outer], NEIGHBOURHOOD))
+        near = np.flatnonzero(box_overlap(skins[inner], skins[outer], neighbourhood))
         found = [
-            _hits_in_frame(frame, skins[inner][frame], skins[outer][frame], search)
+            _hits_in_frame(frame, skins[inner][frame], skins[outer][frame], (search, neighbourhood))
             for frame in np.intersect1d(near, frames).tolist()
         ]
         if any(len(vertex) for _, vertex, *_ in found):
@@ -80,9 +85,13 @@ def find_hits(skins: list[np.ndarray], frames: Int[np.ndarray, "W"], search: Sea
 
 
 def _hits_in_frame(
-    frame: int, points: Float[np.ndarray, "V 3"], mesh: Float[np.ndarray, "V 3"], search: Search
+    frame: int,
+    points: Float[np.ndarray, "V 3"],
+    mesh: Float[np.ndarray, "V 3"],
+    looking: tuple[Search, float],
 ) -> tuple[Tensor, ...]:
-    """What a Hit says of each vertex."""
+    """What a Hit says of each vertex inside, or outside by at most so many metres."""
+    search, neighbourhood = looking
     candidates = search.parts.around(mesh, points)
     if not len(candidates):
         none = torch.zeros(0, dtype=torch.long)
@@ -94,7 +103,7 @@ def _hits_in_frame(
     surface = (torch.from_numpy(mesh)[corners] * weights[..., None]).sum(dim=1)
     away = surface - torch.from_numpy(points[candidates])
     sign = torch.where(closest.inside, 1.0, -1.0)[:, None]
-    kept = closest.found & (closest.inside | (away.norm(dim=-1) < NEIGHBOURHOOD))
+    kept = closest.found & (closest.inside | (away.norm(dim=-1) < neighbourhood))
     vertex = torch.from_numpy(candidates)[kept]
     outwards = torch.nn.functional.normalize(sign * away, dim=-1)[kept]
     frames = torch.full_like(vertex, frame)
