@@ -26,7 +26,7 @@ from engine.synthesis.cameras import CameraOrder
 from engine.synthesis.order import SynthesisOrder
 from engine.weights import WEIGHTS_DIR, sha256_of
 
-DEFAULT, CAPTURED = "default", "captured"
+DEFAULT, CAPTURED, GRAPPLING = "default", "captured", "grappling"
 GENERATED = WEIGHTS_DIR / "motion"
 """The motion that ships with Dyad."""
 CASES, QUICK_CASES = 15, 4
@@ -37,6 +37,8 @@ SHORTER = 64, 48, 32
 SHORTEST = 24
 """Frames that motion must have, at 30 a second, to be used at all."""
 FILE_LIMIT = 2_000
+KEY_POSE_SECONDS = 0.8
+"""Between two key poses of grappling, whose timing nobody knows."""
 
 RATES: tuple[tuple[float, bool], ...] = (
     (30.0, False),
@@ -85,6 +87,8 @@ class Source:
     """Frames in which everybody is known."""
     begins: Bool[np.ndarray, "F"]
     """Frames that do not follow from the one before."""
+    keyed: bool = False
+    """The frames are key poses, `KEY_POSE_SECONDS` apart."""
 
     def starts(self, length: int) -> Int[np.ndarray, "S"]:
         """First frames of all windows of so many frames."""
@@ -106,13 +110,20 @@ def default_suite(quick: bool = False) -> Suite:
 
 def captured_suite(folder: Path, quick: bool = False) -> Suite:
     """Cases of the motion files in a folder: prepared ones of split "validation", and captured ones
-    that are not for training. Raises InputError where there is none."""
-    return make_suite(CAPTURED, folder, quick)
+    that are not for training. The suite is called after grappling where nothing else is in it.
+    Raises InputError where there is none."""
+    sources = sources_in(folder)
+    keyed = all(source.keyed for source in sources)
+    return suite_of(GRAPPLING if keyed else CAPTURED, sources, quick)
 
 
 def make_suite(name: str, folder: Path, quick: bool = False) -> Suite:
     """The suite of a folder of motion files. Raises InputError where none of them can be used."""
-    sources = sources_in(folder)
+    return suite_of(name, sources_in(folder), quick)
+
+
+def suite_of(name: str, sources: Sequence[Source], quick: bool = False) -> Suite:
+    """The suite of some sources, of which there must be one at least."""
     count, lengths = (QUICK_CASES, QUICK_LENGTHS) if quick else (CASES, LENGTHS)
     if len(sources) > count:
         chosen = np.linspace(0, len(sources) - 1, count).round().astype(int)
@@ -172,7 +183,9 @@ def _source(path: Path) -> Source | None:
         if prepared.split != "validation" or prepared.motion.person_count < 2:
             return None
         usable = np.asarray(prepared.motion.valid.all(axis=0))
-        return Source(path, prepared.fps, usable, _marked(prepared.starts, len(usable)))
+        keyed = prepared.kind == "grappling"
+        fps = 1 / KEY_POSE_SECONDS if keyed else prepared.fps
+        return Source(path, fps, usable, _marked(prepared.starts, len(usable)), keyed)
     captured, row = read_captured(path), row_of(path.stem)
     if len(captured.poses) < 2 or (row is not None and row.split == "train"):
         return None
@@ -219,6 +232,9 @@ def _cut(
         seed=index,
         frames=FrameRange(start, start + frames),
         fps=fps,
+        key_pose_seconds=KEY_POSE_SECONDS if source.keyed else None,
         variable_rate=variable,
         camera=CAMERAS[index % len(CAMERAS)],
+        # Between key poses limbs pass through limbs; to bend them round takes 0.5 s a frame.
+        separate=not source.keyed,
     )

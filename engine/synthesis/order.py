@@ -15,6 +15,7 @@ from engine.synthesis.scenery import SceneryKind
 
 OTHERS_LIMIT = 6
 FPS_LIMITS = 1.0, 240.0
+KEY_POSE_LIMIT = 60.0
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,9 @@ class SynthesisOrder:
     fps: float | None = None
     """Frames a second of the clip, whose motion stays as fast as it is; None is the motion's own
     rate, and 30 for key poses."""
+    key_pose_seconds: float | None = None
+    """From one frame of the motion to the next, for key poses whose timing says nothing; None is
+    what the motion's own rate says."""
     variable_rate: bool = False
     """Frames come as irregularly as from a phone: engine.synthesis.timing."""
     camera: CameraOrder = field(default_factory=CameraOrder)
@@ -73,6 +77,12 @@ class SynthesisOrder:
                 "No clip is made at this rate",
                 expected=f"{FPS_LIMITS[0]:g} to {FPS_LIMITS[1]:g} frames a second",
                 received=f"{self.fps:g}",
+            )
+        if self.key_pose_seconds is not None and not 0 < self.key_pose_seconds <= KEY_POSE_LIMIT:
+            raise InputError(
+                "Key poses do not follow each other at this pace",
+                expected=f"more than 0 and at most {KEY_POSE_LIMIT:g} seconds",
+                received=f"{self.key_pose_seconds:g}",
             )
         if self.seed < 0:
             raise InputError("A seed is not negative", received=str(self.seed))

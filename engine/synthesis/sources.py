@@ -48,6 +48,8 @@ def read_source(order: SynthesisOrder) -> SourceMotion:
         found = _fitted(order)
     else:
         found = _captured(order)
+    if order.key_pose_seconds is not None:
+        found = _at_pace(found, order.key_pose_seconds)
     return _in_time(found, order)
 
 
@@ -94,6 +96,12 @@ def _fitted(order: SynthesisOrder) -> SourceMotion:
     cut = replace(motion, **arrays, time=time)
     none = np.zeros(cut.valid.shape)
     return SourceMotion(cut, none, none, True)
+
+
+def _at_pace(found: SourceMotion, seconds: float) -> SourceMotion:
+    """The same frames so many seconds apart."""
+    times = np.arange(found.motion.frame_count) * seconds
+    return replace(found, motion=replace(found.motion, time=times))
 
 
 def _in_time(found: SourceMotion, order: SynthesisOrder) -> SourceMotion:
