@@ -95,7 +95,7 @@ SITTING = {
 }  # fmt: skip
 """Where a keypoint is seen relative to the truth: upwards along the trunk, and outwards in widths
 of the shoulders (see `noise_check.sitting`)."""
-_PRONE = {"wrist": 1.7, "elbow": 1.3, "ankle": 1.2, "knee": 1.0, "toe": 1.2, "heel": 1.2}
+PRONE = {"wrist": 1.7, "elbow": 1.3, "ankle": 1.2, "knee": 1.0, "toe": 1.2, "heel": 1.2}
 """How much more often than others these keypoints are somewhere else; the rest 0.7 times."""
 
 
@@ -212,7 +212,7 @@ def _gross(
     person: Person, level: np.ndarray, noise: PersonNoise, generator: np.random.Generator
 ) -> tuple[Bool[np.ndarray, "F 26"], Float[np.ndarray, "F 26 2"]]:
     """Which keypoints are somewhere else, and how far."""
-    prone = np.array([next((v for k, v in _PRONE.items() if k in n), 0.7) for n in HALPE26])
+    prone = np.array([next((v for k, v in PRONE.items() if k in n), 0.7) for n in HALPE26])
     share = np.minimum(np.array(noise.gross)[level] * prone, 0.9)
     wrong = _copula(person.times, noise.gross_s, noise.together, generator) < norm.ppf(share)
     where = [_copula(person.times, noise.gross_s, noise.together, generator) for _ in range(2)]

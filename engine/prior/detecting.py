@@ -1,0 +1,251 @@
+"""What a keypoint detector says of two people, in batches: the errors of engine.synthesis in torch.
+
+The numbers are `PersonNoise`'s and `PairNoise`'s, fitted to Dyad's own perception; here is the same
+model of them for many windows at once, every frame at `RATE`. Who hides whom comes from
+engine.prior.hiding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations, permutations
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from engine.body.joints import HALPE26, mirrored
+from engine.prior.hiding import PARTNER
+from engine.prior.windows import RATE
+from engine.synthesis.detector import BOX_ROOM, PairNoise
+from engine.synthesis.noise import (
+    ERROR_AT,
+    GROUPS,
+    LOST_AT,
+    PRONE,
+    SITTING,
+    ByLevel,
+    PersonNoise,
+    sideless,
+)
+
+_GROUP = torch.tensor([[name in names for names in GROUPS.values()] for name in HALPE26]).int()
+_GROUP = _GROUP.argmax(1)
+_SIDES = list(mirrored(HALPE26))
+_LIMBS = torch.stack([limb == _GROUP for limb in range(4)])
+_UNSEEN = torch.tensor(["small_toe" in name for name in HALPE26])
+_AT = {name: index for index, name in enumerate(HALPE26)}
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What is true of P people in B windows of F frames, and what hides it."""
+
+    rays: Float[Tensor, "B P F 26 2"]
+    depth: Float[Tensor, "B P F 26"]
+    level: Int[Tensor, "B P F 26"]
+    inside: Bool[Tensor, "B P F 26"]
+    """In the picture."""
+
+    @property
+    def side(self) -> Float[Tensor, "B P F"]:
+        """Longer side of each person's box."""
+        low, high = self._box
+        return (high - low).amax(-1) * (1 + 2 * BOX_ROOM)
+
+    def overlap(self, a: int, b: int) -> Float[Tensor, "B F"]:
+        """Intersection over union of two people's boxes."""
+        low, high = self._box
+        both = (torch.minimum(high[:, a], high[:, b]) - torch.maximum(low[:, a], low[:, b])).clamp(
+            min=0
+        )
+        area = (high - low).prod(-1)
+        shared = both.prod(-1)
+        return shared / (area[:, a] + area[:, b] - shared).clamp_min(1e-9)
+
+    @property
+    def _box(self) -> tuple[Tensor, Tensor]:
+        return self.rays.amin(-2), self.rays.amax(-2)
+
+
+def detections(
+    sight: Sight,
+    noise: PersonNoise,
+    severity: Float[Tensor, "B"],
+    generator: torch.Generator,
+) -> tuple[Float[Tensor, "B P F 26 2"], Float[Tensor, "B P F 26"]]:
+    """Rays and confidences of each person by himself; 0 where nothing is reported.
+
+    `severity` multiplies all errors of a window's detector.
+    """
+    side = sight.side[..., None, None]
+    offset = _fine(sight, noise, generator) * severity.view(-1, 1, 1, 1, 1)
+    offset = offset + noise.sitting * _sitting(sight)
+    prone = torch.tensor(
+        [next((v for k, v in PRONE.items() if k in name), 0.7) for name in HALPE26]
+    )
+    share = _by_level(noise.gross, sight.level) * prone * severity.view(-1, 1, 1, 1)
+    shape = sight.level.shape
+    wrong = _grouped(shape, noise.gross_s, noise, generator) < _quantile(share.clamp_max(0.9))
+    elsewhere = torch.stack(
+        [_grouped(shape, noise.gross_s, noise, generator) for _ in range(2)], dim=-1
+    )
+    offset = offset + (wrong[..., None] * noise.gross_size) * elsewhere
+    crossed = _crossed(shape, noise, generator)
+    points = torch.where(crossed[..., None], sight.rays[..., _SIDES, :], sight.rays)
+    points = points + offset * side
+    error = (points - sight.rays).norm(dim=-1) / side[..., 0]
+    confidence = _confidence(error, sight.level, noise, generator)
+    return points, confidence * _reported(sight, noise, generator)
+
+
+def meet(
+    points: Float[Tensor, "B P F 26 2"],
+    confidence: Float[Tensor, "B P F 26"],
+    sight: Sight,
+    noise: PairNoise,
+    generator: torch.Generator,
+) -> tuple[Float[Tensor, "B P F 26 2"], Float[Tensor, "B P F 26"]]:
+    """What happens between people: limbs of the partner's, one not found, one taken for another."""
+    points, confidence = points.clone(), confidence.clone()
+    people = range(points.shape[1])
+    for person, partner in permutations(people, 2):
+        hidden = (sight.level[:, person] == PARTNER).float() @ _limb_means().mT > 0.5
+        taken = _per_stretch(hidden.mT, noise.stolen_limb, generator).mT
+        stolen = (taken.float() @ _LIMBS.float()) > 0
+        points[:, person] = torch.where(stolen[..., None], points[:, partner], points[:, person])
+    for a, b in combinations(people, 2):
+        overlap = sight.overlap(a, b)
+        meeting = overlap > noise.merging_overlap
+        merged = _per_stretch(meeting, noise.merged, generator)[..., None]
+        behind = sight.depth[:, a].mean((1, 2)) > sight.depth[:, b].mean((1, 2))
+        behind = behind[:, None, None]
+        confidence[:, a] = torch.where(merged & behind, 0.0, confidence[:, a])
+        confidence[:, b] = torch.where(merged & ~behind, 0.0, confidence[:, b])
+        mistaken = _wander(overlap.shape, noise.mistaken_s, generator) < _quantile(
+            torch.tensor(noise.mistaken)
+        )
+        mistaken &= overlap > noise.meeting_overlap
+        begun = _per_stretch(meeting, noise.exchanged, generator)
+        begun &= ~torch.nn.functional.pad(begun, (1, 0))[:, :-1]
+        exchanged = (mistaken ^ (begun.cumsum(1) % 2 == 1))[..., None]
+        order = torch.where(exchanged, torch.tensor(1), torch.tensor(0)) == 1
+        for array, chosen in ((points, order[..., None]), (confidence, order)):
+            first, second = array[:, a].clone(), array[:, b].clone()
+            array[:, a] = torch.where(chosen, second, first)
+            array[:, b] = torch.where(chosen, first, second)
+    return points, confidence
+
+
+def _fine(sight: Sight, noise: PersonNoise, generator: torch.Generator) -> Tensor:
+    batch, people, frames, keypoints = sight.level.shape
+    shape = (batch, people, keypoints, 2)
+    constant = torch.randn(*shape, 1, generator=generator)
+    slow = _wander((*shape, frames), noise.wander_s, generator)
+    white = torch.randn(*shape, frames, generator=generator)
+    rest = 1 - noise.constant - noise.white
+    unit = noise.constant**0.5 * constant + rest**0.5 * slow + noise.white**0.5 * white
+    spread = (noise.unlike * torch.randn(batch, people, 1, keypoints, generator=generator)).exp()
+    size = _by_level(noise.fine, sight.level) * spread
+    return unit.permute(0, 1, 4, 2, 3) * size[..., None]
+
+
+def _sitting(sight: Sight) -> Tensor:
+    """Bias of each keypoint, shares of the side of the box (see `SITTING`)."""
+    rays = sight.rays
+    up = torch.nn.functional.normalize(rays[..., _AT["neck"], :] - rays[..., _AT["hip"], :], dim=-1)
+    across = rays[..., _AT["left_shoulder"], :] - rays[..., _AT["right_shoulder"], :]
+    axes = torch.stack([up, across / sight.side[..., None]], dim=-2)
+    return _sitting_bias() @ axes
+
+
+def _sitting_bias() -> Float[Tensor, "26 2"]:
+    rows = [SITTING.get(sideless(name), (0.0, 0.0)) for name in HALPE26]
+    signs = [-1.0 if name.startswith("right") else 1.0 for name in HALPE26]
+    return torch.tensor([(up, out * sign) for (up, out), sign in zip(rows, signs, strict=True)])
+
+
+def _crossed(shape: torch.Size, noise: PersonNoise, generator: torch.Generator) -> Tensor:
+    """Keypoints of limbs that are taken for the other side's."""
+    batch, people, frames, _ = shape
+    limbs = _wander((batch, people, 4, frames), noise.gross_s, generator)
+    crossed = (limbs < _quantile(torch.tensor(noise.sides))).mT
+    return (crossed.float() @ _LIMBS.float()) > 0
+
+
+def _reported(sight: Sight, noise: PersonNoise, generator: torch.Generator) -> Tensor:
+    silent = _grouped(sight.level.shape, noise.gross_s, noise, generator) < _quantile(
+        _by_level(noise.unreported, sight.level)
+    )
+    hidden = (sight.level[..., :17] == PARTNER).float().mean(-1)
+    lost = _wander(hidden.shape, noise.lost_s, generator) < _quantile(
+        _interpolated(hidden, LOST_AT, torch.tensor(noise.lost))
+    )
+    return sight.inside & ~silent & ~lost[..., None] & ~_UNSEEN
+
+
+def _confidence(
+    error: Tensor, level: Tensor, noise: PersonNoise, generator: torch.Generator
+) -> Tensor:
+    mean = torch.zeros_like(error)
+    for index, logits in enumerate(noise.certainty):
+        by_error = _interpolated(error, ERROR_AT, torch.tensor(logits))
+        mean = torch.where(level == index, by_error, mean)
+    doubt = _grouped(level.shape, noise.wander_s, noise, generator, together=0.5)
+    return torch.sigmoid(mean + noise.doubt * doubt).clamp(0.01, 1.0)
+
+
+def _wander(shape: tuple[int, ...], seconds: float, generator: torch.Generator) -> Tensor:
+    """Processes of unit variance (*shape, frames last) as `engine.synthesis.noise.wander`."""
+    times = torch.arange(shape[-1]) / RATE
+    covariance = (-(times[:, None] - times).abs() / max(seconds, 1e-6)).exp()
+    root = torch.linalg.cholesky(covariance)
+    return torch.randn(shape, generator=generator) @ root.mT
+
+
+def _grouped(
+    shape: torch.Size,
+    seconds: float,
+    noise: PersonNoise,
+    generator: torch.Generator,
+    together: float | None = None,
+) -> Tensor:
+    """A process per keypoint (B, P, F, 26); those of a group are correlated."""
+    together = noise.together if together is None else together
+    batch, people, frames, keypoints = shape
+    fresh = _wander((batch, people, len(GROUPS) + keypoints, frames), seconds, generator)
+    shared, own = fresh.split([len(GROUPS), keypoints], dim=2)
+    return (together**0.5 * shared[:, :, _GROUP] + (1 - together) ** 0.5 * own).mT
+
+
+def _quantile(share: Tensor) -> Tensor:
+    """Below which a process of unit variance is for that share of time."""
+    return torch.special.ndtri(share)
+
+
+def _by_level(values: ByLevel, level: Tensor) -> Tensor:
+    return torch.tensor(values)[level]
+
+
+def _interpolated(value: Tensor, at: tuple[float, ...], levels: Tensor) -> Tensor:
+    """Piecewise linear, constant outside, as np.interp."""
+    places = torch.tensor(at)
+    above = torch.bucketize(value.contiguous(), places).clamp(1, len(at) - 1)
+    low, high = places[above - 1], places[above]
+    part = ((value - low) / (high - low)).clamp(0, 1)
+    return torch.lerp(levels[above - 1], levels[above], part)
+
+
+def _per_stretch(
+    flags: Bool[Tensor, "*batch F"], probability: float, generator: torch.Generator
+) -> Bool[Tensor, "*batch F"]:
+    """Of each stretch of frames in which a flag is up, all or nothing, with a probability."""
+    begun = flags & ~torch.nn.functional.pad(flags, (1, 0))[..., :-1]
+    number = begun.cumsum(-1)
+    chance = torch.rand(*flags.shape[:-1], flags.shape[-1] // 2 + 2, generator=generator)
+    return flags & (chance.gather(-1, number) < probability)
+
+
+def _limb_means() -> Float[Tensor, "4 26"]:
+    limbs = _LIMBS.float()
+    return limbs / limbs.sum(1, keepdim=True)
