@@ -48,9 +48,7 @@ class PairWindows:
 
     def select(self, pick: Callable[[Tensor], Tensor]) -> PairWindows:
         """`pick` done to every tensor: windows chosen, say, by `lambda v: v[index]`."""
-        return PairWindows(
-            pick(self.rotations), pick(self.pelvis), pick(self.betas), pick(self.up)
-        )
+        return PairWindows(pick(self.rotations), pick(self.pelvis), pick(self.betas), pick(self.up))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,144 @@
+"""A clip's keypoints on the prior's 30 Hz, cut into windows that overlap, and the way back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from engine.body.joints import HALPE26, KEYPOINT_NAMES
+from engine.errors import InputError
+from engine.prior.windows import KEYPOINT_COUNT, RATE, Seen
+from engine.structures import Layout
+
+WINDOWS = 16, 32, 64
+"""Frames that the network was trained on; a clip is looked at in the shortest that holds it, a
+longer one in the longest."""
+
+
+@dataclass(frozen=True)
+class Windowing:
+    """G frames at 30 Hz in windows of `size`, `stride` apart; the last ones are padded."""
+
+    frames: int
+    size: int
+    stride: int
+
+    @classmethod
+    def of(cls, frames: int) -> Windowing:
+        size = next((w for w in WINDOWS if w >= frames), WINDOWS[-1])
+        return cls(frames, size, size // 4)
+
+    @property
+    def padded(self) -> int:
+        over = max(self.frames - self.size, 0)
+        return math.ceil(over / self.stride) * self.stride + self.size
+
+    def cut(self, values: Float[Tensor, "G *rest"]) -> Float[Tensor, "W T *rest"]:
+        """Windows of values along the first axis; 0 past the end."""
+        rest = [0, 0] * (values.ndim - 1)
+        full = torch.nn.functional.pad(values, [*rest, 0, self.padded - self.frames])
+        return full.unfold(0, self.size, self.stride).movedim(-1, 1)
+
+    def blend(self, windows: Float[Tensor, "W T *rest"]) -> Float[Tensor, "G *rest"]:
+        """One value per frame: the windows' mean, each fading towards its ends."""
+        fade = torch.sin((torch.arange(self.size) + 0.5) * math.pi / self.size) ** 2 + 1e-3
+        shape = self.size, *[1] * (windows.ndim - 2)
+        total = windows.new_zeros(self.padded, *windows.shape[2:])
+        weight = windows.new_zeros(self.padded, *[1] * (windows.ndim - 2))
+        for index, window in enumerate(windows):
+            part = slice(index * self.stride, index * self.stride + self.size)
+            total[part] += window * fade.view(shape)
+            weight[part] += fade.view(shape)
+        return (total / weight)[: self.frames]
+
+
+def grid_of(times: Float[np.ndarray, "F"]) -> Float[np.ndarray, "G"]:
+    """30 frames a second over the clip."""
+    return np.arange(times[0], times[-1] + 0.5 / RATE, 1.0 / RATE)
+
+
+def seen_on_grid(
+    rays: Float[np.ndarray, "P F 26 2"],
+    confidence: Float[np.ndarray, "P F 26"],
+    times: Float[np.ndarray, "F"],
+) -> tuple[Float[Tensor, "G P 26 2"], Float[Tensor, "G P 26"]]:
+    """The keypoints at `grid_of(times)`, time first."""
+    there, seen = resample_keypoints(rays, confidence, times, grid_of(times))
+    return (
+        torch.from_numpy(there).float().transpose(0, 1),
+        torch.from_numpy(seen).float().transpose(0, 1),
+    )
+
+
+def windows_of(
+    rays: Float[Tensor, "G P 26 2"], confidence: Float[Tensor, "G P 26"], cut: Windowing
+) -> Seen:
+    """The windows of a clip as a batch."""
+    return Seen(cut.cut(rays).transpose(1, 2), cut.cut(confidence).transpose(1, 2))
+
+
+def at_times(
+    values: Float[Tensor, "G *rest"], times: Float[np.ndarray, "F"]
+) -> Float[Tensor, "F *rest"]:
+    """Linear interpolation of values on the 30 Hz grid at the video's own times."""
+    position = torch.from_numpy((times - times[0]) * RATE).float().clamp(0, len(values) - 1)
+    low = position.floor().long().clamp_max(max(len(values) - 2, 0))
+    high = (low + 1).clamp_max(len(values) - 1)
+    part = (position - low).view(-1, *[1] * (values.ndim - 1))
+    return values[low] * (1 - part) + values[high] * part
+
+
+def rays_in_halpe26(
+    keypoints2d: Float[np.ndarray, "P F K 2"],
+    confidence: Float[np.ndarray, "P F K"],
+    layout: Layout,
+    K: Float[np.ndarray, "3 3"],
+) -> tuple[Float[np.ndarray, "P F 26 2"], Float[np.ndarray, "P F 26"]]:
+    """(x / z, y / z) and confidence in Halpe-26 order; missing keypoints are 0 and 0.
+
+    A keypoint is missing where it, or its confidence, is NaN or infinite. Raises InputError for
+    keypoints that are not of the layout.
+    """
+    names = KEYPOINT_NAMES[layout]
+    if keypoints2d.shape[2] != len(names):
+        raise InputError(
+            f"The keypoints are not {layout}",
+            expected=f"{len(names)} keypoints",
+            received=str(keypoints2d.shape[2]),
+        )
+    found = np.isfinite(keypoints2d).all(-1) & np.isfinite(confidence)
+    found &= np.where(found, confidence, 0.0) > 0
+    pixels = np.where(found[..., None], keypoints2d, 0.0)
+    turned = np.concatenate([pixels, np.ones_like(pixels[..., :1])], axis=-1) @ np.linalg.inv(K).T
+    shape = (*keypoints2d.shape[:2], KEYPOINT_COUNT)
+    rays, seen = np.zeros((*shape, 2)), np.zeros(shape)
+    slots = [HALPE26.index(name) for name in names]
+    rays[:, :, slots] = np.where(found[..., None], turned[..., :2], 0.0)
+    seen[:, :, slots] = np.where(found, np.clip(confidence, 0.0, 1.0), 0.0)
+    return rays, seen
+
+
+def resample_keypoints(
+    rays: Float[np.ndarray, "P F K 2"],
+    confidence: Float[np.ndarray, "P F K"],
+    times: Float[np.ndarray, "F"],
+    grid: Float[np.ndarray, "G"],
+) -> tuple[Float[np.ndarray, "P G K 2"], Float[np.ndarray, "P G K"]]:
+    """Keypoints at other times: linear between two seen frames, else the nearest if it is seen."""
+    high = np.clip(np.searchsorted(times, grid), 1, max(len(times) - 1, 1)).clip(0, len(times) - 1)
+    low = np.maximum(high - 1, 0)
+    span = np.maximum(times[high] - times[low], 1e-9)
+    part = np.clip((grid - times[low]) / span, 0.0, 1.0)[:, None]
+    weight_low = (confidence[:, low] > 0) * (1 - part)
+    weight_high = (confidence[:, high] > 0) * part
+    total = weight_low + weight_high
+    found = total >= 0.5
+    share = np.where(found, weight_high / np.maximum(total, 1e-9), 0.0)
+    mixed = rays[:, low] * (1 - share[..., None]) + rays[:, high] * share[..., None]
+    seen = confidence[:, low] * (1 - share) + confidence[:, high] * share
+    return mixed * found[..., None], seen * found

@@ -1,0 +1,148 @@
+"""What the prior is told besides the noisy state: 2D, known states, proxemics, heights, gravity.
+
+Each part can be left out for any joint, frame or person, so that one network gives the first 3D
+from 2D, fills frames or a person that nobody saw, obeys a distance, and knows motion without any of
+it. Where states before and after a frame are known, the straight line between them is told too
+("between"), and the network answers the difference from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from engine.prior.motion_code import (
+    GROUPS,
+    OFFSET,
+    ROTATION,
+    SHAPE,
+    SIZE,
+    SeenInView,
+    View,
+    expected_offset,
+    seen_in_view,
+    spread_groups,
+)
+from engine.prior.proxemics import FEATURES, Proxemics
+from engine.prior.windows import Seen
+
+SEEN_FEATURES = 26 * 3 + 4
+MEAN_HEIGHT, HEIGHT_SPREAD = 1.7, 0.1
+"""Metres; of the numbers that the network gets."""
+FRAME_FEATURES = SIZE + GROUPS + 2 + SEEN_FEATURES + FEATURES
+"""Per person and frame, without the noisy state."""
+WINDOW_FEATURES = 2 + 4 + 1 + 1
+"""Per person: height and flag, up in the view and flag, whether the person is seen, whether there
+is a partner."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """For B windows of P people and F frames, ready for the network."""
+
+    frames: Float[Tensor, "B P F N"]
+    """`FRAME_FEATURES` numbers."""
+    windows: Float[Tensor, "B P M"]
+    """`WINDOW_FEATURES` numbers."""
+    known: Float[Tensor, "B P F 160"]
+    """1 where the state is known."""
+    state: Float[Tensor, "B P F 160"]
+    """The known state, 0 elsewhere."""
+    base: Float[Tensor, "B P F 160"]
+    """What the network's answer is added to."""
+    partner: Float[Tensor, "B"]
+    """1 where people see each other, 0 where the cross-attention is cut."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is told of B windows, before it is put into the network's numbers."""
+
+    view: View
+    seen: Seen
+    state: Float[Tensor, "B P F 160"]
+    """Anything where it is not known."""
+    known: Float[Tensor, "B P F 26"]
+    """1 or 0 for each group of the state."""
+    proxemics: Proxemics
+    heights: Float[Tensor, "B P"]
+    """Metres, standing; NaN where unknown."""
+    up: Float[Tensor, "B 3"]
+    """In the camera's frame; NaN where unknown."""
+    partner: Float[Tensor, "B"]
+
+
+def condition(told: Told) -> Condition:
+    """The network's numbers."""
+    seen = seen_in_view(told.seen, told.view)
+    # Who is alone is told nothing of where the partner is.
+    together = told.partner[:, None, None, None]
+    shown = torch.ones(SIZE)
+    shown[-OFFSET:] = 0
+    shown = shown + (1 - shown) * together
+    known = spread_groups(told.known)
+    state = torch.nan_to_num(told.state) * known * shown
+    between, spans = between_known(state, told.known)
+    base = _base(seen, told.view) * shown
+    inside = spread_groups(spans)
+    base = between * inside + base * (1 - inside)
+    near = torch.stack([told.known.mean(-1), spans.mean(-1)], dim=-1)
+    proxemics = told.proxemics.features() * together
+    frames = [between * inside, told.known, near, seen.features, proxemics]
+    return Condition(
+        torch.cat(frames, dim=-1), _window_features(told, seen), known, state, base, told.partner
+    )
+
+
+def _base(seen: SeenInView, view: View) -> Float[Tensor, "B P F 160"]:
+    """The placement that 2D gives a body of mean size, upright nothing else."""
+    there = seen.there[..., None]
+    place = seen.place * there
+    everybody = there.amin(1, keepdim=True)
+    offset = expected_offset(place, view) * everybody
+    count, people, frames = seen.features.shape[:3]
+    rest = place.new_zeros(count, people, ROTATION + SHAPE)
+    base = torch.cat([rest, place, offset], dim=-1)
+    return base[:, :, None].expand(-1, -1, frames, -1)
+
+
+def between_known(
+    state: Float[Tensor, "B P F 160"], known: Float[Tensor, "B P F 26"]
+) -> tuple[Float[Tensor, "B P F 160"], Float[Tensor, "B P F 26"]]:
+    """Straight lines between the nearest known frames before and after, and where there are both;
+    with a known frame on one side only, that one's state."""
+    frames = known.shape[2]
+    index = torch.arange(frames).view(1, 1, frames, 1).expand_as(known)
+    there = known > 0.5
+    before = torch.where(there, index, -1).cummax(2).values
+    after = torch.where(there, index, frames).flip(2).cummin(2).values.flip(2)
+    inside = (before >= 0) | (after < frames)
+    low = torch.where(before >= 0, before, after).clamp(0, frames - 1)
+    high = torch.where(after < frames, after, before).clamp(0, frames - 1)
+    part = (index - low) / (high - low).clamp_min(1)
+    low, high = (spread_groups(v.float()).long() for v in (low, high))
+    first, last = state.gather(2, low), state.gather(2, high)
+    line = first + (last - first) * spread_groups(part)
+    return line * spread_groups(inside.float()), inside.float()
+
+
+def _window_features(told: Told, seen: SeenInView) -> Float[Tensor, "B P M"]:
+    people = told.heights.shape[1]
+    has_height = ~told.heights.isnan()
+    height = torch.where(has_height, (told.heights - MEAN_HEIGHT) / HEIGHT_SPREAD, 0.0)
+    has_up = ~told.up.isnan().any(-1)
+    up = (told.view.R_virtual_camera @ torch.nan_to_num(told.up)[..., None])[..., 0]
+    shared = torch.cat([up * has_up[:, None], has_up.float()[:, None]], dim=-1)
+    shared = shared[:, None].expand(-1, people, -1)
+    partner = told.partner[:, None].expand(-1, people)
+    return torch.cat(
+        [
+            torch.stack([height, has_height.float()], dim=-1),
+            shared,
+            torch.stack([seen.there, partner], dim=-1),
+        ],
+        dim=-1,
+    )

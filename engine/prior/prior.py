@@ -1,0 +1,373 @@
+"""The trained prior at work: bodies from 2D, hidden frames, motion from nothing, and how likely.
+
+prior = Prior.load()
+bodies = prior.estimate(keypoints2d, confidence, "halpe26", K, times)
+filled = prior.infill(windows, known)
+drawn = prior.sample(8, 64, proxemics=wanted, generator=generator)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from engine.body.joints import HALPE26, KEYPOINT_NAMES, SMPL_JOINTS, mirrored
+from engine.errors import InputError
+from engine.geometry.rotations import matrix_to_6d, matrix_to_axis_angle, sixd_to_matrix
+from engine.prior.clip import Windowing, at_times, rays_in_halpe26, seen_on_grid, windows_of
+from engine.prior.condition import Condition, Told, condition
+from engine.prior.denoiser import Denoised, Denoiser
+from engine.prior.diffusion import ddim, level_of, noised
+from engine.prior.motion_code import (
+    GROUPS,
+    MEAN_LOG_EXTENT,
+    OFFSET,
+    SIZE,
+    View,
+    pack,
+    unpack,
+    view_of_seen,
+    view_of_windows,
+)
+from engine.prior.proxemics import Proxemics
+from engine.prior.skeleton import Skeleton
+from engine.prior.weight_file import read_weights
+from engine.prior.windows import PairWindows, Seen
+from engine.structures import Layout
+from engine.weights import find
+
+LOSS_STEPS = 10, 25, 40, 55, 70
+"""Steps of noise at which `Prior.denoising_loss` is measured."""
+SAMPLE_DISTANCE = 4.0
+"""Metres between the camera and the people of a sample, about."""
+_KEYPOINT_MIRROR = list(mirrored(HALPE26))
+_JOINT_MIRROR = list(mirrored(SMPL_JOINTS))
+_FLIP = torch.tensor([-1.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True)
+class EstimatedMotion:
+    """P people over F frames in the camera frame (OpenCV axes), metres and radians."""
+
+    global_orient: Float[np.ndarray, "P F 3"]
+    body_pose: Float[np.ndarray, "P F 23 3"]
+    transl: Float[np.ndarray, "P F 3"]
+    """Added after skinning: pelvis in the camera frame minus its place at rest."""
+    betas: Float[np.ndarray, "P 10"]
+    up_camera: Float[np.ndarray, "3"]
+    """Unit vector against gravity, one for the clip (the camera is taken to stand still)."""
+    log_variance: Float[np.ndarray, "P F 24"]
+    """Logarithm of the expected squared rotation error in rad^2."""
+    evidence: Float[np.ndarray, "P F"]
+    """Share of keypoints seen, weighted by confidence, 0..1; 0 means the frame was guessed."""
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """Bodies of windows with what is said about them."""
+
+    windows: PairWindows
+    log_variance: Float[Tensor, "B P F 24"]
+
+
+class Prior:
+    """The network with everything around it: windows, sampling, blending."""
+
+    def __init__(self, network: Denoiser, skeleton: Skeleton) -> None:
+        self._network, self._skeleton = network.eval(), skeleton
+
+    @classmethod
+    def load(cls, path: Path | str | None = None) -> Prior:
+        """The shipped prior, or the one in a file.
+
+        Raises WeightError where the shipped file is missing or altered, InputError where a file
+        given by the caller is no prior, of another architecture or of another body.
+        """
+        return cls(*read_weights(find("prior").path if path is None else Path(path)))
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Of the body that it was trained on."""
+        return self._skeleton
+
+    @torch.no_grad()
+    def estimate(
+        self,
+        keypoints2d: Float[np.ndarray, "P F K 2"],
+        confidence: Float[np.ndarray, "P F K"],
+        layout: Layout,
+        K: Float[np.ndarray, "3 3"],
+        times: Float[np.ndarray, "F"],
+        *,
+        heights: Sequence[float | None] = (),
+    ) -> EstimatedMotion:
+        """Everybody's motion in the camera frame.
+
+        `keypoints2d` in undistorted pixels, NaN where nothing was seen; `times` in seconds,
+        increasing, at any rate; `heights` standing, in metres, where they are known. Two people
+        are seen together; one, or more than two, each alone. A person who is never seen is guessed
+        from the partner, with `evidence` 0. Raises InputError for keypoints of another layout.
+        """
+        rays, seen = rays_in_halpe26(keypoints2d, confidence, layout, K)
+        people = len(rays)
+        known = [np.nan if h is None else h for h in heights] or [np.nan] * people
+        height = torch.tensor(known, dtype=torch.float32)
+        together = [slice(None)] if people == 2 else [slice(p, p + 1) for p in range(people)]
+        parts = [
+            self._clip(*seen_on_grid(rays[rows], seen[rows], times), height[rows])
+            for rows in together
+        ]
+        motion = _joined([part for part, _ in parts], seen)
+        log_variance = torch.cat([value for _, value in parts], dim=1)
+        pelvis = at_times(motion.pelvis[0].transpose(0, 1), times).transpose(0, 1)
+        sixd = matrix_to_6d(motion.local_rotations[0]).transpose(0, 1)
+        pose = matrix_to_axis_angle(sixd_to_matrix(at_times(sixd, times))).transpose(0, 1).numpy()
+        rest = self._skeleton.rest(motion.betas[0])[:, None, 0]
+        return EstimatedMotion(
+            global_orient=pose[:, :, 0],
+            body_pose=pose[:, :, 1:],
+            transl=(pelvis - rest).numpy(),
+            betas=motion.betas[0].numpy(),
+            up_camera=motion.up[0].numpy(),
+            log_variance=at_times(log_variance, times).transpose(0, 1).numpy(),
+            evidence=(seen.sum(-1) / len(KEYPOINT_NAMES[layout])).astype(np.float32),
+        )
+
+    def _clip(
+        self,
+        rays: Float[Tensor, "G P 26 2"],
+        confidence: Float[Tensor, "G P 26"],
+        heights: Float[Tensor, "P"],
+    ) -> tuple[PairWindows, Float[Tensor, "G P 24"]]:
+        """One window as long as the clip, at 30 Hz."""
+        cut = Windowing.of(len(rays))
+        seen = windows_of(rays, confidence, cut)
+        answer = self._both_sides(seen, heights.expand(len(seen.rays), -1))
+        return _one(answer.windows, cut, seen), cut.blend(answer.log_variance.transpose(1, 2))
+
+    def _both_sides(self, seen: Seen, heights: Float[Tensor, "W P"]) -> _Answer:
+        """What the network says of windows, and of them in a mirror, averaged."""
+        first = self._from_2d(seen, heights)
+        second = self._from_2d(_mirrored_seen(seen), heights)
+        turned = _mirrored(second.windows)
+        return _Answer(
+            _mean(first.windows, turned),
+            (first.log_variance + second.log_variance[..., _JOINT_MIRROR]) / 2,
+        )
+
+    def _from_2d(self, seen: Seen, heights: Float[Tensor, "W P"]) -> _Answer:
+        count, people, frames = seen.confidence.shape[:3]
+        view = view_of_seen(seen)
+        told = condition(
+            Told(
+                view=view,
+                seen=seen,
+                state=seen.rays.new_zeros(count, people, frames, SIZE),
+                known=seen.rays.new_zeros(count, people, frames, GROUPS),
+                proxemics=Proxemics.nothing(count, people, frames),
+                heights=heights,
+                up=torch.full((count, 3), torch.nan),
+                partner=torch.full((count,), float(people > 1)),
+            )
+        )
+        answer = self._ask(torch.zeros(count, people, frames, SIZE), 1.0, told)
+        up = (view.R_virtual_camera.mT @ answer.up[..., None])[..., 0]
+        return _Answer(unpack(answer.state, view, up), answer.log_variance)
+
+    @torch.no_grad()
+    def infill(
+        self,
+        windows: PairWindows,
+        known: Bool[Tensor, "B P F"],
+        *,
+        seen: Seen | None = None,
+        partner: bool = True,
+        steps: int = 1,
+    ) -> PairWindows:
+        """The windows with what is not known filled in; what stands there is not looked at.
+
+        Each window needs a known frame. With one step, the mean of all motion that fits; with
+        more, one that is likely. Without `partner` everybody is filled in alone. Gravity and shape
+        are those of `windows`. Raises InputError where nothing is known of a window.
+        """
+        count, people, frames = known.shape
+        if not known.flatten(1).any(1).all():
+            raise InputError("Nothing is known of a window that is to be filled in")
+        shown = _hidden_replaced(windows, known)
+        view = view_of_windows(shown) if seen is None else view_of_seen(seen)
+        nothing = Seen(torch.zeros(count, people, frames, 26, 2), torch.zeros(1))
+        empty = Seen(nothing.rays, torch.zeros(count, people, frames, 26))
+        groups = known[..., None].expand(-1, -1, -1, GROUPS).float().clone()
+        groups[..., 24] = 1.0
+        together = float(partner and people > 1)
+        told = condition(
+            Told(
+                view=view,
+                seen=empty if seen is None else seen,
+                state=pack(shown, view),
+                known=groups,
+                proxemics=Proxemics.nothing(count, people, frames),
+                heights=torch.full((count, people), torch.nan),
+                up=windows.up,
+                partner=torch.full((count,), together),
+            )
+        )
+        start = torch.zeros(count, people, frames, SIZE)
+        state = self._sampled(start, told, steps)
+        filled = unpack(state, view, windows.up)
+        keep = known[..., None]
+        return PairWindows(
+            torch.where(keep[..., None, None], windows.rotations, filled.rotations),
+            torch.where(keep, windows.pelvis, filled.pelvis),
+            windows.betas,
+            windows.up,
+        )
+
+    @torch.no_grad()
+    def sample(
+        self,
+        count: int,
+        frames: int,
+        *,
+        people: int = 2,
+        proxemics: Proxemics | None = None,
+        generator: torch.Generator,
+        steps: int = 20,
+    ) -> PairWindows:
+        """Motion from noise, before a level camera some metres away; obeys `proxemics`."""
+        up = torch.tensor([0.0, -1.0, 0.0]).expand(count, 3)
+        view = View(
+            torch.eye(3).expand(count, 3, 3),
+            torch.full((count,), MEAN_LOG_EXTENT - float(np.log(SAMPLE_DISTANCE))),
+        )
+        nobody = torch.zeros(count, people, frames, 26)
+        told = condition(
+            Told(
+                view=view,
+                seen=Seen(torch.zeros(*nobody.shape, 2), nobody),
+                state=torch.zeros(count, people, frames, SIZE),
+                known=torch.zeros(count, people, frames, GROUPS),
+                proxemics=proxemics or Proxemics.nothing(count, people, frames),
+                heights=torch.full((count, people), torch.nan),
+                up=up,
+                partner=torch.full((count,), float(people > 1)),
+            )
+        )
+        noise = torch.randn(count, people, frames, SIZE, generator=generator)
+        return unpack(self._sampled(noise, told, steps), view, up)
+
+    @torch.no_grad()
+    def denoising_loss(
+        self, windows: PairWindows, *, partner: bool = True, generator: torch.Generator
+    ) -> Float[Tensor, "B"]:
+        """How far the network's answers are from the truth, mean square over the state without
+        the metric offsets, over several levels of noise: small for likely motion.
+
+        The noise comes from `generator` alone, so that windows can be compared under the same.
+        Without `partner` everybody is looked at alone.
+        """
+        count, people, frames = windows.pelvis.shape[:3]
+        view = view_of_windows(windows)
+        state = pack(windows, view)
+        nobody = torch.zeros(count, people, frames, 26)
+        told = condition(
+            Told(
+                view=view,
+                seen=Seen(torch.zeros(*nobody.shape, 2), nobody),
+                state=state,
+                known=torch.zeros(count, people, frames, GROUPS),
+                proxemics=Proxemics.nothing(count, people, frames),
+                heights=torch.full((count, people), torch.nan),
+                up=windows.up,
+                partner=torch.full((count,), float(partner and people > 1)),
+            )
+        )
+        total = torch.zeros(count)
+        for step in LOSS_STEPS:
+            noise = torch.randn(1, people, frames, SIZE, generator=generator).expand_as(state)
+            steps = torch.full((count,), step)
+            answer = self._ask(noised(state, noise, steps), float(level_of(steps)[0]), told)
+            wrong = (answer.state - state)[..., :-OFFSET].square()
+            total += wrong.mean((1, 2, 3)) / len(LOSS_STEPS)
+        return total
+
+    def _sampled(self, noise: Tensor, told: Condition, steps: int) -> Tensor:
+        def predict(noisy: Tensor, step: int) -> Tensor:
+            return self._ask(noisy, float(level_of(torch.tensor([step]))[0]), told).state
+
+        return ddim(predict, noise, steps)
+
+    def _ask(self, noisy: Tensor, level: float, told: Condition) -> Denoised:
+        answer: Denoised = self._network(noisy, torch.full((len(noisy),), level), told)
+        return answer
+
+
+def _hidden_replaced(windows: PairWindows, known: Bool[Tensor, "B P F"]) -> PairWindows:
+    """With a known pelvis of the same window wherever a frame is hidden: what is there may be
+    anything, and the camera is aimed at the middle of everything."""
+    keep = known[..., None]
+    weight = known.float()[..., None]
+    middle = (torch.nan_to_num(windows.pelvis) * weight).sum((1, 2)) / weight.sum((1, 2))
+    pelvis = torch.where(keep, windows.pelvis, middle[:, None, None])
+    rotations = torch.where(keep[..., None, None], windows.rotations, torch.eye(3))
+    return PairWindows(rotations, pelvis, windows.betas, windows.up)
+
+
+def _one(windows: PairWindows, cut: Windowing, seen: Seen) -> PairWindows:
+    """The clip that overlapping windows tell of: orientations blended in 6D, depths in logs."""
+    sixd = cut.blend(matrix_to_6d(windows.rotations).transpose(1, 2))
+    z = windows.pelvis[..., 2:].clamp_min(0.05)
+    place = torch.cat([windows.pelvis[..., :2] / z, z.log()], dim=-1)
+    place = cut.blend(place.transpose(1, 2))
+    pelvis = torch.cat([place[..., :2], torch.ones_like(place[..., :1])], -1) * place[..., 2:].exp()
+    weight = seen.confidence.sum((2, 3)) + 1e-6
+    betas = (windows.betas * weight[..., None]).sum(0) / weight.sum(0)[:, None]
+    up = F.normalize((windows.up * weight.sum(1, keepdim=True)).sum(0), dim=-1)
+    rotations = sixd_to_matrix(sixd).transpose(0, 1)[None]
+    return PairWindows(rotations, pelvis.transpose(0, 1)[None], betas[None], up[None])
+
+
+def _joined(parts: list[PairWindows], seen: Float[np.ndarray, "P F 26"]) -> PairWindows:
+    """People who were looked at apart, side by side; gravity as those say who are seen best."""
+    if len(parts) == 1:
+        return parts[0]
+    weight = torch.from_numpy(seen.sum((1, 2))).float() + 1e-6
+    up = torch.stack([part.up[0] for part in parts])
+    return PairWindows(
+        torch.cat([part.rotations for part in parts], dim=1),
+        torch.cat([part.pelvis for part in parts], dim=1),
+        torch.cat([part.betas for part in parts], dim=1),
+        F.normalize((up * weight[:, None]).sum(0), dim=-1)[None],
+    )
+
+
+def _mirrored_seen(seen: Seen) -> Seen:
+    flip = torch.tensor([-1.0, 1.0])
+    return Seen(seen.rays[..., _KEYPOINT_MIRROR, :] * flip, seen.confidence[..., _KEYPOINT_MIRROR])
+
+
+def _mirrored(windows: PairWindows) -> PairWindows:
+    """The same motion in a mirror (x -> -x), left and right joints exchanged."""
+    return PairWindows(
+        windows.rotations[..., _JOINT_MIRROR, :, :] * _FLIP[:, None] * _FLIP,
+        windows.pelvis * _FLIP,
+        windows.betas,
+        windows.up * _FLIP,
+    )
+
+
+def _mean(first: PairWindows, second: PairWindows) -> PairWindows:
+    """Of two opinions; rotations are averaged in 6D."""
+    return PairWindows(
+        sixd_to_matrix(matrix_to_6d(first.rotations) + matrix_to_6d(second.rotations)),
+        (first.pelvis + second.pelvis) / 2,
+        (first.betas + second.betas) / 2,
+        F.normalize(first.up + second.up, dim=-1),
+    )

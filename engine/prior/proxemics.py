@@ -1,0 +1,106 @@
+"""How close people are and how they face each other: Hall's zones, distances, facing.
+
+Zones are those of Hall (1966, "The Hidden Dimension"): intimate up to 0.45 m, personal to 1.2 m,
+social to 3.6 m, public beyond; here between the heads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from engine.prior.skeleton import HEAD, Skeleton
+from engine.prior.windows import PairWindows
+
+ZONES = ("intimate", "personal", "social", "public")
+ZONE_EDGES = 0.45, 1.2, 3.6
+"""Metres between the heads."""
+FEATURES = len(ZONES) + 4 * 2
+"""Numbers per person and frame that `Proxemics.features` gives."""
+
+
+@dataclass(frozen=True)
+class Proxemics:
+    """Of B windows with F frames; NaN, and -1 for the zone, where nothing is said."""
+
+    pelvis_distance: Float[Tensor, "B F"]
+    """Metres."""
+    head_distance: Float[Tensor, "B F"]
+    """Metres."""
+    facing: Float[Tensor, "B P F"]
+    """Cosine, on the floor, between where a person's pelvis faces and the way to the partner."""
+    zone: Int[Tensor, "B F"]
+    """Index into `ZONES`."""
+
+    @classmethod
+    def nothing(cls, count: int, people: int, frames: int) -> Proxemics:
+        """Nothing is said of any window."""
+        unsaid = torch.full((count, frames), torch.nan)
+        return cls(
+            unsaid,
+            unsaid,
+            torch.full((count, people, frames), torch.nan),
+            torch.full((count, frames), -1),
+        )
+
+    def only(self, distance: Tensor, heads: Tensor, facing: Tensor, zone: Tensor) -> Proxemics:
+        """What is said where the flags (B, F) are true."""
+        nan = torch.nan
+        return Proxemics(
+            self.pelvis_distance.masked_fill(~distance, nan),
+            self.head_distance.masked_fill(~heads, nan),
+            self.facing.masked_fill(~facing[:, None], nan),
+            self.zone.masked_fill(~zone, -1),
+        )
+
+    def features(self) -> Float[Tensor, "B P F 12"]:
+        """For the network: zone one-hot (4), then value and flag of pelvis distance, head distance,
+        own facing and the partner's facing."""
+        people = self.facing.shape[1]
+        zone = F.one_hot((self.zone + 1).long(), len(ZONES) + 1)[..., 1:].float()
+        shared = [zone, _flagged(self.pelvis_distance), _flagged(self.head_distance)]
+        common = torch.cat(shared, dim=-1)[:, None].expand(-1, people, -1, -1)
+        others = (self.facing.sum(1, keepdim=True) - self.facing) / max(people - 1, 1)
+        return torch.cat([common, _flagged(self.facing), _flagged(others)], dim=-1)
+
+
+def zone_of(head_distance: Float[Tensor, "*batch"]) -> Int[Tensor, "*batch"]:
+    """Index of Hall's zone of a distance between heads in metres."""
+    return torch.bucketize(head_distance, head_distance.new_tensor(ZONE_EDGES), right=True)
+
+
+def measure(windows: PairWindows, skeleton: Skeleton) -> Proxemics:
+    """All of it, of two people (of more: the nearest two count for distances; nothing for one)."""
+    count, people, frames = windows.pelvis.shape[:3]
+    if people < 2:
+        return Proxemics.nothing(count, people, frames)
+    joints = skeleton.joints(windows.rotations, windows.betas) + windows.pelvis[..., None, :]
+    heads = joints[..., HEAD, :]
+    head_distance = _nearest(heads)
+    up = windows.up[:, None, None]
+    middle = (windows.pelvis.sum(1, keepdim=True) - windows.pelvis) / (people - 1)
+    way = _level(middle - windows.pelvis, up)
+    # The open body faces along its own z axis.
+    forward = _level(windows.rotations[..., 0, :, 2], up)
+    return Proxemics(
+        _nearest(windows.pelvis), head_distance, (way * forward).sum(-1), zone_of(head_distance)
+    )
+
+
+def _level(vector: Tensor, up: Tensor) -> Tensor:
+    return F.normalize(vector - (vector * up).sum(-1, keepdim=True) * up, dim=-1)
+
+
+def _nearest(points: Float[Tensor, "B P F 3"]) -> Float[Tensor, "B F"]:
+    people = points.shape[1]
+    pairs = torch.combinations(torch.arange(people), 2)
+    return (points[:, pairs[:, 0]] - points[:, pairs[:, 1]]).norm(dim=-1).amin(1)
+
+
+def _flagged(values: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 2"]:
+    said = ~values.isnan()
+    return torch.stack([torch.where(said, values, torch.zeros_like(values)), said.float()], dim=-1)
