@@ -70,11 +70,12 @@ class EstimatedMotion:
 
 
 @dataclass(frozen=True)
-class _Answer:
+class WindowEstimate:
     """Bodies of windows with what is said about them."""
 
     windows: PairWindows
     log_variance: Float[Tensor, "B P F 24"]
+    """Logarithm of the expected squared rotation error in rad^2."""
 
 
 class Prior:
@@ -149,20 +150,22 @@ class Prior:
         """One window as long as the clip, at 30 Hz."""
         cut = Windowing.of(len(rays))
         seen = windows_of(rays, confidence, cut)
-        answer = self._both_sides(seen, heights.expand(len(seen.rays), -1))
+        answer = self.estimate_windows(seen, heights.expand(len(seen.rays), -1))
         return _one(answer.windows, cut, seen), cut.blend(answer.log_variance.transpose(1, 2))
 
-    def _both_sides(self, seen: Seen, heights: Float[Tensor, "W P"]) -> _Answer:
-        """What the network says of windows, and of them in a mirror, averaged."""
+    @torch.no_grad()
+    def estimate_windows(self, seen: Seen, heights: Float[Tensor, "B P"]) -> WindowEstimate:
+        """Bodies from 2D, in the camera's frame: what the network says of the windows, and of them
+        in a mirror, averaged. `heights` in metres, NaN where unknown."""
         first = self._from_2d(seen, heights)
         second = self._from_2d(_mirrored_seen(seen), heights)
         turned = _mirrored(second.windows)
-        return _Answer(
+        return WindowEstimate(
             _mean(first.windows, turned),
             (first.log_variance + second.log_variance[..., _JOINT_MIRROR]) / 2,
         )
 
-    def _from_2d(self, seen: Seen, heights: Float[Tensor, "W P"]) -> _Answer:
+    def _from_2d(self, seen: Seen, heights: Float[Tensor, "W P"]) -> WindowEstimate:
         count, people, frames = seen.confidence.shape[:3]
         view = view_of_seen(seen)
         told = condition(
@@ -179,7 +182,7 @@ class Prior:
         )
         answer = self._ask(torch.zeros(count, people, frames, SIZE), 1.0, told)
         up = (view.R_virtual_camera.mT @ answer.up[..., None])[..., 0]
-        return _Answer(unpack(answer.state, view, up), answer.log_variance)
+        return WindowEstimate(unpack(answer.state, view, up), answer.log_variance)
 
     @torch.no_grad()
     def infill(

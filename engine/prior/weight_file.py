@@ -34,6 +34,8 @@ def read_weights(path: Path) -> tuple[Denoiser, Skeleton]:
 
     Raises InputError for a file that is no prior's, of another architecture, or of another body.
     """
+    if not path.is_file():
+        raise InputError(f"There is no weight file {path.name}", expected="a .safetensors file")
     try:
         if path.stat().st_size > _SIZE_LIMIT:
             raise _refused(path, f"a file of {path.stat().st_size / 2**20:.0f} MB")
