@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from engine.body.joints import HALPE26, KEYPOINT_NAMES
 from engine.errors import InputError
-from engine.prior.windows import KEYPOINT_COUNT, RATE, Seen
+from engine.geometry.rotations import matrix_to_6d, sixd_to_matrix
+from engine.prior.windows import KEYPOINT_COUNT, RATE, PairWindows, Seen
 from engine.structures import Layout
 
 WINDOWS = 16, 32, 64
@@ -41,7 +44,7 @@ class Windowing:
     def cut(self, values: Float[Tensor, "G *rest"]) -> Float[Tensor, "W T *rest"]:
         """Windows of values along the first axis; 0 past the end."""
         rest = [0, 0] * (values.ndim - 1)
-        full = torch.nn.functional.pad(values, [*rest, 0, self.padded - self.frames])
+        full = F.pad(values, [*rest, 0, self.padded - self.frames])
         return full.unfold(0, self.size, self.stride).movedim(-1, 1)
 
     def blend(self, windows: Float[Tensor, "W T *rest"]) -> Float[Tensor, "G *rest"]:
@@ -80,6 +83,38 @@ def windows_of(
 ) -> Seen:
     """The windows of a clip as a batch."""
     return Seen(cut.cut(rays).transpose(1, 2), cut.cut(confidence).transpose(1, 2))
+
+
+def blended(windows: PairWindows, cut: Windowing, seen: Seen) -> PairWindows:
+    """The one window, as long as the clip, that overlapping ones tell of: orientations blended in
+    6D, places as rays and logarithms of depth; shapes and gravity as the windows in which most is
+    seen say."""
+    sixd = cut.blend(matrix_to_6d(windows.rotations).transpose(1, 2))
+    z = windows.pelvis[..., 2:].clamp_min(0.05)
+    place = torch.cat([windows.pelvis[..., :2] / z, z.log()], dim=-1)
+    place = cut.blend(place.transpose(1, 2))
+    pelvis = torch.cat([place[..., :2], torch.ones_like(place[..., :1])], -1) * place[..., 2:].exp()
+    weight = seen.confidence.sum((2, 3)) + 1e-6
+    betas = (windows.betas * weight[..., None]).sum(0) / weight.sum(0)[:, None]
+    up = F.normalize((windows.up * weight.sum(1, keepdim=True)).sum(0), dim=-1)
+    rotations = sixd_to_matrix(sixd).transpose(0, 1)[None]
+    return PairWindows(rotations, pelvis.transpose(0, 1)[None], betas[None], up[None])
+
+
+def side_by_side(
+    parts: Sequence[PairWindows], confidence: Float[np.ndarray, "P F 26"]
+) -> PairWindows:
+    """People who were looked at apart; gravity as those say who are seen best."""
+    if len(parts) == 1:
+        return parts[0]
+    weight = torch.from_numpy(confidence.sum((1, 2))).float() + 1e-6
+    up = torch.stack([part.up[0] for part in parts])
+    return PairWindows(
+        torch.cat([part.rotations for part in parts], dim=1),
+        torch.cat([part.pelvis for part in parts], dim=1),
+        torch.cat([part.betas for part in parts], dim=1),
+        F.normalize((up * weight[:, None]).sum(0), dim=-1)[None],
+    )
 
 
 def at_times(

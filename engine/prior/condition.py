@@ -73,6 +73,22 @@ class Told:
     up: Float[Tensor, "B 3"]
     """In the camera's frame; NaN where unknown."""
     partner: Float[Tensor, "B"]
+    """1 where people see each other, 0 where everybody is looked at alone."""
+
+    @classmethod
+    def nothing(cls, view: View, people: int, frames: int) -> Told:
+        """Nothing is told but the camera, and that people see each other if there are several."""
+        count = len(view.log_extent)
+        return cls(
+            view=view,
+            seen=Seen.nothing(count, people, frames),
+            state=torch.zeros(count, people, frames, SIZE),
+            known=torch.zeros(count, people, frames, GROUPS),
+            proxemics=Proxemics.nothing(count, people, frames),
+            heights=torch.full((count, people), torch.nan),
+            up=torch.full((count, 3), torch.nan),
+            partner=torch.full((count,), float(people > 1)),
+        )
 
 
 def condition(told: Told) -> Condition:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from engine.prior.condition import Told
 from engine.prior.diffusion import STEPS
-from engine.prior.motion_code import GROUPS, pack, view_of_seen, view_of_windows
+from engine.prior.motion_code import GROUPS, pack, view_of
 from engine.prior.proxemics import Proxemics, measure
 from engine.prior.skeleton import Skeleton
 from engine.prior.windows import PairWindows, Seen
@@ -85,8 +85,7 @@ def lesson(
     known = _known(deal, shares, (estimate, infill, react), someone)
     there = _seen_frames(deal, shares, (estimate, infill | react), someone)
     partial = Seen(seen.rays * there[..., None, None], seen.confidence * there[..., None])
-    has_2d = partial.confidence.sum((1, 2, 3)) > 0
-    view = view_of_seen(partial).where(has_2d, view_of_windows(windows))
+    view = view_of(partial, windows)
     state = pack(windows, view)
     step = deal.steps()
     step = torch.where(~free & deal.chance(shares.no_state), STEPS - 1, step)

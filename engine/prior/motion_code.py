@@ -83,6 +83,12 @@ def view_of_windows(windows: PairWindows) -> View:
     return view_along(middle, MEAN_LOG_EXTENT - middle.norm(dim=-1).clamp_min(0.2).log())
 
 
+def view_of(seen: Seen, windows: PairWindows) -> View:
+    """Onto everybody seen; in windows where nobody is, onto where `windows` say that people are."""
+    has_2d = seen.confidence.sum((1, 2, 3)) > 0
+    return view_of_seen(seen).where(has_2d, view_of_windows(windows))
+
+
 @dataclass(frozen=True)
 class SeenInView:
     """2D keypoints as the network gets them, and the place that they give a body of mean size."""

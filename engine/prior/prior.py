@@ -9,7 +9,7 @@ drawn = prior.sample(8, 64, proxemics=wanted, generator=generator)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +18,18 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from engine.body.joints import HALPE26, KEYPOINT_NAMES, SMPL_JOINTS, mirrored
+from engine.body.joints import KEYPOINT_NAMES, SMPL_JOINTS, mirrored
 from engine.errors import InputError
 from engine.geometry.rotations import matrix_to_6d, matrix_to_axis_angle, sixd_to_matrix
-from engine.prior.clip import Windowing, at_times, rays_in_halpe26, seen_on_grid, windows_of
+from engine.prior.clip import (
+    Windowing,
+    at_times,
+    blended,
+    rays_in_halpe26,
+    seen_on_grid,
+    side_by_side,
+    windows_of,
+)
 from engine.prior.condition import Condition, Told, condition
 from engine.prior.denoiser import Denoised, Denoiser
 from engine.prior.diffusion import ddim, level_of, noised
@@ -33,6 +41,7 @@ from engine.prior.motion_code import (
     View,
     pack,
     unpack,
+    view_of,
     view_of_seen,
     view_of_windows,
 )
@@ -47,9 +56,7 @@ LOSS_STEPS = 10, 25, 40, 55, 70
 """Steps of noise at which `Prior.denoising_loss` is measured."""
 SAMPLE_DISTANCE = 4.0
 """Metres between the camera and the people of a sample, about."""
-_KEYPOINT_MIRROR = list(mirrored(HALPE26))
 _JOINT_MIRROR = list(mirrored(SMPL_JOINTS))
-_FLIP = torch.tensor([-1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -125,7 +132,7 @@ class Prior:
             self._clip(*seen_on_grid(rays[rows], seen[rows], times), height[rows])
             for rows in together
         ]
-        motion = _joined([part for part, _ in parts], seen)
+        motion = side_by_side([part for part, _ in parts], seen)
         log_variance = torch.cat([value for _, value in parts], dim=1)
         pelvis = at_times(motion.pelvis[0].transpose(0, 1), times).transpose(0, 1)
         sixd = matrix_to_6d(motion.local_rotations[0]).transpose(0, 1)
@@ -151,15 +158,15 @@ class Prior:
         cut = Windowing.of(len(rays))
         seen = windows_of(rays, confidence, cut)
         answer = self.estimate_windows(seen, heights.expand(len(seen.rays), -1))
-        return _one(answer.windows, cut, seen), cut.blend(answer.log_variance.transpose(1, 2))
+        return blended(answer.windows, cut, seen), cut.blend(answer.log_variance.transpose(1, 2))
 
     @torch.no_grad()
     def estimate_windows(self, seen: Seen, heights: Float[Tensor, "B P"]) -> WindowEstimate:
         """Bodies from 2D, in the camera's frame: what the network says of the windows, and of them
         in a mirror, averaged. `heights` in metres, NaN where unknown."""
         first = self._from_2d(seen, heights)
-        second = self._from_2d(_mirrored_seen(seen), heights)
-        turned = _mirrored(second.windows)
+        second = self._from_2d(seen.mirrored(), heights)
+        turned = second.windows.mirrored()
         return WindowEstimate(
             _mean(first.windows, turned),
             (first.log_variance + second.log_variance[..., _JOINT_MIRROR]) / 2,
@@ -168,19 +175,9 @@ class Prior:
     def _from_2d(self, seen: Seen, heights: Float[Tensor, "W P"]) -> WindowEstimate:
         count, people, frames = seen.confidence.shape[:3]
         view = view_of_seen(seen)
-        told = condition(
-            Told(
-                view=view,
-                seen=seen,
-                state=seen.rays.new_zeros(count, people, frames, SIZE),
-                known=seen.rays.new_zeros(count, people, frames, GROUPS),
-                proxemics=Proxemics.nothing(count, people, frames),
-                heights=heights,
-                up=torch.full((count, 3), torch.nan),
-                partner=torch.full((count,), float(people > 1)),
-            )
-        )
-        answer = self._ask(torch.zeros(count, people, frames, SIZE), 1.0, told)
+        told = replace(Told.nothing(view, people, frames), seen=seen, heights=heights)
+        nothing = torch.zeros(count, people, frames, SIZE)
+        answer = self._ask(nothing, 1.0, condition(told))
         up = (view.R_virtual_camera.mT @ answer.up[..., None])[..., 0]
         return WindowEstimate(unpack(answer.state, view, up), answer.log_variance)
 
@@ -204,26 +201,13 @@ class Prior:
         if not known.flatten(1).any(1).all():
             raise InputError("Nothing is known of a window that is to be filled in")
         shown = _hidden_replaced(windows, known)
-        view = view_of_windows(shown) if seen is None else view_of_seen(seen)
-        nothing = Seen(torch.zeros(count, people, frames, 26, 2), torch.zeros(1))
-        empty = Seen(nothing.rays, torch.zeros(count, people, frames, 26))
+        seen = seen or Seen.nothing(count, people, frames)
+        view = view_of(seen, shown)
         groups = known[..., None].expand(-1, -1, -1, GROUPS).float().clone()
         groups[..., 24] = 1.0
-        together = float(partner and people > 1)
-        told = condition(
-            Told(
-                view=view,
-                seen=empty if seen is None else seen,
-                state=pack(shown, view),
-                known=groups,
-                proxemics=Proxemics.nothing(count, people, frames),
-                heights=torch.full((count, people), torch.nan),
-                up=windows.up,
-                partner=torch.full((count,), together),
-            )
-        )
-        start = torch.zeros(count, people, frames, SIZE)
-        state = self._sampled(start, told, steps)
+        told = _told(view, people, frames, partner)
+        told = replace(told, seen=seen, state=pack(shown, view), known=groups, up=windows.up)
+        state = self._sampled(torch.zeros(count, people, frames, SIZE), told, steps)
         filled = unpack(state, view, windows.up)
         keep = known[..., None]
         return PairWindows(
@@ -250,19 +234,9 @@ class Prior:
             torch.eye(3).expand(count, 3, 3),
             torch.full((count,), MEAN_LOG_EXTENT - float(np.log(SAMPLE_DISTANCE))),
         )
-        nobody = torch.zeros(count, people, frames, 26)
-        told = condition(
-            Told(
-                view=view,
-                seen=Seen(torch.zeros(*nobody.shape, 2), nobody),
-                state=torch.zeros(count, people, frames, SIZE),
-                known=torch.zeros(count, people, frames, GROUPS),
-                proxemics=proxemics or Proxemics.nothing(count, people, frames),
-                heights=torch.full((count, people), torch.nan),
-                up=up,
-                partner=torch.full((count,), float(people > 1)),
-            )
-        )
+        told = replace(Told.nothing(view, people, frames), up=up)
+        if proxemics is not None:
+            told = replace(told, proxemics=proxemics)
         noise = torch.randn(count, people, frames, SIZE, generator=generator)
         return unpack(self._sampled(noise, told, steps), view, up)
 
@@ -279,19 +253,7 @@ class Prior:
         count, people, frames = windows.pelvis.shape[:3]
         view = view_of_windows(windows)
         state = pack(windows, view)
-        nobody = torch.zeros(count, people, frames, 26)
-        told = condition(
-            Told(
-                view=view,
-                seen=Seen(torch.zeros(*nobody.shape, 2), nobody),
-                state=state,
-                known=torch.zeros(count, people, frames, GROUPS),
-                proxemics=Proxemics.nothing(count, people, frames),
-                heights=torch.full((count, people), torch.nan),
-                up=windows.up,
-                partner=torch.full((count,), float(partner and people > 1)),
-            )
-        )
+        told = condition(replace(_told(view, people, frames, partner), up=windows.up))
         total = torch.zeros(count)
         for step in LOSS_STEPS:
             noise = torch.randn(1, people, frames, SIZE, generator=generator).expand_as(state)
@@ -301,15 +263,23 @@ class Prior:
             total += wrong.mean((1, 2, 3)) / len(LOSS_STEPS)
         return total
 
-    def _sampled(self, noise: Tensor, told: Condition, steps: int) -> Tensor:
+    def _sampled(self, noise: Tensor, told: Told, steps: int) -> Tensor:
+        ready = condition(told)
+
         def predict(noisy: Tensor, step: int) -> Tensor:
-            return self._ask(noisy, float(level_of(torch.tensor([step]))[0]), told).state
+            return self._ask(noisy, float(level_of(torch.tensor([step]))[0]), ready).state
 
         return ddim(predict, noise, steps)
 
     def _ask(self, noisy: Tensor, level: float, told: Condition) -> Denoised:
         answer: Denoised = self._network(noisy, torch.full((len(noisy),), level), told)
         return answer
+
+
+def _told(view: View, people: int, frames: int, partner: bool) -> Told:
+    """Nothing; without `partner` not even that there is one."""
+    told = Told.nothing(view, people, frames)
+    return told if partner else replace(told, partner=torch.zeros_like(told.partner))
 
 
 def _hidden_replaced(windows: PairWindows, known: Bool[Tensor, "B P F"]) -> PairWindows:
@@ -321,49 +291,6 @@ def _hidden_replaced(windows: PairWindows, known: Bool[Tensor, "B P F"]) -> Pair
     pelvis = torch.where(keep, windows.pelvis, middle[:, None, None])
     rotations = torch.where(keep[..., None, None], windows.rotations, torch.eye(3))
     return PairWindows(rotations, pelvis, windows.betas, windows.up)
-
-
-def _one(windows: PairWindows, cut: Windowing, seen: Seen) -> PairWindows:
-    """The clip that overlapping windows tell of: orientations blended in 6D, depths in logs."""
-    sixd = cut.blend(matrix_to_6d(windows.rotations).transpose(1, 2))
-    z = windows.pelvis[..., 2:].clamp_min(0.05)
-    place = torch.cat([windows.pelvis[..., :2] / z, z.log()], dim=-1)
-    place = cut.blend(place.transpose(1, 2))
-    pelvis = torch.cat([place[..., :2], torch.ones_like(place[..., :1])], -1) * place[..., 2:].exp()
-    weight = seen.confidence.sum((2, 3)) + 1e-6
-    betas = (windows.betas * weight[..., None]).sum(0) / weight.sum(0)[:, None]
-    up = F.normalize((windows.up * weight.sum(1, keepdim=True)).sum(0), dim=-1)
-    rotations = sixd_to_matrix(sixd).transpose(0, 1)[None]
-    return PairWindows(rotations, pelvis.transpose(0, 1)[None], betas[None], up[None])
-
-
-def _joined(parts: list[PairWindows], seen: Float[np.ndarray, "P F 26"]) -> PairWindows:
-    """People who were looked at apart, side by side; gravity as those say who are seen best."""
-    if len(parts) == 1:
-        return parts[0]
-    weight = torch.from_numpy(seen.sum((1, 2))).float() + 1e-6
-    up = torch.stack([part.up[0] for part in parts])
-    return PairWindows(
-        torch.cat([part.rotations for part in parts], dim=1),
-        torch.cat([part.pelvis for part in parts], dim=1),
-        torch.cat([part.betas for part in parts], dim=1),
-        F.normalize((up * weight[:, None]).sum(0), dim=-1)[None],
-    )
-
-
-def _mirrored_seen(seen: Seen) -> Seen:
-    flip = torch.tensor([-1.0, 1.0])
-    return Seen(seen.rays[..., _KEYPOINT_MIRROR, :] * flip, seen.confidence[..., _KEYPOINT_MIRROR])
-
-
-def _mirrored(windows: PairWindows) -> PairWindows:
-    """The same motion in a mirror (x -> -x), left and right joints exchanged."""
-    return PairWindows(
-        windows.rotations[..., _JOINT_MIRROR, :, :] * _FLIP[:, None] * _FLIP,
-        windows.pelvis * _FLIP,
-        windows.betas,
-        windows.up * _FLIP,
-    )
 
 
 def _mean(first: PairWindows, second: PairWindows) -> PairWindows:

@@ -9,13 +9,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from engine.body.joints import SMPL_PARENTS
+from engine.body.joints import HALPE26, SMPL_JOINTS, SMPL_PARENTS, mirrored
 
 RATE = 30.0
 """Frames per second that the prior sees, whatever the video's rate."""
 KEYPOINT_COUNT = 26
 """Of Halpe-26."""
 _PARENTS = list(SMPL_PARENTS[1:])
+_JOINT_MIRROR, _KEYPOINT_MIRROR = list(mirrored(SMPL_JOINTS)), list(mirrored(HALPE26))
+_FLIP = torch.tensor([-1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,15 @@ class PairWindows:
             (rotation @ self.up[..., None])[..., 0],
         )
 
+    def mirrored(self) -> PairWindows:
+        """The same motion in a mirror (x -> -x), left and right joints exchanged."""
+        return PairWindows(
+            self.rotations[..., _JOINT_MIRROR, :, :] * _FLIP[:, None] * _FLIP,
+            self.pelvis * _FLIP,
+            self.betas,
+            self.up * _FLIP,
+        )
+
     def select(self, pick: Callable[[Tensor], Tensor]) -> PairWindows:
         """`pick` done to every tensor: windows chosen, say, by `lambda v: v[index]`."""
         return PairWindows(pick(self.rotations), pick(self.pelvis), pick(self.betas), pick(self.up))
@@ -59,3 +70,15 @@ class Seen:
     """(x / z, y / z); 0 where missing."""
     confidence: Float[Tensor, "B P F 26"]
     """0 to 1; 0 where missing."""
+
+    @classmethod
+    def nothing(cls, count: int, people: int, frames: int) -> Seen:
+        """Nobody is seen."""
+        shape = count, people, frames, KEYPOINT_COUNT
+        return cls(torch.zeros(*shape, 2), torch.zeros(shape))
+
+    def mirrored(self) -> Seen:
+        """What is seen in a mirror (x -> -x), left and right keypoints exchanged."""
+        return Seen(
+            self.rays[..., _KEYPOINT_MIRROR, :] * _FLIP[:2], self.confidence[..., _KEYPOINT_MIRROR]
+        )
