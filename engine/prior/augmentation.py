@@ -50,15 +50,13 @@ def augment(
     changes = changes or Augmentation()
     windows = _bent(_mixed(windows, generator), generator, changes)
     windows = _shaped(windows, generator, changes)
-    mirrored_too = mirror(windows)
-    chosen = torch.rand(len(windows.pelvis), generator=generator) < 0.5
+    chosen = torch.nonzero(torch.rand(len(windows.pelvis), generator=generator) < 0.5)[:, 0]
+    flipped = mirror(windows.select(lambda value: value[chosen]))
     return _turned(
         replace(
             windows,
-            rotations=torch.where(
-                chosen.view(-1, 1, 1, 1, 1, 1), mirrored_too.rotations, windows.rotations
-            ),
-            pelvis=torch.where(chosen.view(-1, 1, 1, 1), mirrored_too.pelvis, windows.pelvis),
+            rotations=windows.rotations.index_copy(0, chosen, flipped.rotations),
+            pelvis=windows.pelvis.index_copy(0, chosen, flipped.pelvis),
         ),
         generator,
     )

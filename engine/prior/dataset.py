@@ -139,7 +139,9 @@ def load_library(
     """
     sixd: list[Tensor] = []
     pelvis: list[Tensor] = []
-    rows, betas, clips = [], [], []
+    rows: list[int] = []
+    betas: list[Tensor] = []
+    clips: list[Clip] = []
     length = 0
     for file in sorted(directory.rglob("*.npz")):
         prepared = read_prepared(file)
@@ -196,7 +198,7 @@ def _orientations(prepared: PreparedMotion) -> tuple[Tensor, Tensor]:
 
 def _valid_stretches(prepared: PreparedMotion) -> list[tuple[int, int]]:
     """Frames A to B of at least two that follow each other and in which everybody is valid."""
-    valid = prepared.motion.valid.all(axis=0)
+    valid = np.asarray(prepared.motion.valid.all(axis=0))
     edges = {0, prepared.frame_count, *prepared.starts}
     edges |= set((np.flatnonzero(np.diff(valid)) + 1).tolist())
     return [(a, b) for a, b in pairwise(sorted(edges)) if valid[a] and b - a >= 2]
@@ -209,6 +211,7 @@ class Sampler:
         self._library = library
         self._weights = weights or SamplingWeights()
         clips = library.clips
+        self._known: dict[tuple[int, int], tuple[Tensor, Tensor, Tensor]] = {}
         self._lengths = torch.tensor([clip.length for clip in clips])
         self._posed = torch.tensor([clip.posed for clip in clips])
         self._rates = torch.tensor([clip.fps / RATE for clip in clips])
@@ -249,6 +252,11 @@ class Sampler:
 
     def _candidates(self, frames: int, people: int) -> tuple[Tensor, Tensor, Tensor]:
         """Clips (C,) that are long enough, tracks (C, P) of their people, and weights (C,)."""
+        if (frames, people) not in self._known:
+            self._known[frames, people] = self._looked_up(frames, people)
+        return self._known[frames, people]
+
+    def _looked_up(self, frames: int, people: int) -> tuple[Tensor, Tensor, Tensor]:
         clips = self._library.clips
         rows = [
             (index, group)

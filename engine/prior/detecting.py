@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations, permutations
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -32,7 +33,8 @@ from engine.synthesis.noise import (
 _GROUP = torch.tensor([[name in names for names in GROUPS.values()] for name in HALPE26]).int()
 _GROUP = _GROUP.argmax(1)
 _SIDES = list(mirrored(HALPE26))
-_LIMBS = torch.stack([limb == _GROUP for limb in range(4)])
+_LIMBS = torch.arange(4)[:, None] == _GROUP
+"""Keypoints of each arm and leg."""
 _UNSEEN = torch.tensor(["small_toe" in name for name in HALPE26])
 _AT = {name: index for index, name in enumerate(HALPE26)}
 
@@ -110,31 +112,45 @@ def meet(
     points, confidence = points.clone(), confidence.clone()
     people = range(points.shape[1])
     for person, partner in permutations(people, 2):
-        hidden = (sight.level[:, person] == PARTNER).float() @ _limb_means().mT > 0.5
-        taken = _per_stretch(hidden.mT, noise.stolen_limb, generator).mT
-        stolen = (taken.float() @ _LIMBS.float()) > 0
+        stolen = _stolen(sight.level[:, person] == PARTNER, noise, generator)
         points[:, person] = torch.where(stolen[..., None], points[:, partner], points[:, person])
     for a, b in combinations(people, 2):
         overlap = sight.overlap(a, b)
         meeting = overlap > noise.merging_overlap
         merged = _per_stretch(meeting, noise.merged, generator)[..., None]
-        behind = sight.depth[:, a].mean((1, 2)) > sight.depth[:, b].mean((1, 2))
-        behind = behind[:, None, None]
-        confidence[:, a] = torch.where(merged & behind, 0.0, confidence[:, a])
-        confidence[:, b] = torch.where(merged & ~behind, 0.0, confidence[:, b])
-        mistaken = _wander(overlap.shape, noise.mistaken_s, generator) < _quantile(
-            torch.tensor(noise.mistaken)
-        )
-        mistaken &= overlap > noise.meeting_overlap
-        begun = _per_stretch(meeting, noise.exchanged, generator)
-        begun &= ~torch.nn.functional.pad(begun, (1, 0))[:, :-1]
-        exchanged = (mistaken ^ (begun.cumsum(1) % 2 == 1))[..., None]
-        order = torch.where(exchanged, torch.tensor(1), torch.tensor(0)) == 1
-        for array, chosen in ((points, order[..., None]), (confidence, order)):
+        behind = (sight.depth[:, a].mean((1, 2)) > sight.depth[:, b].mean((1, 2)))[:, None, None]
+        confidence[:, a] *= ~(merged & behind)
+        confidence[:, b] *= ~(merged & ~behind)
+        exchanged = _exchanged(overlap, meeting, noise, generator)[..., None]
+        for array, which in ((points, exchanged[..., None]), (confidence, exchanged)):
             first, second = array[:, a].clone(), array[:, b].clone()
-            array[:, a] = torch.where(chosen, second, first)
-            array[:, b] = torch.where(chosen, first, second)
+            array[:, a] = torch.where(which, second, first)
+            array[:, b] = torch.where(which, first, second)
     return points, confidence
+
+
+def _stolen(
+    hidden: Bool[Tensor, "B F 26"], noise: PairNoise, generator: torch.Generator
+) -> Bool[Tensor, "B F 26"]:
+    """Keypoints of limbs that are given the place of the partner's while they are hidden."""
+    limbs = _LIMBS.float()
+    mostly = hidden.float() @ (limbs / limbs.sum(1, keepdim=True)).mT > 0.5
+    taken = _per_stretch(mostly.mT, noise.stolen_limb, generator).mT.float()
+    stolen: Tensor = taken @ limbs > 0
+    return stolen
+
+
+def _exchanged(
+    overlap: Tensor, meeting: Tensor, noise: PairNoise, generator: torch.Generator
+) -> Bool[Tensor, "B F"]:
+    """Frames in which the two are taken for each other: now and then, or since they met."""
+    fickle = _wander(overlap.shape, noise.mistaken_s, generator)
+    mistaken = fickle < _quantile(torch.tensor(noise.mistaken))
+    mistaken &= overlap > noise.meeting_overlap
+    begun = _per_stretch(meeting, noise.exchanged, generator)
+    begun &= ~F.pad(begun, (1, 0))[:, :-1]
+    exchanged: Tensor = mistaken ^ (begun.cumsum(1) % 2 == 1)
+    return exchanged
 
 
 def _fine(sight: Sight, noise: PersonNoise, generator: torch.Generator) -> Tensor:
@@ -147,13 +163,14 @@ def _fine(sight: Sight, noise: PersonNoise, generator: torch.Generator) -> Tenso
     unit = noise.constant**0.5 * constant + rest**0.5 * slow + noise.white**0.5 * white
     spread = (noise.unlike * torch.randn(batch, people, 1, keypoints, generator=generator)).exp()
     size = _by_level(noise.fine, sight.level) * spread
-    return unit.permute(0, 1, 4, 2, 3) * size[..., None]
+    fine: Tensor = unit.permute(0, 1, 4, 2, 3) * size[..., None]
+    return fine
 
 
 def _sitting(sight: Sight) -> Tensor:
     """Bias of each keypoint, shares of the side of the box (see `SITTING`)."""
     rays = sight.rays
-    up = torch.nn.functional.normalize(rays[..., _AT["neck"], :] - rays[..., _AT["hip"], :], dim=-1)
+    up = F.normalize(rays[..., _AT["neck"], :] - rays[..., _AT["hip"], :], dim=-1)
     across = rays[..., _AT["left_shoulder"], :] - rays[..., _AT["right_shoulder"], :]
     axes = torch.stack([up, across / sight.side[..., None]], dim=-2)
     return _sitting_bias() @ axes
@@ -170,7 +187,8 @@ def _crossed(shape: torch.Size, noise: PersonNoise, generator: torch.Generator) 
     batch, people, frames, _ = shape
     limbs = _wander((batch, people, 4, frames), noise.gross_s, generator)
     crossed = (limbs < _quantile(torch.tensor(noise.sides))).mT
-    return (crossed.float() @ _LIMBS.float()) > 0
+    keypoints_crossed: Tensor = crossed.float() @ _LIMBS.float() > 0
+    return keypoints_crossed
 
 
 def _reported(sight: Sight, noise: PersonNoise, generator: torch.Generator) -> Tensor:
@@ -181,7 +199,8 @@ def _reported(sight: Sight, noise: PersonNoise, generator: torch.Generator) -> T
     lost = _wander(hidden.shape, noise.lost_s, generator) < _quantile(
         _interpolated(hidden, LOST_AT, torch.tensor(noise.lost))
     )
-    return sight.inside & ~silent & ~lost[..., None] & ~_UNSEEN
+    reported: Tensor = sight.inside & ~silent & ~lost[..., None] & ~_UNSEEN
+    return reported
 
 
 def _confidence(
@@ -192,7 +211,8 @@ def _confidence(
         by_error = _interpolated(error, ERROR_AT, torch.tensor(logits))
         mean = torch.where(level == index, by_error, mean)
     doubt = _grouped(level.shape, noise.wander_s, noise, generator, together=0.5)
-    return torch.sigmoid(mean + noise.doubt * doubt).clamp(0.01, 1.0)
+    told: Tensor = torch.sigmoid(mean + noise.doubt * doubt)
+    return told.clamp(0.01, 1.0)
 
 
 def _wander(shape: tuple[int, ...], seconds: float, generator: torch.Generator) -> Tensor:
@@ -215,12 +235,14 @@ def _grouped(
     batch, people, frames, keypoints = shape
     fresh = _wander((batch, people, len(GROUPS) + keypoints, frames), seconds, generator)
     shared, own = fresh.split([len(GROUPS), keypoints], dim=2)
-    return (together**0.5 * shared[:, :, _GROUP] + (1 - together) ** 0.5 * own).mT
+    mixed: Tensor = (together**0.5 * shared[:, :, _GROUP] + (1 - together) ** 0.5 * own).mT
+    return mixed
 
 
 def _quantile(share: Tensor) -> Tensor:
     """Below which a process of unit variance is for that share of time."""
-    return torch.special.ndtri(share)
+    quantile: Tensor = torch.special.ndtri(share)
+    return quantile
 
 
 def _by_level(values: ByLevel, level: Tensor) -> Tensor:
@@ -240,12 +262,7 @@ def _per_stretch(
     flags: Bool[Tensor, "*batch F"], probability: float, generator: torch.Generator
 ) -> Bool[Tensor, "*batch F"]:
     """Of each stretch of frames in which a flag is up, all or nothing, with a probability."""
-    begun = flags & ~torch.nn.functional.pad(flags, (1, 0))[..., :-1]
+    begun = flags & ~F.pad(flags, (1, 0))[..., :-1]
     number = begun.cumsum(-1)
     chance = torch.rand(*flags.shape[:-1], flags.shape[-1] // 2 + 2, generator=generator)
     return flags & (chance.gather(-1, number) < probability)
-
-
-def _limb_means() -> Float[Tensor, "4 26"]:
-    limbs = _LIMBS.float()
-    return limbs / limbs.sum(1, keepdim=True)

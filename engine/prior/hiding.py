@@ -10,6 +10,7 @@ thousands of frames take milliseconds.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float, Int
@@ -42,12 +43,13 @@ def _limbs(side: str) -> tuple[_Capsule, ...]:
         for joint in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist", "hand", "foot")
     )
     heel, toe = f"keypoint {side}_heel", f"keypoint {side}_big_toe"
-    # A quarter of the way from the shoulder to the hip of the other side: inside the ribs.
     return (
-        _Capsule((hip, hip, hip, "spine3"), (shoulder, shoulder, "spine3"), 0.1, "shoulder hip"),
+        _Capsule(
+            (hip, hip, hip, "spine3"), (shoulder, shoulder, "spine3"), 0.1, "shoulder hip neck"
+        ),
         _Capsule((hip,), (knee,), 0.085, "hip knee", side),
         _Capsule((knee,), (ankle,), 0.055, "knee ankle heel", side),
-        _Capsule((heel, ankle), (toe, foot), 0.045, "ankle toe heel", side),
+        _Capsule((heel, ankle), (toe, foot), 0.04, "ankle toe heel", side),
         _Capsule((shoulder,), (elbow,), 0.05, "shoulder elbow", side),
         _Capsule((elbow,), (wrist, wrist, hand), 0.04, "elbow wrist", side),
         _Capsule((wrist,), (hand, hand), 0.04, "wrist", side),
@@ -62,14 +64,14 @@ _TRUNK = (
     _Capsule(
         ("keypoint left_ear", "keypoint right_ear", "keypoint nose"),
         ("keypoint left_ear", "keypoint right_ear", "keypoint head", "keypoint head"),
-        0.085,
+        0.08,
         "neck head ear eye nose",
     ),
 )
 CAPSULES = (*_TRUNK, *_limbs("left"), *_limbs("right"))
 _FLESH = {"hip": 0.20, "shoulder": 0.13, "knee": 0.11, "neck": 0.15, "ankle": 0.09,
           "elbow": 0.08, "wrist": 0.07, "head": 0.25}  # fmt: skip
-_SKIN = 0.045
+_SKIN = 0.07
 """Metres that may lie before a keypoint on the skin."""
 
 
@@ -82,38 +84,52 @@ def levels(
     ends = _ends() @ torch.cat([joints[:, :, ::stride], points], dim=-2)
     ends = ends.unflatten(-2, (2, len(CAPSULES)))
     people = keypoints.shape[1]
+    partners_flesh = _skin()[:, None].expand(-1, len(CAPSULES))
     result = torch.full(points.shape[:-1], IN_SIGHT)
     for person in range(people):
-        result[:, person][_hidden(points[:, person], ends[:, person], _own_flesh())] = OWN_BODY
-    for person in range(people):
+        nearest = _lead(points[:, person], ends[:, person], _own_flesh()).clamp_min(0)
+        result[:, person][nearest > 0] = OWN_BODY
         for partner in (p for p in range(people) if p != person):
-            hidden = _hidden(points[:, person], ends[:, partner], _skin()[:, None])
-            result[:, person][hidden] = PARTNER
+            lead = _lead(points[:, person], ends[:, partner], partners_flesh)
+            result[:, person][lead > nearest] = PARTNER
     return result.repeat_interleave(stride, dim=2)[:, :, :frames]
 
 
-def _hidden(
+def _lead(
     points: Float[Tensor, "B F 26 3"],
     ends: Float[Tensor, "B F 2 C 3"],
-    flesh: Float[Tensor, "26 #C"],
+    flesh: Float[Tensor, "26 C"],
 ) -> Tensor:
-    """Whether any capsule's surface lies more than `flesh` before a keypoint (B, F, 26)."""
-    depth = points[..., 2:].clamp_min(_NEAREST)
-    x, y = (points[..., :2] / depth)[..., None].unbind(-2)
-    nearness = 1 / ends[..., 2].clamp_min(_NEAREST)
-    (ax, bx), (ay, by) = ((ends[..., axis] * nearness).unsqueeze(-2).unbind(2) for axis in range(2))
-    near_a, near_b = nearness.unsqueeze(-2).unbind(2)
-    run, rise = bx - ax, by - ay
-    square = (run.square() + rise.square()).clamp_min(1e-9)
-    share = ((x - ax) * (run / square)).add_((y - ay) * (rise / square)).clamp_(0, 1)
-    # Along a line in the picture the inverse of depth is linear.
-    axis_depth = (near_a + share * (near_b - near_a)).reciprocal_()
-    off = (share * run).add_(ax - x).square_().add_((share * rise).add_(ay - y).square_())
-    room = _radii().square() - off.mul_(axis_depth.square())
-    before = depth + flesh.neg() - axis_depth + room.clamp_min(0).sqrt_()
-    return ((room > 0) & (before > 0)).any(-1)
+    """Metres by which the nearest capsule's surface is before a keypoint and its flesh (B, F, 26);
+    below 0 where none is."""
+    x, y, depth = _projected(points.movedim(-1, 0).flatten(1, 2).mT)
+    starts_and_ends = _projected(ends.permute(4, 2, 3, 0, 1).flatten(3)).unbind(1)
+    best = torch.full_like(depth, -1.0)
+    # One capsule after the other: what it takes stays in the processor's cache.
+    for index, (ax, ay, a_depth, bx, by, b_depth) in enumerate(
+        zip(*(row for end in starts_and_ends for row in end), strict=True)
+    ):
+        run, rise = bx - ax, by - ay
+        square = (run.square() + rise.square()).clamp_min(1e-9)
+        right, down = x - ax, y - ay
+        share = (right * (run / square)).addcmul_(down, rise / square).clamp_(0, 1)
+        # Along a line in the picture the inverse of depth is linear.
+        nearness = 1 / a_depth + share * (1 / b_depth - 1 / a_depth)
+        axis_depth = nearness.reciprocal_()
+        off = right.sub_(share * run).square_().add_(down.sub_(share * rise).square_())
+        room = CAPSULES[index].radius ** 2 - off.mul_(axis_depth).mul_(axis_depth)
+        before = room.clamp_min(0).sqrt_().add_(depth).sub_(axis_depth).sub_(flesh[:, index, None])
+        torch.maximum(best, before.masked_fill_(room <= 0, -1.0), out=best)
+    return torch.unflatten(best.mT, 0, points.shape[:2])
 
 
+def _projected(points: Float[Tensor, "3 *rest"]) -> Float[Tensor, "3 *rest"]:
+    """x / z, y / z and z, contiguous each."""
+    depth = points[2].clamp_min(_NEAREST)
+    return torch.stack([points[0] / depth, points[1] / depth, depth])
+
+
+@lru_cache(maxsize=1)
 def _ends() -> Float[Tensor, "2C 50"]:
     """Shares of the body's points in the capsules' starts, then in their ends."""
     rows = torch.zeros(2 * len(CAPSULES), len(_POINTS))
@@ -124,19 +140,17 @@ def _ends() -> Float[Tensor, "2C 50"]:
     return rows
 
 
-def _radii() -> Float[Tensor, "C"]:
-    return torch.tensor([capsule.radius for capsule in CAPSULES])
-
-
 def _thickness(name: str) -> float:
     return next((metres for part, metres in _FLESH.items() if part in name), _SKIN)
 
 
+@lru_cache(maxsize=1)
 def _skin() -> Float[Tensor, "26"]:
     """Between a keypoint and the skin before it."""
     return torch.tensor([_thickness(name) / 2 for name in HALPE26])
 
 
+@lru_cache(maxsize=1)
 def _own_flesh() -> Float[Tensor, "26 C"]:
     rows = _skin()[:, None].repeat(1, len(CAPSULES))
     for row, name in zip(rows, HALPE26, strict=True):

@@ -9,11 +9,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from engine.body.smpl import BodyModel
+from engine.body.smpl import BodyModel, PosedBody
 from engine.perception.detector_noise import DetectorNoise, corrupt
 from engine.prior.dataset import WorldWindows, relative
 from engine.prior.detecting import Sight, detections, meet
 from engine.prior.hiding import levels
+from engine.prior.skeleton import Skeleton
 from engine.prior.viewing import Views, draw_views
 from engine.prior.windows import PairWindows, Seen
 from engine.synthesis.detector import PairNoise
@@ -71,12 +72,15 @@ def _bodies(
     body: BodyModel, rotations: Tensor, pelvis: Tensor, betas: Tensor
 ) -> tuple[Float[Tensor, "B P F 26 3"], Float[Tensor, "B P F 24 3"]]:
     """Keypoints and joints, in the frame of the orientations."""
-    batch, people = pelvis.shape[:2]
-    shapes = betas.flatten(0, 1)
-    transl = pelvis.flatten(0, 1) - body.rest_joints(shapes)[:, None, 0]
-    posed = body.pose(shapes, relative(rotations).flatten(0, 1), transl)
-    shape = (batch, people)
-    return posed.keypoints("halpe26").unflatten(0, shape), posed.joints.unflatten(0, shape)
+    shape = pelvis.shape[:2]
+    shapes, turns = betas.flatten(0, 1), rotations.flatten(0, 1)
+    rest = body.rest_joints(shapes)[:, None]
+    joints = Skeleton.of(body).joints(turns, shapes) + pelvis.flatten(0, 1)[..., None, :]
+    offsets = joints[..., None] - turns @ rest[..., None]
+    # Rotations relative to the parents are only asked of bodies whose skin depends on them.
+    local = turns if body.posedirs is None else relative(turns)
+    posed = PosedBody(body, shapes, local, torch.cat([turns, offsets], -1), joints)
+    return posed.keypoints("halpe26").unflatten(0, shape), joints.unflatten(0, shape)
 
 
 def _detected(
