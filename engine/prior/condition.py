@@ -2,8 +2,8 @@
 
 Each part can be left out for any joint, frame or person, so that one network gives the first 3D
 from 2D, fills frames or a person that nobody saw, obeys a distance, and knows motion without any of
-it. Where states before and after a frame are known, the straight line between them is told too
-("between"), and the network answers the difference from it.
+it. Where states before or after a frame are known, what these let expect is told too ("between"),
+and the network answers the difference from it.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from engine.prior.proxemics import FEATURES, Proxemics
 from engine.prior.windows import Seen
 
 SEEN_FEATURES = 26 * 3 + 4
+FADING = 8.0
+"""Frames in which a speed fades beyond the last known frame."""
 MEAN_HEIGHT, HEIGHT_SPREAD = 1.7, 0.1
 """Metres; of the numbers that the network gets."""
 FRAME_FEATURES = SIZE + GROUPS + 2 + SEEN_FEATURES + FEATURES
@@ -128,21 +130,73 @@ def _base(seen: SeenInView, view: View) -> Float[Tensor, "B P F 160"]:
 def between_known(
     state: Float[Tensor, "B P F 160"], known: Float[Tensor, "B P F 26"]
 ) -> tuple[Float[Tensor, "B P F 160"], Float[Tensor, "B P F 26"]]:
-    """Straight lines between the nearest known frames before and after, and where there are both;
-    with a known frame on one side only, that one's state."""
+    """What neighbouring known frames let expect of every frame, and where there are such frames.
+
+    Between two known ones the cubic that passes through both at the speeds they have there
+    (Hermite's), where a speed is not known that of the straight line; beyond the first and the
+    last, that frame, moved on at a speed that fades.
+    """
+    near = _neighbours(known)
+    first, last = state.gather(2, near.low), state.gather(2, near.high)
+    length = (near.high - near.low).clamp_min(1)
+    straight = (last - first) / length
+    leaving = torch.where(
+        near.before_low, first - state.gather(2, (near.low - 1).clamp_min(0)), straight
+    )
+    after = (near.high + 1).clamp_max(state.shape[2] - 1)
+    arriving = torch.where(near.after_high, state.gather(2, after) - last, straight)
+    u = near.since_low / length
+    cubic = (
+        (2 * u**3 - 3 * u**2 + 1) * first
+        + (u**3 - 2 * u**2 + u) * leaving * length
+        + (3 * u**2 - 2 * u**3) * last
+        + (u**3 - u**2) * arriving * length
+    )
+    # With one side alone, low and high are the same frame.
+    speed = torch.where(near.since_low > 0, leaving, -arriving)
+    moved = first + speed * FADING * (1 - (-near.since_low.abs() / FADING).exp())
+    expected = torch.where(near.low < near.high, cubic, moved) * near.inside
+    return expected, near.groups
+
+
+@dataclass(frozen=True)
+class _Neighbours:
+    """Of every value of the state, the nearest known frames; (B, P, F, 160) each."""
+
+    low: Tensor
+    """Before the frame or in it; the one after where there is none before."""
+    high: Tensor
+    inside: Tensor
+    """1 where there is any, else 0."""
+    groups: Float[Tensor, "B P F 26"]
+    """The same of every group."""
+    since_low: Tensor
+    """Frames since `low`, negative before it."""
+    before_low: Tensor
+    """Whether the frame before `low` is known too."""
+    after_high: Tensor
+
+
+def _neighbours(known: Float[Tensor, "B P F 26"]) -> _Neighbours:
     frames = known.shape[2]
     index = torch.arange(frames).view(1, 1, frames, 1).expand_as(known)
     there = known > 0.5
     before = torch.where(there, index, -1).cummax(2).values
     after = torch.where(there, index, frames).flip(2).cummin(2).values.flip(2)
-    inside = (before >= 0) | (after < frames)
     low = torch.where(before >= 0, before, after).clamp(0, frames - 1)
     high = torch.where(after < frames, after, before).clamp(0, frames - 1)
-    part = (index - low) / (high - low).clamp_min(1)
-    low, high = (spread_groups(v.float()).long() for v in (low, high))
-    first, last = state.gather(2, low), state.gather(2, high)
-    line = first + (last - first) * spread_groups(part)
-    return line * spread_groups(inside.float()), inside.float()
+    before_low = there.gather(2, (low - 1).clamp_min(0)) & (low > 0)
+    after_high = there.gather(2, (high + 1).clamp_max(frames - 1)) & (high < frames - 1)
+    inside = ((before >= 0) | (after < frames)).float()
+    return _Neighbours(
+        low=spread_groups(low).long(),
+        high=spread_groups(high).long(),
+        inside=spread_groups(inside),
+        groups=inside,
+        since_low=spread_groups((index - low).float()),
+        before_low=spread_groups(before_low.float()) > 0.5,
+        after_high=spread_groups(after_high.float()) > 0.5,
+    )
 
 
 def _window_features(told: Told, seen: SeenInView) -> Float[Tensor, "B P M"]:
