@@ -125,8 +125,8 @@ class _Block(nn.Module):
             attended = self.partner(mine.flatten(0, 1), _others(mine).flatten(0, 1), turn)
             x = x + (1 + changes[5]) * attended.view_as(x) * together[:, None, None, None]
         hidden = self.expand(_changed(x, changes[6], changes[7]))
-        fed = self.contract(F.gelu(hidden, approximate="tanh"))
-        return x + (1 + changes[8]) * fed
+        fed: Tensor = x + (1 + changes[8]) * self.contract(F.gelu(hidden, approximate="tanh"))
+        return fed
 
 
 class Denoiser(nn.Module):

@@ -98,7 +98,8 @@ def _level(vector: Tensor, up: Tensor) -> Tensor:
 def _nearest(points: Float[Tensor, "B P F 3"]) -> Float[Tensor, "B F"]:
     people = points.shape[1]
     pairs = torch.combinations(torch.arange(people), 2)
-    return (points[:, pairs[:, 0]] - points[:, pairs[:, 1]]).norm(dim=-1).amin(1)
+    apart: Tensor = (points[:, pairs[:, 0]] - points[:, pairs[:, 1]]).norm(dim=-1)
+    return apart.amin(1)
 
 
 def _flagged(values: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 2"]:

@@ -1,6 +1,7 @@
 """Training the prior: resumable in short pieces, the same on the CPU for the same seed.
 
 `train` is a generator: close it at any time; what it last saved can be used and gone on from.
+engine.prior.training_files says what stands beside the weights.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import json
 import math
 import time
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from torch import Tensor
 
 from engine.body.data import OPEN_BODY
 from engine.body.smpl import BodyModel
-from engine.errors import InputError
+from engine.motion.prepared import MotionKind
+from engine.prior import training_files as files
 from engine.prior.augmentation import augment
 from engine.prior.condition import condition
-from engine.prior.dataset import Sampler, SamplingWeights, load_library
+from engine.prior.dataset import KINDS, Sampler, SamplingWeights, load_library
 from engine.prior.denoiser import Denoiser, DenoiserConfig
 from engine.prior.diffusion import level_of, noised
 from engine.prior.lessons import LessonShares, lesson
@@ -31,9 +33,14 @@ from engine.prior.observing import ObservationNoise, observe
 from engine.prior.skeleton import Skeleton
 from engine.prior.weight_file import write_weights
 
+_BOOKKEEPING = {"save_steps", "report_steps"}
+"""Fields of the configuration that change nothing of what is learnt."""
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
+    """What is learnt from what; a training goes on only under the one it began with."""
+
     frames_per_step: int = 2048
     """Frames of two people in a step: windows times their length."""
     lengths: tuple[int, ...] = (16, 32, 64)
@@ -52,7 +59,7 @@ class TrainingConfig:
     save_steps: int = 250
     """Between saved weights."""
     report_steps: int = 25
-    kinds: tuple[str, ...] = ("captured", "grappling", "generated", "single")
+    kinds: tuple[MotionKind, ...] = KINDS
     """Kinds of motion to learn from."""
     network: DenoiserConfig = field(default_factory=DenoiserConfig)
     lessons: LessonShares = field(default_factory=LessonShares)
@@ -60,11 +67,31 @@ class TrainingConfig:
     sampling: SamplingWeights = field(default_factory=SamplingWeights)
     noise: ObservationNoise = field(default_factory=ObservationNoise)
 
+    def told_apart(self) -> dict[str, str]:
+        """Every number that a training depends on, by its name ("lessons.gap"), as JSON."""
+        return {
+            name: json.dumps(value)
+            for name, value in _flat(asdict(self)).items()
+            if name not in _BOOKKEEPING
+        }
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        inner = _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else None
+        flat |= inner or {f"{prefix}{name}": value}
+    return flat
+
 
 @dataclass(frozen=True)
 class TrainingProgress:
+    """Where a training is."""
+
     step: int
+    """Done, all pieces together."""
     steps: int
+    """Asked for."""
     minutes: float
     """Of training so far, all pieces together."""
     losses: Mapping[str, float]
@@ -81,17 +108,22 @@ def train(
     seed: int = 0,
     config: TrainingConfig | None = None,
 ) -> Generator[TrainingProgress, None, Path]:
-    """Train until `steps` are done in all; returns the weights' path.
+    """Train until `steps` are done in all; returns the weights' path, which are written in half
+    precision every `config.save_steps`.
 
-    Writes `out` (safetensors, half precision) and beside it what a later call goes on from
-    (".training.pt") and the curve of the losses (".curve.jsonl"). A number of steps other than the
-    one a training began with bends the course of the learning rate from there on. Raises
-    InputError where there is no motion, or where the state beside `out` is of another training.
+    A number of steps other than the one a training began with bends the course of the learning
+    rate from there on. Raises InputError where there is no motion, or none long enough; where the
+    state beside `out` is of another training, or has more steps behind it; and where nothing can
+    be written.
     """
     config = config or TrainingConfig()
-    sampler = Sampler(load_library(motion, "train", config.kinds), config.sampling)
     body = BodyModel.load(OPEN_BODY, density="1k2")
     run = _Run.start(out, config, seed, Skeleton.of(body))
+    files.check_steps(out, run.step, steps)
+    sampler = Sampler(load_library(motion, "train", config.kinds), config.sampling)
+    _check_windows(sampler, config)
+    with files.writing(out):
+        files.cut_curve(out, run.step)
     sums: dict[str, float] = {}
     count = 0
     while run.step < steps:
@@ -111,6 +143,8 @@ def train(
             run.note(progress)
             yield progress
             sums, count = {}, 0
+    if not out.exists():
+        run.save()
     return out
 
 
@@ -118,7 +152,7 @@ class _Run:
     """Network, its average, the optimisers and the random state: what going on needs."""
 
     def __init__(self, out: Path, config: TrainingConfig, seed: int, skeleton: Skeleton) -> None:
-        self.out, self.config, self.skeleton = out, config, skeleton
+        self.out, self.config, self.skeleton, self.seed = out, config, skeleton, seed
         self.generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -132,24 +166,25 @@ class _Run:
     def start(cls, out: Path, config: TrainingConfig, seed: int, skeleton: Skeleton) -> _Run:
         """A new run, or the one whose state lies beside `out`."""
         run = cls(out, config, seed, skeleton)
-        path = out.with_suffix(".training.pt")
-        if not path.exists():
+        state = files.read_state(out)
+        if not state:
             return run
+        files.check_same_training(out, state.get("training"), run.training)
         try:
-            state: dict[str, Any] = torch.load(path, weights_only=True)
             run.network.load_state_dict(state["network"])
             run.average.load_state_dict(state["average"])
             for optimizer, values in zip(run.optimizers, state["optimizers"], strict=True):
                 optimizer.load_state_dict(values)
             run.generator.set_state(state["generator"])
             run.step, run.seconds = int(state["step"]), float(state["seconds"])
-        except Exception as error:  # torch.load raises whatever the damaged file leads it to
-            raise InputError(
-                f"{path.name} is not the state of a training of this network",
-                received=str(error).splitlines()[0][:120],
-                advice="Move it away to begin anew.",
-            ) from error
+        except Exception as error:  # whatever a part of another kind leads torch to
+            raise files.foreign(out, str(error)) from error
         return run
+
+    @property
+    def training(self) -> dict[str, str]:
+        """What tells this training from others."""
+        return {**self.config.told_apart(), "seed": str(self.seed)}
 
     def one(self, sampler: Sampler, body: BodyModel, done: float) -> dict[str, float]:
         """One optimiser step; `done` is the share of the training that lies behind."""
@@ -177,17 +212,20 @@ class _Run:
         terms = losses(answer, task, self.skeleton, windows.up)
         loss = weighted(terms, config.losses).mean()
         self.network.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        for optimizer in self.optimizers:
-            optimizer.step()
+        loss.backward()
+        size = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        if torch.isfinite(size):
+            for optimizer in self.optimizers:
+                optimizer.step()
         self.step += 1
         self._update_average()
         told = {name: float(value.detach().mean()) for name, value in terms.items()}
         return {"loss": float(loss.detach()), **told}
 
     def save(self) -> None:
+        """Write state and weights, each complete or not at all."""
         state = {
+            "training": self.training,
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -195,18 +233,15 @@ class _Run:
             "step": self.step,
             "seconds": self.seconds,
         }
-        self.out.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.out.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(self.out.with_suffix(".training.pt"))
-        write_weights(self.out, self.average, self.skeleton)
+        with files.writing(self.out):
+            files.write_state(self.out, state)
+            write_weights(self.out, self.average, self.skeleton)
 
     def note(self, progress: TrainingProgress) -> None:
         """One more line of the curve."""
         line = {"step": progress.step, "minutes": round(progress.minutes, 3), **progress.losses}
-        self.out.parent.mkdir(parents=True, exist_ok=True)
-        with self.out.with_suffix(".curve.jsonl").open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        with files.writing(self.out):
+            files.extend_curve(self.out, line)
 
     def _set_rates(self, done: float) -> None:
         share = 0.51 + 0.49 * math.cos(math.pi * min(done, 1.0))
@@ -221,6 +256,14 @@ class _Run:
         pairs = zip(self.average.parameters(), self.network.parameters(), strict=True)
         for mean, value in pairs:
             mean.lerp_(value, 1 - decay)
+
+
+def _check_windows(sampler: Sampler, config: TrainingConfig) -> None:
+    """Raise InputError, before any work, where windows of some length could not be drawn."""
+    aside = torch.Generator().manual_seed(0)
+    for frames in config.lengths:
+        for people in (1, 2) if config.alone else (2,):
+            sampler.draw(1, frames, people, aside)
 
 
 def standing_heights(body: BodyModel, betas: Float[Tensor, "B P 10"]) -> Float[Tensor, "B P"]:

@@ -5,6 +5,7 @@ The benchmark (`bench prior`) is the real examination; this is the table that tr
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,43 +15,69 @@ from jaxtyping import Float
 from engine.body.data import OPEN_BODY
 from engine.body.smpl import BodyModel
 from engine.metrics.joints import aligned_errors, pair_aligned_errors, root_aligned_errors
-from engine.prior.dataset import Sampler, load_library
+from engine.motion.prepared import MotionKind
+from engine.prior.dataset import KINDS, Sampler, WorldWindows, load_library
 from engine.prior.observing import ObservationNoise, observe
 from engine.prior.prior import Prior
 from engine.prior.windows import PairWindows
 
 FRAMES, STRIDE, HIDDEN = 64, 48, 16
-KINDS = "captured", "grappling", "generated"
+VALIDATION_KINDS: tuple[MotionKind, ...] = ("captured", "grappling", "generated")
 WINDOW_LIMIT = 96
 """Windows of each kind, evenly chosen."""
 
 
-def validate(prior: Prior, motion: Path, seed: int = 7) -> list[dict[str, str | float]]:
-    """A row for each kind of held-out motion of pairs in the folder, errors in mm: `mpjpe`, `pa`
-    and `pair_pa` from 2D as a detector sees it, `depth` between the pelvises along the ray, `fill`
-    for 16 hidden frames of 64, and what interpolation is off by there (`line`).
+@dataclass(frozen=True)
+class ValidationRow:
+    """Of one kind of motion; mean errors in mm."""
 
-    The same windows, cameras and noise at every call. Raises InputError where there is no motion.
+    kind: MotionKind
+    windows: int
+    mpjpe: float
+    """From 2D as a detector sees it, each person's pelvis aligned."""
+    pa: float
+    """The same, each person aligned by a similarity."""
+    pair_pa: float
+    """The same, both people aligned by one similarity."""
+    depth: float
+    """Of how far apart the pelvises are along the camera's axis."""
+    fill: float
+    """Joints of both in 16 hidden frames of 64, from the frames around."""
+    line: float
+    """The same of joints on straight lines from the last known frame to the next."""
+
+
+def validate(prior: Prior, motion: Path, seed: int = 7) -> list[ValidationRow]:
+    """A row for each kind of held-out motion of pairs in the folder.
+
+    The same windows, cameras and noise at every call. Raises InputError where there is no
+    held-out motion of pairs.
     """
-    body = BodyModel.load(OPEN_BODY, density="1k2")
-    library = load_library(motion, "validation", KINDS)
+    library = load_library(motion, "validation", VALIDATION_KINDS)
     windows = Sampler(library).every(FRAMES, STRIDE, people=2)
-    rows: list[dict[str, str | float]] = []
-    for kind in KINDS:
-        mine = [i for i, clip in enumerate(windows.clips.tolist())
-                if library.clips[clip].kind == kind]  # fmt: skip
-        if not mine:
-            continue
-        chosen = torch.tensor(mine)[np.linspace(0, len(mine) - 1, WINDOW_LIMIT).round().astype(int)
-                                    if len(mine) > WINDOW_LIMIT else slice(None)]  # fmt: skip
-        generator = torch.Generator().manual_seed(seed)
-        part = windows.select(lambda v, chosen=chosen: v[chosen])
-        truth, seen = observe(part, body, generator, ObservationNoise())
-        unknown = torch.full(truth.betas.shape[:2], torch.nan)
-        guess = prior.estimate_windows(seen, unknown).windows
-        rows.append({"kind": kind, "windows": len(chosen), **_errors(prior, guess, truth),
-                     **_filling(prior, truth)})  # fmt: skip
+    rows = []
+    for kind in VALIDATION_KINDS:
+        mine = torch.nonzero(windows.kinds == KINDS.index(kind))[:, 0]
+        if len(mine):
+            evenly = np.linspace(0, len(mine) - 1, min(len(mine), WINDOW_LIMIT)).round()
+            chosen = mine[torch.from_numpy(evenly).long()]
+            rows.append(_row(prior, kind, _taken(windows, chosen), seed))
     return rows
+
+
+def _taken(windows: WorldWindows, chosen: torch.Tensor) -> WorldWindows:
+    return windows.select(lambda values: values[chosen])
+
+
+def _row(prior: Prior, kind: MotionKind, windows: WorldWindows, seed: int) -> ValidationRow:
+    body = BodyModel.load(OPEN_BODY, density="1k2")
+    generator = torch.Generator().manual_seed(seed)
+    truth, seen = observe(windows, body, generator, ObservationNoise())
+    unknown = torch.full(truth.betas.shape[:2], torch.nan)
+    guess = prior.estimate_windows(seen, unknown).windows
+    return ValidationRow(
+        kind, len(windows.pelvis), *_errors(prior, guess, truth), *_filling(prior, truth)
+    )
 
 
 def _joints(prior: Prior, windows: PairWindows) -> Float[np.ndarray, "B P F 24 3"]:
@@ -58,22 +85,26 @@ def _joints(prior: Prior, windows: PairWindows) -> Float[np.ndarray, "B P F 24 3
     return (joints + windows.pelvis[..., None, :]).numpy()
 
 
-def _errors(prior: Prior, guess: PairWindows, truth: PairWindows) -> dict[str, float]:
-    mine, true = _joints(prior, guess), _joints(prior, truth)
-    together = [v.transpose(1, 0, 2, 3, 4).reshape(2, -1, 24, 3) for v in (mine, true)]
-    roots = together[0][:, :, 0], together[1][:, :, 0]
-    behind = (mine[:, 0, :, 0, 2] - mine[:, 1, :, 0, 2]) - (
-        true[:, 0, :, 0, 2] - true[:, 1, :, 0, 2]
+def _errors(
+    prior: Prior, guess: PairWindows, truth: PairWindows
+) -> tuple[float, float, float, float]:
+    """MPJPE, PA-MPJPE, Pair-PA-MPJPE, and of the relative depth; mm."""
+    mine, true = (
+        _joints(prior, windows).swapaxes(0, 1).reshape(2, -1, 24, 3) for windows in (guess, truth)
     )
-    return {
-        "mpjpe": 1000 * float(root_aligned_errors(*together, roots).mean()),
-        "pa": 1000 * float(aligned_errors(*together).mean()),
-        "pair_pa": 1000 * float(pair_aligned_errors(*together).mean()),
-        "depth": 1000 * float(np.abs(behind).mean()),
-    }
+    depth = mine[..., 0, 2] - true[..., 0, 2]
+    errors = (
+        root_aligned_errors(mine, true, (mine[:, :, 0], true[:, :, 0])),
+        aligned_errors(mine, true),
+        pair_aligned_errors(mine, true),
+        np.abs(depth[0] - depth[1]),
+    )
+    mpjpe, pa, pair_pa, apart = (1000 * float(error.mean()) for error in errors)
+    return mpjpe, pa, pair_pa, apart
 
 
-def _filling(prior: Prior, truth: PairWindows) -> dict[str, float]:
+def _filling(prior: Prior, truth: PairWindows) -> tuple[float, float]:
+    """Of the prior and of straight lines, mm."""
     known = torch.ones(truth.pelvis.shape[:3], dtype=torch.bool)
     first = (FRAMES - HIDDEN) // 2
     hidden = slice(first, first + HIDDEN)
@@ -86,4 +117,4 @@ def _filling(prior: Prior, truth: PairWindows) -> dict[str, float]:
     def off(joints: np.ndarray) -> float:
         return 1000 * float(np.linalg.norm(joints - true[:, :, hidden], axis=-1).mean())
 
-    return {"fill": off(filled[:, :, hidden]), "line": off(line)}
+    return off(filled[:, :, hidden]), off(line)
