@@ -25,6 +25,7 @@ from app import (
     cli_motion,  # noqa: F401  registers its commands
     cli_proxies,  # noqa: F401  registers its command
     cli_synth,  # noqa: F401  registers its command
+    cli_train_prior,  # noqa: F401  registers its command
 )
 from app.cli_arguments import Clip, Frames, Part
 from app.cli_project import fit_project

@@ -6,13 +6,11 @@ engine.prior.training_files says what stands beside the weights.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Generator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -20,68 +18,18 @@ from torch import Tensor
 
 from engine.body.data import OPEN_BODY
 from engine.body.smpl import BodyModel
-from engine.motion.prepared import MotionKind
 from engine.prior import training_files as files
 from engine.prior.augmentation import augment
 from engine.prior.condition import condition
-from engine.prior.dataset import KINDS, Sampler, SamplingWeights, load_library
-from engine.prior.denoiser import Denoiser, DenoiserConfig
+from engine.prior.dataset import Sampler, load_library
+from engine.prior.denoiser import Denoiser
 from engine.prior.diffusion import level_of, noised
-from engine.prior.lessons import LessonShares, lesson
-from engine.prior.losses import LossWeights, losses, weighted
-from engine.prior.observing import ObservationNoise, observe
+from engine.prior.lessons import lesson
+from engine.prior.losses import losses, weighted
+from engine.prior.observing import observe
 from engine.prior.skeleton import Skeleton
+from engine.prior.training_config import TrainingConfig
 from engine.prior.weight_file import write_weights
-
-_BOOKKEEPING = {"save_steps", "report_steps"}
-"""Fields of the configuration that change nothing of what is learnt."""
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """What is learnt from what; a training goes on only under the one it began with."""
-
-    frames_per_step: int = 2048
-    """Frames of two people in a step: windows times their length."""
-    lengths: tuple[int, ...] = (16, 32, 64)
-    """Frames of a window, one of these for each step."""
-    length_shares: tuple[float, ...] = (0.15, 0.5, 0.35)
-    alone: float = 0.2
-    """Share of steps about single people."""
-    learning_rate: float = 1.5e-3
-    """AdamW's, after warm-up; falls to 2 % by a cosine over the whole of the training."""
-    matrix_learning_rate: float = 3e-3
-    """Muon's, for the matrices inside the blocks, with the same course."""
-    weight_decay: float = 0.03
-    warm_up_steps: int = 200
-    average_decay: float = 0.999
-    """Of the exponential moving average of the weights, which is what is saved."""
-    save_steps: int = 250
-    """Between saved weights."""
-    report_steps: int = 25
-    kinds: tuple[MotionKind, ...] = KINDS
-    """Kinds of motion to learn from."""
-    network: DenoiserConfig = field(default_factory=DenoiserConfig)
-    lessons: LessonShares = field(default_factory=LessonShares)
-    losses: LossWeights = field(default_factory=LossWeights)
-    sampling: SamplingWeights = field(default_factory=SamplingWeights)
-    noise: ObservationNoise = field(default_factory=ObservationNoise)
-
-    def told_apart(self) -> dict[str, str]:
-        """Every number that a training depends on, by its name ("lessons.gap"), as JSON."""
-        return {
-            name: json.dumps(value)
-            for name, value in _flat(asdict(self)).items()
-            if name not in _BOOKKEEPING
-        }
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        inner = _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else None
-        flat |= inner or {f"{prefix}{name}": value}
-    return flat
 
 
 @dataclass(frozen=True)
@@ -123,7 +71,8 @@ def train(
     sampler = Sampler(load_library(motion, "train", config.kinds), config.sampling)
     _check_windows(sampler, config)
     with files.writing(out):
-        files.cut_curve(out, run.step)
+        files.curve(out).cut(run.step)
+        files.validations(out).cut(run.step)
     sums: dict[str, float] = {}
     count = 0
     while run.step < steps:
@@ -241,7 +190,7 @@ class _Run:
         """One more line of the curve."""
         line = {"step": progress.step, "minutes": round(progress.minutes, 3), **progress.losses}
         with files.writing(self.out):
-            files.extend_curve(self.out, line)
+            files.curve(self.out).extend(line)
 
     def _set_rates(self, done: float) -> None:
         share = 0.51 + 0.49 * math.cos(math.pi * min(done, 1.0))

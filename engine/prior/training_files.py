@@ -1,7 +1,7 @@
 """What a training leaves beside its weights FILE.safetensors, and how it goes on from that.
 
 FILE.training.pt holds the state to go on from, FILE.curve.jsonl one line of losses for each
-progress.
+progress, FILE.validation.jsonl one for each row of a validation table.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -92,38 +93,53 @@ def check_steps(out: Path, done: int, asked: int) -> None:
         )
 
 
-def read_curve(out: Path) -> list[dict[str, float]]:
-    """Losses by name, with `step` and `minutes`, of the training of `out`; empty where there are
-    none. Lines that a stop in mid-writing left incomplete are passed over."""
-    try:
-        text = _curve_file(out).read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise InputError(f"Cannot read {_curve_file(out).name}", received=str(error)) from error
-    lines = []
-    for row in text.splitlines():
-        with suppress(ValueError, KeyError, TypeError, AttributeError):
-            line = {name: float(value) for name, value in json.loads(row).items()}
-            if math.isfinite(line["step"]):
-                lines.append(line)
-    return lines
+@dataclass(frozen=True)
+class StepLog:
+    """A JSON-lines file of numbers and names; each line is of one `step`."""
+
+    path: Path
+
+    def lines(self) -> list[dict[str, Any]]:
+        """In the order of writing; empty where there is no file. Lines that a stop in mid-writing
+        left incomplete are passed over. Raises InputError where the file cannot be read."""
+        try:
+            text = self.path.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise InputError(f"Cannot read {self.path.name}", received=str(error)) from error
+        lines = []
+        for row in text.splitlines():
+            with suppress(ValueError, KeyError, TypeError, AttributeError):
+                pairs = json.loads(row).items()
+                line = {n: v if isinstance(v, str) else float(v) for n, v in pairs}
+                if math.isfinite(float(line["step"])):
+                    lines.append(line)
+        return lines
+
+    def extend(self, line: Mapping[str, str | float]) -> None:
+        """Raises OSError where it cannot be written."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(dict(line)) + "\n")
+
+    def cut(self, step: int) -> None:
+        """Leave the lines up to a step: what came after the saved state is done again.
+
+        Raises OSError where it cannot be written.
+        """
+        if self.path.exists():
+            kept = [line for line in self.lines() if line["step"] <= step]
+            self.path.write_text("".join(json.dumps(line) + "\n" for line in kept))
 
 
-def extend_curve(out: Path, line: Mapping[str, float]) -> None:
-    """One more line. Raises OSError where it cannot be written."""
-    with _curve_file(out).open("a") as file:
-        file.write(json.dumps(dict(line)) + "\n")
+def curve(out: Path) -> StepLog:
+    """Losses by name, with `minutes`, of the training of `out`."""
+    return StepLog(out.with_suffix(".curve.jsonl"))
 
 
-def cut_curve(out: Path, step: int) -> None:
-    """Leave the lines up to a step: what came after the saved state is done again.
-
-    Raises OSError where it cannot be written.
-    """
-    if _curve_file(out).exists():
-        kept = [line for line in read_curve(out) if line["step"] <= step]
-        _curve_file(out).write_text("".join(json.dumps(line) + "\n" for line in kept))
+def validations(out: Path) -> StepLog:
+    """Rows of engine.prior.validation of the training of `out`."""
+    return StepLog(out.with_suffix(".validation.jsonl"))
 
 
 @contextmanager
@@ -142,7 +158,3 @@ def writing(out: Path) -> Iterator[None]:
 
 def _state_file(out: Path) -> Path:
     return out.with_suffix(".training.pt")
-
-
-def _curve_file(out: Path) -> Path:
-    return out.with_suffix(".curve.jsonl")

@@ -50,19 +50,24 @@ class ValidationRow:
 def validate(prior: Prior, motion: Path, seed: int = 7) -> list[ValidationRow]:
     """A row for each kind of held-out motion of pairs in the folder.
 
-    The same windows, cameras and noise at every call. Raises InputError where there is no
-    held-out motion of pairs.
+    The same windows, cameras and noise at every call. Raises InputError as `held_out_windows`.
     """
+    windows = held_out_windows(motion)
+    return [_row(prior, kind, mine, seed) for kind, mine in windows.items()]
+
+
+def held_out_windows(motion: Path) -> dict[MotionKind, WorldWindows]:
+    """What is looked at, by kind. Raises InputError where there is no held-out motion of pairs."""
     library = load_library(motion, "validation", VALIDATION_KINDS)
     windows = Sampler(library).every(FRAMES, STRIDE, people=2)
-    rows = []
+    found: dict[MotionKind, WorldWindows] = {}
     for kind in VALIDATION_KINDS:
         mine = torch.nonzero(windows.kinds == KINDS.index(kind))[:, 0]
         if len(mine):
             evenly = np.linspace(0, len(mine) - 1, min(len(mine), WINDOW_LIMIT)).round()
             chosen = mine[torch.from_numpy(evenly).long()]
-            rows.append(_row(prior, kind, _taken(windows, chosen), seed))
-    return rows
+            found[kind] = _taken(windows, chosen)
+    return found
 
 
 def _taken(windows: WorldWindows, chosen: torch.Tensor) -> WorldWindows:
