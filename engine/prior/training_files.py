@@ -6,6 +6,7 @@ progress, FILE.validation.jsonl one for each row of a validation table.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -15,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 
 from engine.errors import InputError
+from engine.prior.weight_file import replace_file
 
 
 def steps_done(out: Path) -> int:
@@ -37,19 +38,15 @@ def read_state(out: Path) -> dict[str, Any]:
         state = dict(torch.load(path, weights_only=True))
         int(state["step"])
     except Exception as error:  # torch.load raises whatever a damaged file leads it to
-        raise foreign(out, str(error)) from error
+        raise foreign(out, "a damaged file, or one of something else") from error
     return state
 
 
 def write_state(out: Path, state: Mapping[str, Any]) -> None:
-    """Complete or not at all. Raises OSError or RuntimeError where it cannot be written."""
-    partial = _state_file(out).with_suffix(".partial")
-    try:
-        torch.save(dict(state), partial)
-        partial.replace(_state_file(out))
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+    """Complete or not at all. Raises OSError where it cannot be written."""
+    content = io.BytesIO()  # torch's own files do not say that a disk is full
+    torch.save(dict(state), content)
+    replace_file(_state_file(out), content.getvalue())
 
 
 def foreign(out: Path, received: str) -> InputError:
@@ -148,11 +145,11 @@ def writing(out: Path) -> Iterator[None]:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         yield
-    except (OSError, RuntimeError, SafetensorError) as error:  # each writer has its own
+    except OSError as error:
         raise InputError(
-            f"Cannot write {out.name} or what belongs to it into {out.parent}",
-            received=(str(error).splitlines() or [type(error).__name__])[0][:160],
-            advice="What was saved before is kept: make room for it and run the same again.",
+            f"Cannot write {out.name} and what belongs to it into {out.parent}",
+            received=error.strerror or str(error),
+            advice="What was saved before is kept: mend that and run the same again.",
         ) from error
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from engine.body.data import OPEN_BODY
 from engine.errors import InputError
@@ -19,14 +20,26 @@ _SIZE_LIMIT = 256 * 2**20
 
 
 def write_weights(path: Path, network: Denoiser, skeleton: Skeleton) -> None:
-    """Write the network and the skeleton that it was trained on, complete or not at all."""
+    """Write the network and the skeleton that it was trained on, complete or not at all.
+
+    Raises OSError where it cannot be written.
+    """
     tensors = {name: value.half().contiguous() for name, value in network.state_dict().items()}
     tensors["skeleton.J_template"] = skeleton.J_template.contiguous()
     tensors["skeleton.J_shapedirs"] = skeleton.J_shapedirs.contiguous()
-    partial = path.with_suffix(".partial")
     header = {"format": FORMAT, _BODY: OPEN_BODY, **network.config.as_text()}
-    save_file(tensors, str(partial), metadata=header)
-    partial.replace(path)
+    replace_file(path, save(tensors, metadata=header))
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file, complete or not at all. Raises OSError."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def read_weights(path: Path) -> tuple[Denoiser, Skeleton]:
