@@ -25,14 +25,13 @@ from engine.errors import InputError
 from engine.geometry.rotations import axis_angle_to_matrix, matrix_to_6d, sixd_to_matrix
 from engine.motion.prepared import MotionKind, PreparedMotion, Split, read_prepared
 from engine.prior.skeleton import PARENTS
+from engine.prior.timing import KEY_SECONDS, Times, even_times, keyed_times, spline_shares, uniform
 from engine.prior.windows import RATE
 
 KINDS: tuple[MotionKind, ...] = get_args(MotionKind)
 """A window's kind is an index into these."""
 FASTER, SLOWER = 1.25, 0.8
 """Between these times its own speed a recording is played."""
-KEY_SECONDS = 0.4, 1.2
-"""Between these, key poses posed by hand follow each other; they have no timing of their own."""
 EVEN_KEY_SECONDS = 0.7
 """Between key poses where nothing is drawn at random."""
 _WALKING = ("cmueval_walking", "cmueval_running", "cmu_07_", "cmu_08_")
@@ -229,10 +228,13 @@ class Sampler:
         clips, tracks, weights = self._candidates(frames, people)
         chosen = torch.multinomial(weights, count, replacement=True, generator=generator)
         clip = clips[chosen]
-        position = self._timed(clip, frames, generator)
-        keyed = self._keyed(clip, frames, generator)
-        position = torch.where(self._posed[clip][:, None], keyed, position)
-        return self._at(clip, tracks[chosen], position)
+        times = self._timed(clip, frames, generator)
+        posed = torch.nonzero(self._posed[clip])[:, 0]
+        if len(posed):
+            keyed = keyed_times(self._lengths[clip[posed]], frames, generator)
+            for all_times, those in zip(times, keyed, strict=True):
+                all_times[posed] = those
+        return self._at(clip, tracks[chosen], times)
 
     def every(self, frames: int, stride: int, people: int) -> WorldWindows:
         """All windows `stride` frames (at `RATE`) apart, at their own speed; nothing random.
@@ -248,7 +250,9 @@ class Sampler:
         index = torch.repeat_interleave(counts)
         within = torch.arange(len(index)) - (counts.cumsum(0) - counts)[index]
         place = (within * stride)[:, None] + torch.arange(frames)
-        return self._at(clips[index], tracks[index], place * step[index][:, None])
+        position = place * step[index][:, None]
+        even = even_times(position, self._lengths[clips[index]])
+        return self._at(clips[index], tracks[index], even)
 
     def _candidates(self, frames: int, people: int) -> tuple[Tensor, Tensor, Tensor]:
         """Clips (C,) that are long enough, tracks (C, P) of their people, and weights (C,)."""
@@ -276,6 +280,11 @@ class Sampler:
             self._weights.of(clips[index]) * clips[index].length / totals[clips[index].group]
             for index, _ in rows
         ]
+        if not sum(weights) > 0:
+            raise InputError(
+                "The sampling weights leave no motion to draw",
+                received=", ".join(sorted(totals)) + " at weight 0",
+            )
         return (
             torch.tensor([index for index, _ in rows]),
             torch.tensor([group for _, group in rows]),
@@ -287,51 +296,40 @@ class Sampler:
         each = KEY_SECONDS[1] * RATE if clip.posed else RATE / (clip.fps * SLOWER)
         return (clip.length - 1) * each + 1e-6
 
-    def _timed(self, clip: Tensor, frames: int, generator: torch.Generator) -> Tensor:
-        """Frames of recordings (B, F), fractions of them too."""
+    def _timed(self, clip: Tensor, frames: int, generator: torch.Generator) -> Times:
+        """Of recordings, each played at one speed."""
         count = len(clip)
         speed = uniform((count,), np.log(SLOWER), np.log(FASTER), generator).exp()
         last = (self._lengths[clip] - 1).float()
         step = torch.minimum(speed * self._rates[clip], last / (frames - 1))
         first = torch.rand(count, generator=generator) * (last - step * (frames - 1)).clamp_min(0)
-        return first[:, None] + step[:, None] * torch.arange(frames)
+        position = first[:, None] + step[:, None] * torch.arange(frames)
+        return even_times(position, self._lengths[clip])
 
-    def _keyed(self, clip: Tensor, frames: int, generator: torch.Generator) -> Tensor:
-        """Key poses (B, F), fractions of them too."""
-        last = self._lengths[clip] - 1
-        # One more than ever fit into a window begins at a random one; the rest is never reached.
-        most = int(frames / (KEY_SECONDS[0] * RATE)) + 2
-        spare = (last - most).clamp_min(0)
-        begin = (torch.rand(len(clip), generator=generator) * (spare + 1)).floor()
-        gaps = uniform((len(clip), most), KEY_SECONDS[0] * RATE, KEY_SECONDS[1] * RATE, generator)
-        gaps = gaps * (torch.arange(most) < last[:, None])
-        gaps = gaps * ((frames - 1) / gaps.sum(1, keepdim=True)).clamp_min(1.0)
-        times = torch.nn.functional.pad(gaps.cumsum(1), (1, 0))
-        room = (times[:, -1:] - (frames - 1)).clamp_min(0)
-        when = torch.rand(len(clip), 1, generator=generator) * room + torch.arange(frames)
-        low = (torch.searchsorted(times, when.contiguous(), right=True) - 1).clamp(0, most - 1)
-        low = torch.minimum(low, last[:, None] - 1)
-        part = (when - times.gather(1, low)) / gaps.gather(1, low).clamp_min(1e-6)
-        return begin[:, None] + low + part.clamp(0, 1)
-
-    def _at(self, clip: Tensor, tracks: Tensor, position: Tensor) -> WorldWindows:
+    def _at(self, clip: Tensor, tracks: Tensor, times: Times) -> WorldWindows:
         last = (self._lengths[clip] - 1)[:, None]
-        position = torch.minimum(position.clamp_min(0), last.float())
+        position = torch.minimum(times.position.clamp_min(0), last.float())
         low = torch.minimum(position.floor().long(), last - 1)
         part = (position - low)[:, None, :, None]
         row = low[:, None] + self._library.rows[tracks][..., None]
         sixd, pelvis = self._library.sixd, self._library.pelvis
-        mixed = torch.lerp(sixd[row], sixd[row + 1], part[..., None])
+        turns = torch.lerp(sixd[row], sixd[row + 1], part[..., None])
         place = torch.lerp(pelvis[row], pelvis[row + 1], part)
+        posed = torch.nonzero(self._posed[clip])[:, 0]
+        if len(posed):
+            # Between key poses a line would turn a corner at each.
+            picked = Times(*(value[posed] for value in times))
+            shares = spline_shares(picked._replace(position=part[posed, 0, :, 0]))
+            steps = torch.arange(-1, 3) + low[posed][..., None]
+            steps = torch.minimum(steps.clamp_min(0), last[posed][..., None])
+            rows = steps[:, None] + self._library.rows[tracks[posed]][..., None, None]
+            turns[posed] = torch.einsum("bfk,bpfkjc->bpfjc", shares, sixd[rows])
+            place[posed] = torch.einsum("bfk,bpfkc->bpfc", shares, pelvis[rows])
         return WorldWindows(
-            sixd_to_matrix(mixed),
+            sixd_to_matrix(turns),
             place,
             self._library.betas[tracks],
             self._kinds[clip],
             clip,
             position[:, 0],
         )
-
-
-def uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> Tensor:
-    return low + (high - low) * torch.rand(shape, generator=generator)

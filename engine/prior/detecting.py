@@ -30,8 +30,14 @@ from engine.synthesis.noise import (
     sideless,
 )
 
-_GROUP = torch.tensor([[name in names for names in GROUPS.values()] for name in HALPE26]).int()
-_GROUP = _GROUP.argmax(1)
+
+def _group(keypoint: str) -> int:
+    """Of `GROUPS`; a small toe, of which they say nothing, goes with the big one."""
+    like = keypoint.replace("small", "big")
+    return next(group for group, names in enumerate(GROUPS.values()) if like in names)
+
+
+_GROUP = torch.tensor([_group(name) for name in HALPE26])
 _SIDES = list(mirrored(HALPE26))
 _LIMBS = torch.arange(4)[:, None] == _GROUP
 """Keypoints of each arm and leg."""
@@ -219,7 +225,7 @@ def _wander(shape: tuple[int, ...], seconds: float, generator: torch.Generator) 
     """Processes of unit variance (*shape, frames last) as `engine.synthesis.noise.wander`."""
     times = torch.arange(shape[-1]) / RATE
     covariance = (-(times[:, None] - times).abs() / max(seconds, 1e-6)).exp()
-    root = torch.linalg.cholesky(covariance)
+    root: Tensor = torch.linalg.cholesky(covariance)
     return torch.randn(shape, generator=generator) @ root.mT
 
 

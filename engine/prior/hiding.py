@@ -130,7 +130,7 @@ def _projected(points: Float[Tensor, "3 *rest"]) -> Float[Tensor, "3 *rest"]:
 
 
 @lru_cache(maxsize=1)
-def _ends() -> Float[Tensor, "2C 50"]:
+def _ends() -> Float[Tensor, "ends 50"]:
     """Shares of the body's points in the capsules' starts, then in their ends."""
     rows = torch.zeros(2 * len(CAPSULES), len(_POINTS))
     names = [c.start for c in CAPSULES] + [c.end for c in CAPSULES]

@@ -11,7 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from engine.geometry.rotations import axis_angle_to_matrix
-from engine.prior.dataset import WorldWindows, uniform
+from engine.prior.dataset import WorldWindows
+from engine.prior.timing import uniform
 
 NEAREST = 0.8
 """Metres before the camera that nobody's pelvis comes closer than."""
