@@ -21,7 +21,7 @@ from typer.core import TyperGroup
 
 from app.cli_edits import commands
 from app.number_rows import Row, print_table, write_json
-from app.output_place import check_place, check_plot
+from app.output_place import check_folder, check_place, check_plot
 from engine.errors import InputError
 
 Quick = Annotated[bool, typer.Option("--quick", help="Less of it: an answer in minutes.")]
@@ -142,6 +142,43 @@ def fit(
         write_plot(plot, results.means)
     if json is not None:
         write_json(json, [*results.means, *(results.cases if cases else ())])
+
+
+@benches.command()
+def prior(
+    quick: Quick = False,
+    json: Json = None,
+    motion: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Prepared motion: captured and grappling people too."),
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE",
+            help="Weights in place of those that ship; repeatable: side by side.",
+        ),
+    ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Draw samples to look at here.")
+    ] = None,
+) -> None:
+    """The prior over two people's motion: estimates, hidden frames, partners, samples."""
+    from app import prior_benchmark as benchmark
+
+    check_place(json)
+    if sheet is not None:
+        check_folder(sheet)
+    found = benchmark.bench_prior(benchmark.networks(weights or ()), motion, quick)
+    benchmark.print_results(found)
+    if sheet is not None:
+        from app.prior_sheet import write_sheet
+
+        sheet.mkdir(parents=True, exist_ok=True)
+        for name, drawn in found.drawn.items():
+            write_sheet(sheet / benchmark.sheet_name(name), drawn)
+    if json is not None:
+        write_json(json, benchmark.all_rows(found))
 
 
 @benches.command()

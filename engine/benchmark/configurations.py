@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -15,12 +17,25 @@ from engine.files import FitFile
 from engine.fit.as_file import fit_file
 from engine.fit.problem import FitProblem
 from engine.fit.solver import solve
-from engine.structures import Diagnostics, FitResult, Outcome
+from engine.prior.prior import Prior
+from engine.structures import BodyMotion, Camera, Diagnostics, FitResult, Outcome, Provenance
+
+
+@runtime_checkable
+class Way(Protocol):
+    """A way to fit a case."""
+
+    @property
+    def says(self) -> str:
+        """What it is, in a few words."""
+
+    def fit(self, problem: FitProblem) -> FitFile:
+        """The people of a problem in the camera frame. Raises CannotFitError."""
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """One way to fit."""
+    """One way to fit by optimisation."""
 
     says: str
     config: FitConfig = field(default_factory=FitConfig)
@@ -36,10 +51,47 @@ class Configuration:
         return _together([fit_file(_solved(_one(problem, p), self.config), layout) for p in people])
 
 
+@dataclass(frozen=True)
+class PriorEstimate:
+    """What a prior says of the keypoints, without any optimisation."""
+
+    says: str
+    weights: Path | None = None
+    """A weight file; None for the one that ships."""
+
+    def fit(self, problem: FitProblem) -> FitFile:
+        """The people of a problem in the camera frame; `problem.K` must be there."""
+        seen, K = problem.observations, problem.K
+        assert K is not None
+        found = _prior(self.weights).estimate(
+            seen.keypoints2d, seen.confidence, seen.layout, K, seen.times,
+            heights=problem.constraints.heights,
+        )  # fmt: skip
+        frames = found.evidence.shape
+        motion = BodyMotion(
+            body=problem.body,
+            betas=found.betas,
+            global_orient=found.global_orient,
+            body_pose=found.body_pose,
+            transl=found.transl,
+            valid=np.ones(frames, bool),
+            provenance=np.full(frames, Provenance.FITTED, np.uint8),
+            time=seen.times,
+        )
+        camera = Camera(K, seen.image_size, np.tile(np.eye(4), (frames[1], 1, 1)), "file")
+        unknown = Diagnostics(np.full(frames, np.nan), np.zeros(frames[1]))
+        return fit_file(FitResult(motion, camera, unknown, Outcome.CONVERGED), seen.layout)
+
+
+@lru_cache(maxsize=2)
+def _prior(weights: Path | None) -> Prior:
+    return Prior.load(weights)
+
+
 BASELINE = "per-person"
 """The frozen one, which all others are compared with: see engine.benchmark.baseline."""
 
-CONFIGURATIONS: Mapping[str, Configuration] = MappingProxyType(
+CONFIGURATIONS: Mapping[str, Way] = MappingProxyType(
     {
         BASELINE: Configuration("everybody fitted alone: no partner, nothing shared", alone=True),
         "joint": Configuration("as the window fits"),
@@ -51,7 +103,7 @@ CONFIGURATIONS: Mapping[str, Configuration] = MappingProxyType(
 )
 
 
-def configurations(names: tuple[str, ...]) -> dict[str, Configuration]:
+def configurations(names: tuple[str, ...]) -> dict[str, Way]:
     """Some of them by name, in the given order; all where none is named. Raises InputError."""
     if unknown := [name for name in names if name not in CONFIGURATIONS]:
         raise InputError(

@@ -24,14 +24,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from engine.benchmark.configurations import Configuration
+from engine.benchmark.configurations import Way
 from engine.benchmark.levels import LEVELS
 from engine.benchmark.perceived import perceived
 from engine.benchmark.suites import Suite
 from engine.errors import CannotFitError
 from engine.files import FitFile
 from engine.fit.problem import FitProblem
-from engine.metrics import Bodies, bodies_of, score, truth_row
+from engine.metrics import bodies_of, score, truth_row
 from engine.structures import Constraints, Observations
 from engine.synthesis.cases import make_case
 from engine.synthesis.order import SynthesisOrder
@@ -108,16 +108,18 @@ Run = Generator[BenchmarkProgress, None, list[CaseScore]]
 
 def run_suite(
     suite: Suite,
-    configurations: Mapping[str, Configuration],
+    configurations: Mapping[str, Way],
     levels: Sequence[str],
     *,
     processes: int = PROCESSES,
     cache: Path | None = None,
+    surfaces: bool = True,
 ) -> Run:
     """Scores of the truth and of every configuration at every level, case by case.
 
     `cache` is where perceived cases are kept, by default the user's cache. `processes` 0 does all
-    the work in this one. Raises InputError for motion that no case can be made of.
+    the work in this one. Without `surfaces` no mesh is looked at: much faster, and what is measured
+    on skin is NaN. Raises InputError for motion that no case can be made of.
     """
     kinds = tuple(dict.fromkeys(LEVELS[level].observations for level in levels))
     rows = list(itertools.product(configurations, levels))
@@ -133,7 +135,7 @@ def run_suite(
     scores = []
     for index, case in enumerate(cases):
         mine = [(f.configuration, f.level, f.fits[index]) for f in fitted]
-        scores.append((_scored, (case.truth, mine)))
+        scores.append((_scored, (case.truth, mine, surfaces)))
     scored = yield from work.done("Comparing with the truth", scores, ticks=0)
     return list(_scores(cases, fitted, scored))
 
@@ -173,9 +175,7 @@ def _made(order: SynthesisOrder, kinds: Sequence[str], cache: Path | None) -> Be
     )
 
 
-def _fitted(
-    name: str, level: str, configuration: Configuration, problems: Sequence[FitProblem]
-) -> Fitted:
+def _fitted(name: str, level: str, configuration: Way, problems: Sequence[FitProblem]) -> Fitted:
     fits: list[FitFile | None] = []
     seconds = []
     for problem in problems:
@@ -190,15 +190,13 @@ def _fitted(
 
 
 def _scored(
-    truth: FitFile, predictions: Sequence[tuple[str, str, FitFile | None]]
+    truth: FitFile, predictions: Sequence[tuple[str, str, FitFile | None]], surfaces: bool = True
 ) -> list[Mapping[str, float] | None]:
     """The truth's own row, then one for each prediction."""
-    bodies = bodies_of(truth)
-    return [truth_row(bodies), *(_score(fit, bodies) for _, _, fit in predictions)]
-
-
-def _score(fit: FitFile | None, truth: Bodies) -> Mapping[str, float] | None:
-    return None if fit is None else score(bodies_of(fit), truth)
+    bodies, quick = bodies_of(truth), not surfaces
+    rows = [None if fit is None else score(bodies_of(fit), bodies, quick=quick)
+            for _, _, fit in predictions]  # fmt: skip
+    return [truth_row(bodies, quick), *rows]
 
 
 def _returned(work: Generator[Any, None, Any]) -> Any:

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from engine.errors import EngineError, InputError
-from engine.motion.prepared import is_prepared, read_prepared
+from engine.motion.prepared import MotionKind, is_prepared, read_prepared
 from engine.motion.readers.joint_npz import read_captured
 from engine.motion.splits import row_of
 from engine.structures import FrameRange
@@ -37,8 +37,9 @@ SHORTER = 64, 48, 32
 SHORTEST = 24
 """Frames that motion must have, at 30 a second, to be used at all."""
 FILE_LIMIT = 2_000
-KEY_POSE_SECONDS = 0.8
-"""Between two key poses of grappling, whose timing nobody knows."""
+KEY_POSE_SECONDS = 0.7
+"""Between two key poses of grappling, which have no timing of their own: as in
+engine.prior.dataset."""
 
 RATES: tuple[tuple[float, bool], ...] = (
     (30.0, False),
@@ -87,8 +88,12 @@ class Source:
     """Frames in which everybody is known."""
     begins: Bool[np.ndarray, "F"]
     """Frames that do not follow from the one before."""
-    keyed: bool = False
-    """The frames are key poses, `KEY_POSE_SECONDS` apart."""
+    kind: MotionKind = "captured"
+
+    @property
+    def keyed(self) -> bool:
+        """The frames are key poses, `KEY_POSE_SECONDS` apart."""
+        return self.kind == "grappling"
 
     def starts(self, length: int) -> Int[np.ndarray, "S"]:
         """First frames of all windows of so many frames."""
@@ -136,15 +141,17 @@ def suite_of(name: str, sources: Sequence[Source], quick: bool = False) -> Suite
     return Suite(f"{name}-quick" if quick else name, tuple(orders))
 
 
-def sources_in(folder: Path) -> list[Source]:
-    """What can be used of the .npz files of a folder, in the order of their names.
+def sources_in(folder: Path, inside: bool = False) -> list[Source]:
+    """What can be used of the .npz files of a folder, in the order of their names; with `inside`
+    of the folders in it too.
 
     Raises InputError where nothing can: with the reason where there is one file.
     """
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}", expected="a folder of motion files")
     found, refused = [], []
-    for path in sorted(folder.glob("*.npz"))[:FILE_LIMIT]:
+    files = folder.rglob("*.npz") if inside else folder.glob("*.npz")
+    for path in sorted(files)[:FILE_LIMIT]:
         try:
             source = _source(path)
         except EngineError as error:
@@ -185,7 +192,8 @@ def _source(path: Path) -> Source | None:
         usable = np.asarray(prepared.motion.valid.all(axis=0))
         keyed = prepared.kind == "grappling"
         fps = 1 / KEY_POSE_SECONDS if keyed else prepared.fps
-        return Source(path, fps, usable, _marked(prepared.starts, len(usable)), keyed)
+        begins = _marked(prepared.starts, len(usable))
+        return Source(path, fps, usable, begins, prepared.kind)
     captured, row = read_captured(path), row_of(path.stem)
     if len(captured.poses) < 2 or (row is not None and row.split == "train"):
         return None

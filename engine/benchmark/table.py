@@ -58,7 +58,7 @@ def compared(rows: Sequence[Row], frozen: Sequence[Row]) -> list[Row]:
     found: list[Row] = [{**row, "configuration": FROZEN} for row in kept]
     for row in rows:
         base = by_level.get(row["level"])
-        found.append(row | {change_of(name): _relative(row, base, name) for name in COMPARED})
+        found.append(row | {change_of(name): relative(row, base, name) for name in COMPARED})
     return found
 
 
@@ -71,7 +71,8 @@ def change_of(metric: str) -> str:
     return metric.removesuffix("_mm") + "_change"
 
 
-def _relative(row: Row, base: Row | None, metric: str) -> float | None:
+def relative(row: Row, base: Row | None, metric: str) -> float | None:
+    """By which share a metric differs from that of another row; None where one has none."""
     value, was = row.get(metric), None if base is None else base.get(metric)
     if not isinstance(value, float) or not isinstance(was, float) or not was:
         return None
