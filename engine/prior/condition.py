@@ -189,8 +189,8 @@ def _neighbours(known: Float[Tensor, "B P F 26"]) -> _Neighbours:
     after_high = there.gather(2, (high + 1).clamp_max(frames - 1)) & (high < frames - 1)
     inside = ((before >= 0) | (after < frames)).float()
     return _Neighbours(
-        low=spread_groups(low).long(),
-        high=spread_groups(high).long(),
+        low=spread_groups(low.float()).long(),
+        high=spread_groups(high.float()).long(),
         inside=spread_groups(inside),
         groups=inside,
         since_low=spread_groups((index - low).float()),
