@@ -47,16 +47,20 @@ class Windowing:
         full = F.pad(values, [*rest, 0, self.padded - self.frames])
         return full.unfold(0, self.size, self.stride).movedim(-1, 1)
 
-    def blend(self, windows: Float[Tensor, "W T *rest"]) -> Float[Tensor, "G *rest"]:
-        """One value per frame: the windows' mean, each fading towards its ends."""
+    def blend(
+        self, windows: Float[Tensor, "W T *rest"], trust: Sequence[float] | None = None
+    ) -> Float[Tensor, "G *rest"]:
+        """One value per frame: the windows' mean, each fading towards its ends; of windows that
+        are not trusted alike, weighted by that."""
         fade = torch.sin((torch.arange(self.size) + 0.5) * math.pi / self.size) ** 2 + 1e-3
         shape = self.size, *[1] * (windows.ndim - 2)
         total = windows.new_zeros(self.padded, *windows.shape[2:])
         weight = windows.new_zeros(self.padded, *[1] * (windows.ndim - 2))
         for index, window in enumerate(windows):
             part = slice(index * self.stride, index * self.stride + self.size)
-            total[part] += window * fade.view(shape)
-            weight[part] += fade.view(shape)
+            share = fade.view(shape) * (1.0 if trust is None else trust[index])
+            total[part] += window * share
+            weight[part] += share
         return (total / weight)[: self.frames]
 
 

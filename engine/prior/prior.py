@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,7 @@ from engine.prior.motion_code import (
     GROUPS,
     MEAN_LOG_EXTENT,
     OFFSET,
+    ROTATION,
     SIZE,
     View,
     pack,
@@ -45,6 +47,7 @@ from engine.prior.motion_code import (
     view_of_seen,
     view_of_windows,
 )
+from engine.prior.pieces import infilled_in_pieces
 from engine.prior.proxemics import Proxemics
 from engine.prior.skeleton import Skeleton
 from engine.prior.weight_file import read_weights
@@ -54,6 +57,8 @@ from engine.weights import find
 
 LOSS_STEPS = 10, 25, 40, 55, 70
 """Steps of noise at which `Prior.denoising_loss` is measured."""
+INFORMATION_STEPS = 10, 25, 40, 55, 70, 85, 99
+"""Those of `Prior.information`; at the last one nothing is left of the person."""
 SAMPLE_DISTANCE = 4.0
 """Metres between the camera and the people of a sample, about."""
 _JOINT_MIRROR = list(mirrored(SMPL_JOINTS))
@@ -193,11 +198,15 @@ class Prior:
     ) -> PairWindows:
         """The windows with what is not known filled in; what stands there is not looked at.
 
-        Each window needs a known frame. With one step, the mean of all motion that fits; with
-        more, one that is likely. Without `partner` everybody is filled in alone. Gravity and shape
-        are those of `windows`. Raises InputError where nothing is known of a window.
+        With one step, the mean of all motion that fits; with more, one that is likely. Without
+        `partner` everybody is filled in alone. Gravity and shape are those of `windows`. More
+        frames than the network looks at are filled in by overlapping windows that are blended.
+        Raises InputError where nothing is known within so many frames of a hidden one.
         """
         count, people, frames = known.shape
+        if frames > WINDOWS[-1]:
+            fill = partial(self.infill, partner=partner, steps=steps)
+            return infilled_in_pieces(fill, windows, known, seen)
         if not known.flatten(1).any(1).all():
             raise InputError("Nothing is known of a window that is to be filled in")
         shown = _hidden_replaced(windows, known)
@@ -263,6 +272,39 @@ class Prior:
             total += wrong.mean((1, 2, 3)) / len(LOSS_STEPS)
         return total
 
+    @torch.no_grad()
+    def information(
+        self, windows: PairWindows, *, generator: torch.Generator
+    ) -> Float[Tensor, "B"]:
+        """How much knowing the partner helps to take the noise off each of two people: large for
+        people who belong together.
+
+        The logarithm of the denoising loss of a person's orientations with the partner cut over
+        that with the partner's motion given, summed over levels of noise and the two people: up to
+        a factor the pointwise mutual information, for errors that are Gaussian and of unknown size
+        (Kong et al. 2024, "Interpretable Diffusion via Information Decomposition").
+        """
+        count, people, frames = windows.pelvis.shape[:3]
+        view = view_of_windows(windows)
+        state = pack(windows, view)
+        total = torch.zeros(count)
+        told = replace(_told(view, people, frames, True), state=state, up=windows.up)
+        alone = condition(replace(told, partner=torch.zeros(count)))
+        given = []
+        for person in range(people):
+            known = torch.ones_like(told.known)
+            known[:, person] = 0
+            given.append(condition(replace(told, known=known)))
+        for step in INFORMATION_STEPS:
+            noise = torch.randn(1, people, frames, SIZE, generator=generator).expand_as(state)
+            steps = torch.full((count,), step)
+            noisy, level = noised(state, noise, steps), float(level_of(steps)[0])
+            apart = _rotation_loss(self._ask(noisy, level, alone).state, state)
+            for person, partner in enumerate(given):
+                together = _rotation_loss(self._ask(noisy, level, partner).state, state)
+                total += (apart[:, person] / together[:, person]).log()
+        return total
+
     def _sampled(self, noise: Tensor, told: Told, steps: int) -> Tensor:
         ready = condition(told)
 
@@ -274,6 +316,12 @@ class Prior:
     def _ask(self, noisy: Tensor, level: float, told: Condition) -> Denoised:
         answer: Denoised = self._network(noisy, torch.full((len(noisy),), level), told)
         return answer
+
+
+def _rotation_loss(
+    answer: Float[Tensor, "B P F 160"], state: Float[Tensor, "B P F 160"]
+) -> Float[Tensor, "B P"]:
+    return (answer - state)[..., :ROTATION].square().mean((2, 3)) + 1e-4
 
 
 def _told(view: View, people: int, frames: int, partner: bool) -> Told:
