@@ -23,6 +23,7 @@ from engine.body.joints import KEYPOINT_NAMES, SMPL_JOINTS, mirrored
 from engine.errors import InputError
 from engine.geometry.rotations import matrix_to_6d, matrix_to_axis_angle, sixd_to_matrix
 from engine.prior.clip import (
+    WINDOWS,
     Windowing,
     at_times,
     blended,
