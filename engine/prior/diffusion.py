@@ -42,8 +42,8 @@ def noised(
 
 
 def ddim_steps(count: int) -> list[int]:
-    """`count` of the steps, from the last one down."""
-    return torch.linspace(STEPS - 1, 0, count + 1).round().long()[:-1].tolist()
+    """`count` (1 to `STEPS`) of the steps, evenly from the last one down to no noise."""
+    return torch.linspace(STEPS - 1, -1, count + 1).round().long()[:-1].tolist()
 
 
 def ddim(

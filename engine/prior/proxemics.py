@@ -64,8 +64,15 @@ class Proxemics:
         zone = F.one_hot((self.zone + 1).long(), len(ZONES) + 1)[..., 1:].float()
         shared = [zone, _flagged(self.pelvis_distance), _flagged(self.head_distance)]
         common = torch.cat(shared, dim=-1)[:, None].expand(-1, people, -1, -1)
-        others = (self.facing.sum(1, keepdim=True) - self.facing) / max(people - 1, 1)
-        return torch.cat([common, _flagged(self.facing), _flagged(others)], dim=-1)
+        return torch.cat([common, _flagged(self.facing), _flagged(self._facing_back)], dim=-1)
+
+    @property
+    def _facing_back(self) -> Float[Tensor, "B P F"]:
+        """The mean of the others' facing, of those of whom it is said."""
+        said = (~self.facing.isnan()).float()
+        facing = self.facing.nan_to_num()
+        total, count = (v.sum(1, keepdim=True) - v for v in (facing, said))
+        return (total / count).masked_fill(count == 0, torch.nan)
 
 
 def zone_of(head_distance: Float[Tensor, "*batch"]) -> Int[Tensor, "*batch"]:
