@@ -13,7 +13,7 @@ from torch import Tensor
 
 from engine.metrics.joints import LSP14
 from engine.prior.evaluation.held_out import joined, taken
-from engine.prior.evaluation.interpolation import linear, spherical
+from engine.prior.evaluation.interpolation import cubic, linear, spherical
 from engine.prior.skeleton import Skeleton
 from engine.prior.windows import PairWindows
 
@@ -23,7 +23,9 @@ HIDDEN = 8, 16, 24
 """Frames in its middle that are hidden, of everybody."""
 LIMBS = list(LSP14[:12])
 """Ankles, knees, hips, wrists, elbows, shoulders: the joints of the errors."""
-INTERPOLATIONS = "linear", "spherical"
+PLAIN = "linear", "spherical"
+"""The interpolations that an infiller is compared with."""
+INTERPOLATIONS = (*PLAIN, "cubic")
 _BATCH = 32
 _MM = 1000.0
 
@@ -43,14 +45,15 @@ class Infiller(Protocol):
 
 
 def interpolated_errors(windows: PairWindows, skeleton: Skeleton) -> dict[str, Numbers]:
-    """Errors of `linear` (each joint on a straight line) and of `spherical` interpolation, by
-    method, named as `infilled_errors` does."""
+    """Errors of `linear` and `cubic` interpolation of each joint's place and of `spherical`
+    interpolation of rotations, by method, named as `infilled_errors` does."""
     truth = placed_joints(windows, skeleton)
     found: dict[str, Numbers] = {method: {} for method in INTERPOLATIONS}
     for count in HIDDEN:
         hidden = in_the_middle(windows.pelvis.shape[2], count)
         turned = placed_joints(spherical(windows, hidden), skeleton)
-        for method, guess in zip(INTERPOLATIONS, (linear(truth, hidden), turned), strict=True):
+        guesses = linear(truth, hidden), turned, cubic(truth, hidden)
+        for method, guess in zip(INTERPOLATIONS, guesses, strict=True):
             found[method][f"infill_{count}_mm"] = _error_mm(guess, truth, hidden)
     return found
 
@@ -112,7 +115,7 @@ def reaction_errors(
 
 
 def change_of(metric: str) -> str:
-    """Name of the column that compares an error with the better interpolation's."""
+    """Name of the column that compares an error with that of the better of `PLAIN`."""
     return metric.removesuffix("_mm") + "_change"
 
 

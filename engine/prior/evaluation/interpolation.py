@@ -22,6 +22,29 @@ def linear(
     return torch.lerp(points[:, :, low], points[:, :, high], part)
 
 
+def cubic(
+    points: Float[Tensor, "B P F *rest"], hidden: Bool[Tensor, "F"]
+) -> Float[Tensor, "B P F *rest"]:
+    """Values of the hidden frames on the cubic that leaves and meets the known ones at the speed
+    that they have there (Hermite); at the ends of the window, on the straight line."""
+    low, high, part = _around(hidden)
+    known = torch.nn.functional.pad(~hidden, (1, 1))
+    frames = len(hidden)
+    moving = ((part > 0) & known[low] & known[high + 2]).view(-1, *[1] * (points.ndim - 3))
+    part = part.view(-1, *[1] * (points.ndim - 3))
+    span = (high - low).view_as(part)
+    before, after = points[:, :, low], points[:, :, high]
+    leaving = (before - points[:, :, (low - 1).clamp_min(0)]) * span
+    meeting = (points[:, :, (high + 1).clamp_max(frames - 1)] - after) * span
+    curved = (
+        (2 * part**3 - 3 * part**2 + 1) * before
+        + (part**3 - 2 * part**2 + part) * leaving
+        + (3 * part**2 - 2 * part**3) * after
+        + (part**3 - part**2) * meeting
+    )
+    return torch.where(moving, curved, linear(points, hidden))
+
+
 def spherical(windows: PairWindows, hidden: Bool[Tensor, "F"]) -> PairWindows:
     """Rotations relative to the parents turn at one rate from the known frame before to the one
     after (Shoemake 1985), the pelvis goes straight."""

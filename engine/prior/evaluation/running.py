@@ -86,7 +86,7 @@ def evaluate(
     # Files are refused before the work.
     priors = {name: Prior.load(path) for name, path in networks.items()}
     found = held_out(motion)
-    clock = _Clock(total=len(found) * (4 + 3 * len(priors)) + 6 * len(priors))
+    clock = _Clock(total=len(found) * (8 + 6 * len(priors)) + 12 * len(priors))
     numbers: list[Row] = []
     for one in found:
         numbers += yield from _estimates(networks, one, extent, clock)
@@ -95,17 +95,17 @@ def evaluate(
     calibration: list[Row] = []
     pairs: list[Row] = []
     for one in found:
-        yield clock.step(f"Measuring {one.kind} motion", 1)
+        yield clock.step(f"Measuring {one.kind} motion", 2)
         pairs.append(_recorded(one, body, extent))
     samples: dict[str, PairWindows] = {}
     for name, prior in priors.items():
         stage = f"Asking {name} for distances"
         work = calibrations(prior, Skeleton.of(body), extent.samples)
-        kept = yield from clock.during(stage, work, 3)
+        kept = yield from clock.during(stage, work, 6)
         calibration += [{"method": name, **asdict(row)} for row in kept]
-        yield clock.step(f"Drawing from {name}", 1)
+        yield clock.step(f"Drawing from {name}", 2)
         samples[name] = drawn(prior, extent.drawn, DRAWN_FRAMES)
-        yield clock.step(f"Measuring what {name} drew", 2)
+        yield clock.step(f"Measuring what {name} drew", 4)
         pairs.append(_pair_row(name, "samples", statistics(samples[name], body)))
     return Evaluation(_merged(numbers), calibration, pairs, samples)
 
@@ -113,17 +113,17 @@ def evaluate(
 class _Clock:
     """How far all is, in parts that take about the same time."""
 
-    def __init__(self, total: float) -> None:
+    def __init__(self, total: int) -> None:
         self._total, self._done, self._began = total, 0.0, time.monotonic()
 
-    def step(self, stage: str, parts: float) -> EvaluationProgress:
+    def step(self, stage: str, parts: int) -> EvaluationProgress:
         """Something begins that takes so many parts."""
         progress = self._at(stage, 0.0)
         self._done += parts
         return progress
 
     def during(
-        self, stage: str, work: Generator[float, None, Result], parts: float
+        self, stage: str, work: Generator[float, None, Result], parts: int
     ) -> Work[Result]:
         """Work that yields its share, told as a part of all."""
         try:
@@ -151,7 +151,7 @@ def _estimates(
     suite = estimating.suite_of_kind(motion, extent.quick)
     work = estimating.estimating(networks, suite, extent.quick, extent.processes)
     shares = _shares(work)
-    scores = yield from clock.during(f"Estimating {motion.kind} motion", shares, 3)
+    scores = yield from clock.during(f"Estimating {motion.kind} motion", shares, 6)
     return estimating.estimate_rows(suite, scores, motion.kind)
 
 
@@ -177,13 +177,13 @@ def _hidden(
     names: Row = {"motion": motion.kind, "infill_windows": len(seen.pelvis)}
     plain = infilling.interpolated_errors(seen, skeleton)
     rows: list[Row] = [{"method": m, **names, **found} for m, found in plain.items()]
-    best = {name: min(found[name] for found in plain.values()) for name in plain["linear"]}
+    best = {name: min(plain[m][name] for m in infilling.PLAIN) for name in plain["linear"]}
     for name, prior in priors.items():
         stage = f"Hiding frames of {motion.kind} motion from {name}"
-        found = yield from clock.during(stage, infilling.infilled_errors(prior, seen, skeleton), 1)
+        found = yield from clock.during(stage, infilling.infilled_errors(prior, seen, skeleton), 2)
         changes = {infilling.change_of(k): v / best[k] - 1 for k, v in found.items() if best[k]}
         stage = f"Hiding people of {motion.kind} motion from {name}"
-        alone = yield from clock.during(stage, infilling.reaction_errors(prior, seen, skeleton), 1)
+        alone = yield from clock.during(stage, infilling.reaction_errors(prior, seen, skeleton), 2)
         told = yield from _told(prior, motion, extent, clock)
         rows.append({"method": name, **names, **found, **changes, **alone, **told})
     return rows
@@ -201,7 +201,7 @@ def _told(prior: Prior, motion: HeldOut, extent: Extent, clock: _Clock) -> Work[
     for name, candidates in tables.items():
         stage = f"Exchanging partners in {motion.kind} motion"
         work = partners.told_apart(prior, windows, candidates, chosen)
-        told = yield from clock.during(stage, work, 0.5)
+        told = yield from clock.during(stage, work, 1)
         row |= {
             f"{name}_right": told.by_loss,
             f"{name}_right_by_information": told.by_information,

@@ -10,7 +10,7 @@ from engine.geometry.rotations import axis_angle_to_matrix, geodesic_angle
 from engine.prior.dataset import chained
 from engine.prior.evaluation.held_out import filmed
 from engine.prior.evaluation.infilling import in_the_middle
-from engine.prior.evaluation.interpolation import linear, spherical
+from engine.prior.evaluation.interpolation import cubic, linear, spherical
 from engine.prior.windows import PairWindows
 from tests.engine.prior.evaluation.conftest import FRAMES, walkers
 
@@ -34,6 +34,23 @@ def test_the_middle_is_as_far_from_both_ends() -> None:
 def test_what_goes_straight_is_found_by_straight_lines() -> None:
     points = turning(0.02).pelvis
     torch.testing.assert_close(linear(points.where(~HIDDEN[:, None], 9.0), HIDDEN), points)
+
+
+def test_what_falls_is_found_by_a_cubic() -> None:
+    time = torch.arange(FRAMES) / 30
+    points = torch.stack([time**2, time**3 - time, 2 * time], dim=-1).expand(2, 2, FRAMES, 3)
+    blind = points.where(~HIDDEN[:, None], 9.0)
+    found = cubic(blind, HIDDEN)
+    # The speed is that of the frame before, half a frame too old.
+    assert (found - points).abs().max() < 0.3 * (linear(blind, HIDDEN) - points).abs().max()
+    torch.testing.assert_close(found[..., 2], points[..., 2])
+    assert (found[:, :, ~HIDDEN] == points[:, :, ~HIDDEN]).all()
+
+
+def test_at_the_ends_a_cubic_is_a_line() -> None:
+    hidden = torch.arange(6) < 2
+    points = torch.arange(6.0)[None, None, :, None] ** 2
+    assert cubic(points, hidden).ravel().tolist() == [4, 4, 4, 9, 16, 25]
 
 
 def test_what_turns_evenly_is_found_by_even_turns() -> None:
