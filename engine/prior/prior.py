@@ -236,7 +236,7 @@ class Prior:
         people: int = 2,
         proxemics: Proxemics | None = None,
         generator: torch.Generator,
-        steps: int = 20,
+        steps: int = 50,
     ) -> PairWindows:
         """Motion from noise, before a level camera some metres away; obeys `proxemics`."""
         up = torch.tensor([0.0, -1.0, 0.0]).expand(count, 3)
