@@ -16,6 +16,12 @@ from engine.prior.timing import uniform
 
 NEAREST = 0.8
 """Metres before the camera that nobody's pelvis comes closer than."""
+WIDEST = 0.7
+"""Least focal length over the longer side of the picture."""
+FRAMED = 0.6
+"""Share of windows whose camera was set up to have everybody in the picture."""
+_LIMBS = 0.9
+"""Metres that head and feet are from the pelvis."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +48,21 @@ def draw_views(windows: WorldWindows, generator: torch.Generator) -> Views:
 
     Distance 2 to 8 m (more where somebody would come too close), camera 0.3 to 3.2 m high (or, for
     a third, anywhere from 14 degrees below to 52 above the people), roll up to 28 degrees, focal
-    0.7 to 2 sides.
+    0.7 to 2 sides. Most look at the middle through a lens that has everybody in the picture where a
+    lens can; the others look past it and cut somebody off more often.
     """
     count = len(windows.pelvis)
     middle = windows.pelvis[:, :, windows.pelvis.shape[2] // 2].mean(1)
     distance = uniform((count,), np.log(2.0), np.log(8.0), generator).exp()
-    focal = uniform((count,), np.log(0.7), np.log(2.0), generator).exp()
+    focal = uniform((count,), np.log(WIDEST), np.log(2.0), generator).exp()
+    framed = torch.rand(count, generator=generator) < FRAMED
+    reach = (windows.pelvis - middle[:, None, None]).norm(dim=-1).amax((1, 2)) + _LIMBS
+    fitting = (0.4 * distance / reach).clamp_min(WIDEST)
+    focal = torch.where(framed, torch.minimum(focal, fitting), focal)
     shapes = torch.tensor([[0.5, 0.28], [0.28, 0.5], [0.5, 0.375], [0.5, 0.5]])
     half = shapes[torch.randint(4, (count,), generator=generator)] / focal[:, None]
-    offset = (torch.rand(count, 2, generator=generator) * 2 - 1) * half * 0.7
+    aside = torch.where(framed, 0.25, 0.7)[:, None]
+    offset = (torch.rand(count, 2, generator=generator) * 2 - 1) * half * aside
     elevation = _elevation(middle[:, 1], distance, generator)
     roll, pitch = torch.zeros(count, 3), torch.zeros(count, 3)
     pitch[:, 0] = (elevation - offset[:, 1].atan()).clamp(-0.35, 0.95)

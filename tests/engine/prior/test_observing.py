@@ -79,6 +79,13 @@ def test_cameras_are_near_and_far_steep_low_and_tilted(sampler: Sampler) -> None
     assert torch.allclose(views.rotation @ views.rotation.mT, torch.eye(3), atol=1e-5)
 
 
+def test_most_pictures_show_everybody_and_some_cut_somebody_off(windows: WorldWindows) -> None:
+    _, seen = observe(windows, BODY, generator(), None)
+    inside = seen.confidence.mean((2, 3)).amin(1)
+    assert (inside > 0.9).float().mean() > 0.6
+    assert (inside < 0.7).float().mean() > 0.05
+
+
 def test_a_wrong_focal_length_moves_the_pair_and_leaves_it_as_it_is(windows: WorldWindows) -> None:
     noise = ObservationNoise(focal_mismatch=0.3)
     right, _ = observe(windows, BODY, generator(), dataclasses.replace(noise, focal_mismatch=0.0))
