@@ -9,13 +9,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from engine.body.data import OPEN_BODY
+from engine.body.data import OPEN_BODY, SHAPE_COUNT
 from engine.errors import InputError
 from engine.prior.denoiser import Denoiser, DenoiserConfig
 from engine.prior.skeleton import Skeleton
 
 FORMAT = "dyad-prior-1"
 _BODY = "body"
+_REST, _CHANGE = "skeleton.J_template", "skeleton.J_shapedirs"
 _SIZE_LIMIT = 256 * 2**20
 
 
@@ -25,8 +26,8 @@ def write_weights(path: Path, network: Denoiser, skeleton: Skeleton) -> None:
     Raises OSError where it cannot be written.
     """
     tensors = {name: value.half().contiguous() for name, value in network.state_dict().items()}
-    tensors["skeleton.J_template"] = skeleton.J_template.contiguous()
-    tensors["skeleton.J_shapedirs"] = skeleton.J_shapedirs.contiguous()
+    tensors[_REST] = skeleton.J_template.contiguous()
+    tensors[_CHANGE] = skeleton.J_shapedirs.contiguous()
     header = {"format": FORMAT, _BODY: OPEN_BODY, **network.config.as_text()}
     replace_file(path, save(tensors, metadata=header))
 
@@ -65,19 +66,23 @@ def read_weights(path: Path) -> tuple[Denoiser, Skeleton]:
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise _refused(path, str(error).splitlines()[0][:160]) from error
+    if not all(torch.isfinite(value).all() for value in tensors.values()):
+        raise InputError(f"{path.name} holds weights that are not numbers")
     try:
-        skeleton = Skeleton(tensors.pop("skeleton.J_template"), tensors.pop("skeleton.J_shapedirs"))
-        network = Denoiser(DenoiserConfig.from_text(header))
-        network.load_state_dict(tensors)
+        rest, change = (tensors.pop(name) for name in (_REST, _CHANGE))
+        if rest.shape != (24, 3) or change.shape != (24, 3, SHAPE_COUNT):
+            raise ValueError(f"a skeleton of {tuple(rest.shape)} and {tuple(change.shape)}")
+        # Without memory of its own: a header may ask for any amount.
+        with torch.device("meta"):
+            network = Denoiser(DenoiserConfig.from_text(header))
+        network.load_state_dict(tensors, assign=True)
     except (KeyError, ValueError, RuntimeError) as error:
         raise InputError(
             f"{path.name} is a prior of another architecture",
             expected="the tensors that train-prior writes",
             received=str(error).splitlines()[0][:160],
         ) from error
-    if not all(torch.isfinite(value).all() for value in tensors.values()):
-        raise InputError(f"{path.name} holds weights that are not numbers")
-    return network.eval(), skeleton
+    return network.eval(), Skeleton(rest, change)
 
 
 def _refused(path: Path, received: str) -> InputError:
