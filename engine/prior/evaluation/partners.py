@@ -15,7 +15,7 @@ from engine.prior.evaluation.held_out import filmed, seen_from, taken
 from engine.prior.evaluation.setting_down import SetDown, set_down
 from engine.prior.windows import RATE, PairWindows
 
-FRAMES, STRIDE = 32, 15
+FRAMES, STRIDE = 64, 15
 """Of a window, and from one to the next."""
 NEAREST, FURTHEST = 1.0, 2.0
 """Seconds by which a partner of the same trial is early or late."""
@@ -32,10 +32,15 @@ class Judge(Protocol):
     """What `engine.prior.prior.Prior` is here."""
 
     def denoising_loss(
-        self, windows: PairWindows, *, partner: bool = True, generator: torch.Generator
+        self, windows: PairWindows, *, generator: torch.Generator
     ) -> Float[Tensor, "B"]:
-        """How badly noise is taken off each window; `partner` False: nobody knows of the other.
-        The noise comes from the generator alone."""
+        """How badly noise is taken off each window. The noise comes from the generator alone."""
+        ...
+
+    def information(
+        self, windows: PairWindows, *, generator: torch.Generator
+    ) -> Float[Tensor, "B"]:
+        """How much knowing the partner helps to take the noise off each of two people."""
         ...
 
 
@@ -89,8 +94,8 @@ class Told:
     by_loss: float
     """Share in which the true pair has the smaller denoising loss."""
     by_information: float
-    """Share in which knowing of each other helps the true pair more: the loss with the partner cut,
-    less the loss with the partner."""
+    """Share in which knowing of each other helps the true pair more: the denoising loss of either
+    with the partner cut over that with the partner given (`Prior.information`)."""
 
 
 @dataclass(frozen=True)
@@ -103,21 +108,17 @@ class Scores:
 
 @torch.no_grad()
 def scores(prior: Judge, windows: PairWindows, draws: int = DRAWS) -> Scores:
-    """Denoising losses, and how much smaller they are than with the partner cut; the same noise for
-    all windows that are compared."""
-    together: list[Tensor] = []
-    apart: list[Tensor] = []
+    """Denoising losses, and what the partners tell of each other; the same noise for all windows
+    that are compared."""
+    loss: list[Tensor] = []
+    information: list[Tensor] = []
     for index in torch.arange(len(windows.pelvis)).split(_BATCH):
         part = windows.select(taken(index))
-        for partner, losses in ((True, together), (False, apart)):
+        for measure, found in ((prior.denoising_loss, loss), (prior.information, information)):
             generator = torch.Generator().manual_seed(_SEED + int(index[0]))
-            drawn = [
-                prior.denoising_loss(part, partner=partner, generator=generator)
-                for _ in range(draws)
-            ]
-            losses.append(torch.stack(drawn).mean(0))
-    loss = torch.cat(together)
-    return Scores(loss, torch.cat(apart) - loss)
+            drawn = [measure(part, generator=generator) for _ in range(draws)]
+            found.append(torch.stack(drawn).mean(0))
+    return Scores(torch.cat(loss), torch.cat(information))
 
 
 def told_apart(

@@ -19,22 +19,20 @@ from tests.engine.prior.evaluation.conftest import returned, walkers
 
 @dataclass
 class Judge:
-    """Finds pairs worse by `dislike` for every metre that they are from the true ones; cut from
-    the partner it cannot tell."""
+    """Finds pairs worse by `dislike` for every metre that they are from the true ones."""
 
     truth: WorldWindows
     dislike: float
     heard: list[float] = field(default_factory=list)
 
-    def denoising_loss(
-        self, windows: PairWindows, *, partner: bool = True, generator: torch.Generator
-    ) -> Tensor:
+    def denoising_loss(self, windows: PairWindows, *, generator: torch.Generator) -> Tensor:
         self.heard.append(float(torch.rand((), generator=generator)))
         noise = torch.rand(len(windows.pelvis), generator=generator)
-        if not partner:
-            return noise + 1.0
         seen, _ = filmed(self.truth)
         return noise + self.dislike * (windows.pelvis - seen.pelvis).abs().mean((1, 2, 3))
+
+    def information(self, windows: PairWindows, *, generator: torch.Generator) -> Tensor:
+        return -self.denoising_loss(windows, generator=generator)
 
 
 def judged(windows: WorldWindows, dislike: float) -> Told:
