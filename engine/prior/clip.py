@@ -22,6 +22,9 @@ WINDOWS = 16, 32, 64
 """Frames that the network was trained on; a clip is looked at in the shortest that holds it, a
 longer one in the longest."""
 
+LONGEST = 7200.0
+"""Seconds of a clip."""
+
 
 @dataclass(frozen=True)
 class Windowing:
@@ -64,6 +67,36 @@ class Windowing:
         return (total / weight)[: self.frames]
 
 
+def check_clip(
+    confidence: Float[np.ndarray, "P F K"],
+    K: Float[np.ndarray, "3 3"],
+    times: Float[np.ndarray, "F"],
+    heights: Sequence[float | None],
+) -> None:
+    """Raise InputError for a clip without people or frames, times that do not increase or span
+    more than an hour or two, intrinsics that map nothing, or another number of heights."""
+    people, frames = confidence.shape[:2]
+    if not people or not frames:
+        raise InputError(
+            "There is nobody to estimate", received=f"{people} people, {frames} frames"
+        )
+    finite = len(times) == frames and np.isfinite(times).all()
+    if not finite or (np.diff(times) <= 0).any():
+        raise InputError("The times of the frames are not increasing seconds, one for each frame")
+    if times[-1] - times[0] > LONGEST:
+        raise InputError(
+            "The frames are too far apart in time",
+            expected=f"at most {LONGEST:.0f} s from the first to the last",
+            received=f"{times[-1] - times[0]:.3g} s",
+        )
+    if not np.isfinite(K).all() or abs(np.linalg.det(K)) < 1e-9:
+        raise InputError("The intrinsics are no camera's", received=str(K.tolist())[:120])
+    if len(heights) not in (0, people):
+        raise InputError(
+            "Heights are given by person", expected=str(people), received=str(len(heights))
+        )
+
+
 def grid_of(times: Float[np.ndarray, "F"]) -> Float[np.ndarray, "G"]:
     """30 frames a second over the clip."""
     return np.arange(times[0], times[-1] + 0.5 / RATE, 1.0 / RATE)
@@ -89,14 +122,32 @@ def windows_of(
     return Seen(cut.cut(rays).transpose(1, 2), cut.cut(confidence).transpose(1, 2))
 
 
+def blended_as_seen(
+    values: Float[Tensor, "W P T *rest"], cut: Windowing, seen: Seen
+) -> Float[Tensor, "G P *rest"]:
+    """Values of windows as one per frame of the clip. A window counts for as much as is seen in it;
+    what is only in windows in which nobody is seen lies between its neighbours."""
+    trust = seen.confidence.sum((1, 2, 3))
+    trust = trust / trust.max() if bool(trust.max() > 0) else torch.ones_like(trust)
+    values = cut.blend(values.transpose(1, 2), trust.tolist())
+    found = torch.nonzero(~values.flatten(1).isnan().any(1))[:, 0]
+    if len(found) == len(values):
+        return values
+    place = torch.arange(len(values))
+    after = torch.searchsorted(found, place)
+    low, high = (found[v.clamp(0, len(found) - 1)] for v in (after - 1, after))
+    part = ((place - low) / (high - low).clamp_min(1)).clamp(0, 1)
+    return torch.lerp(values[low], values[high], part.view(-1, *[1] * (values.ndim - 1)))
+
+
 def blended(windows: PairWindows, cut: Windowing, seen: Seen) -> PairWindows:
     """The one window, as long as the clip, that overlapping ones tell of: orientations blended in
     6D, places as rays and logarithms of depth; shapes and gravity as the windows in which most is
     seen say."""
-    sixd = cut.blend(matrix_to_6d(windows.rotations).transpose(1, 2))
+    sixd = blended_as_seen(matrix_to_6d(windows.rotations), cut, seen)
     z = windows.pelvis[..., 2:].clamp_min(0.05)
     place = torch.cat([windows.pelvis[..., :2] / z, z.log()], dim=-1)
-    place = cut.blend(place.transpose(1, 2))
+    place = blended_as_seen(place, cut, seen)
     pelvis = torch.cat([place[..., :2], torch.ones_like(place[..., :1])], -1) * place[..., 2:].exp()
     weight = seen.confidence.sum((2, 3)) + 1e-6
     betas = (windows.betas * weight[..., None]).sum(0) / weight.sum(0)[:, None]

@@ -27,13 +27,15 @@ from engine.prior.clip import (
     Windowing,
     at_times,
     blended,
+    blended_as_seen,
+    check_clip,
     rays_in_halpe26,
     seen_on_grid,
     side_by_side,
     windows_of,
 )
 from engine.prior.condition import Condition, Told, condition
-from engine.prior.denoiser import Denoised, Denoiser
+from engine.prior.denoiser import FRAMES_PER_TOKEN, Denoised, Denoiser
 from engine.prior.diffusion import ddim, level_of, noised
 from engine.prior.motion_code import (
     GROUPS,
@@ -127,8 +129,10 @@ class Prior:
         `keypoints2d` in undistorted pixels, NaN where nothing was seen; `times` in seconds,
         increasing, at any rate; `heights` standing, in metres, where they are known. Two people
         are seen together; one, or more than two, each alone. A person who is never seen is guessed
-        from the partner, with `evidence` 0. Raises InputError for keypoints of another layout.
+        from the partner, with `evidence` 0. Raises InputError for keypoints of another layout, and
+        where there are no people, frames, times or intrinsics to speak of.
         """
+        check_clip(confidence, K, times, heights)
         rays, seen = rays_in_halpe26(keypoints2d, confidence, layout, K)
         people = len(rays)
         known = [np.nan if h is None else h for h in heights] or [np.nan] * people
@@ -164,7 +168,7 @@ class Prior:
         cut = Windowing.of(len(rays))
         seen = windows_of(rays, confidence, cut)
         answer = self.estimate_windows(seen, heights.expand(len(seen.rays), -1))
-        return blended(answer.windows, cut, seen), cut.blend(answer.log_variance.transpose(1, 2))
+        return blended(answer.windows, cut, seen), blended_as_seen(answer.log_variance, cut, seen)
 
     @torch.no_grad()
     def estimate_windows(self, seen: Seen, heights: Float[Tensor, "B P"]) -> WindowEstimate:
@@ -200,9 +204,10 @@ class Prior:
         """The windows with what is not known filled in; what stands there is not looked at.
 
         With one step, the mean of all motion that fits; with more, one that is likely. Without
-        `partner` everybody is filled in alone. Gravity and shape are those of `windows`. More
-        frames than the network looks at are filled in by overlapping windows that are blended.
-        Raises InputError where nothing is known within so many frames of a hidden one.
+        `partner` everybody is filled in alone. Gravity and shape are those of `windows`; of people
+        who are hidden throughout the shape is not looked at. More frames than the network looks at
+        are filled in by overlapping windows that are blended. Raises InputError for an odd number
+        of frames, and where nothing is known within so many frames of a hidden one.
         """
         count, people, frames = known.shape
         if frames > WINDOWS[-1]:
@@ -210,11 +215,12 @@ class Prior:
             return infilled_in_pieces(fill, windows, known, seen)
         if not known.flatten(1).any(1).all():
             raise InputError("Nothing is known of a window that is to be filled in")
+        _check_even(frames)
         shown = _hidden_replaced(windows, known)
         seen = seen or Seen.nothing(count, people, frames)
         view = view_of(seen, shown)
         groups = known[..., None].expand(-1, -1, -1, GROUPS).float().clone()
-        groups[..., 24] = 1.0
+        groups[..., 24] = known.any(2, keepdim=True).float()
         told = _told(view, people, frames, partner)
         told = replace(told, seen=seen, state=pack(shown, view), known=groups, up=windows.up)
         state = self._sampled(torch.zeros(count, people, frames, SIZE), told, steps)
@@ -238,7 +244,9 @@ class Prior:
         generator: torch.Generator,
         steps: int = 50,
     ) -> PairWindows:
-        """Motion from noise, before a level camera some metres away; obeys `proxemics`."""
+        """Motion from noise, before a level camera some metres away; obeys `proxemics`. Raises
+        InputError for an odd number of frames."""
+        _check_even(frames)
         up = torch.tensor([0.0, -1.0, 0.0]).expand(count, 3)
         view = View(
             torch.eye(3).expand(count, 3, 3),
@@ -323,6 +331,12 @@ def _rotation_loss(
     answer: Float[Tensor, "B P F 160"], state: Float[Tensor, "B P F 160"]
 ) -> Float[Tensor, "B P"]:
     return (answer - state)[..., :ROTATION].square().mean((2, 3)) + 1e-4
+
+
+def _check_even(frames: int) -> None:
+    """The network takes two frames at a time."""
+    if frames % FRAMES_PER_TOKEN:
+        raise InputError("Windows have an even number of frames", received=str(frames))
 
 
 def _told(view: View, people: int, frames: int, partner: bool) -> Told:
