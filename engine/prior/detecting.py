@@ -11,7 +11,7 @@ person's box; first the detector of synthesis, then this one):
     behind own body   0.95  0.95     0.037  0.033     0.69  0.71        0.81  0.81
     behind partner    0.55  0.57     0.082  0.067     0.39  0.44        0.32  0.36
 
-Capsules and drawn bodies agree on what hides 0.915 of the keypoints; the others are given the errors
+Capsules and drawn bodies agree on what hides 0.915 of the keypoints; the others are given errors
 of another level, which is what is left of the difference.
 """
 
@@ -35,7 +35,6 @@ from engine.synthesis.noise import (
     LOST_AT,
     PRONE,
     SITTING,
-    ByLevel,
     PersonNoise,
     sideless,
 )
@@ -96,15 +95,15 @@ def detections(
 
     `severity` multiplies all errors of a window's detector.
     """
-    side = sight.side[..., None, None]
+    shape, side = sight.level.shape, sight.side[..., None, None]
     offset = _fine(sight, noise, generator) * severity.view(-1, 1, 1, 1, 1)
     offset = offset + noise.sitting * _sitting(sight)
     prone = torch.tensor(
         [next((v for k, v in PRONE.items() if k in name), 0.7) for name in HALPE26]
     )
-    share = _by_level(noise.gross, sight.level) * prone * severity.view(-1, 1, 1, 1)
-    shape = sight.level.shape
-    wrong = _grouped(shape, noise.gross_s, noise, generator) < _quantile(share.clamp_max(0.9))
+    shares = severity[:, None, None] * torch.tensor(noise.gross)[:, None] * prone
+    often = _quantile(shares.clamp_max(0.9)).gather(1, sight.level.flatten(1, 2))
+    wrong = _grouped(shape, noise.gross_s, noise, generator) < often.view(shape)
     elsewhere = torch.stack(
         [_grouped(shape, noise.gross_s, noise, generator) for _ in range(2)], dim=-1
     )
@@ -178,7 +177,7 @@ def _fine(sight: Sight, noise: PersonNoise, generator: torch.Generator) -> Tenso
     rest = 1 - noise.constant - noise.white
     unit = noise.constant**0.5 * constant + rest**0.5 * slow + noise.white**0.5 * white
     spread = (noise.unlike * torch.randn(batch, people, 1, keypoints, generator=generator)).exp()
-    size = _by_level(noise.fine, sight.level) * spread
+    size = torch.tensor(noise.fine)[sight.level] * spread
     fine: Tensor = unit.permute(0, 1, 4, 2, 3) * size[..., None]
     return fine
 
@@ -208,12 +207,11 @@ def _crossed(shape: torch.Size, noise: PersonNoise, generator: torch.Generator) 
 
 
 def _reported(sight: Sight, noise: PersonNoise, generator: torch.Generator) -> Tensor:
-    silent = _grouped(sight.level.shape, noise.gross_s, noise, generator) < _quantile(
-        _by_level(noise.unreported, sight.level)
-    )
+    seldom = _quantile(torch.tensor(noise.unreported))[sight.level]
+    silent = _grouped(sight.level.shape, noise.gross_s, noise, generator) < seldom
     hidden = (sight.level[..., :17] == PARTNER).float().mean(-1)
     lost = _wander(hidden.shape, noise.lost_s, generator) < _quantile(
-        _interpolated(hidden, LOST_AT, torch.tensor(noise.lost))
+        _interpolated(hidden, LOST_AT, torch.tensor([noise.lost]), 0)
     )
     reported: Tensor = sight.inside & ~silent & ~lost[..., None] & ~_UNSEEN
     return reported
@@ -222,10 +220,7 @@ def _reported(sight: Sight, noise: PersonNoise, generator: torch.Generator) -> T
 def _confidence(
     error: Tensor, level: Tensor, noise: PersonNoise, generator: torch.Generator
 ) -> Tensor:
-    mean = torch.zeros_like(error)
-    for index, logits in enumerate(noise.certainty):
-        by_error = _interpolated(error, ERROR_AT, torch.tensor(logits))
-        mean = torch.where(level == index, by_error, mean)
+    mean = _interpolated(error, ERROR_AT, torch.tensor(noise.certainty), level)
     doubt = _grouped(level.shape, noise.wander_s, noise, generator, together=0.5)
     told: Tensor = torch.sigmoid(mean + noise.doubt * doubt)
     return told.clamp(0.01, 1.0)
@@ -261,17 +256,15 @@ def _quantile(share: Tensor) -> Tensor:
     return quantile
 
 
-def _by_level(values: ByLevel, level: Tensor) -> Tensor:
-    return torch.tensor(values)[level]
-
-
-def _interpolated(value: Tensor, at: tuple[float, ...], levels: Tensor) -> Tensor:
-    """Piecewise linear, constant outside, as np.interp."""
+def _interpolated(
+    value: Tensor, at: tuple[float, ...], rows: Float[Tensor, "R N"], row: Tensor | int
+) -> Tensor:
+    """Piecewise linear in one of R rows of N values, constant outside, as np.interp."""
     places = torch.tensor(at)
     above = torch.bucketize(value.contiguous(), places).clamp(1, len(at) - 1)
     low, high = places[above - 1], places[above]
     part = ((value - low) / (high - low)).clamp(0, 1)
-    return torch.lerp(levels[above - 1], levels[above], part)
+    return torch.lerp(rows[row, above - 1], rows[row, above], part)
 
 
 def _per_stretch(
