@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
@@ -10,16 +11,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from scipy.spatial.transform import Rotation
 
 from engine.benchmark import running
-from engine.benchmark.configurations import Configuration, configurations
+from engine.benchmark.configurations import Configuration, PriorEstimate, configurations
 from engine.benchmark.levels import LEVELS, QUICK_LEVELS, chosen_levels
 from engine.benchmark.running import TRUTH, BenchCase, CaseScore, run_suite
 from engine.benchmark.suites import Suite
 from engine.benchmark.table import mean_rows
+from engine.body.smpl import BodyModel
 from engine.config import FitConfig
 from engine.errors import InputError
-from engine.metrics import METRICS
+from engine.metrics import METRICS, bodies_of
+from engine.prior.denoiser import Denoiser, DenoiserConfig
+from engine.prior.prior import Prior
+from engine.prior.skeleton import Skeleton
+from engine.prior.weight_file import write_weights
 from engine.structures import Observations
 
 HASTY = FitConfig(
@@ -170,6 +178,61 @@ def test_people_who_cannot_be_fitted_are_counted_and_leave_the_rest_alone(
     assert (row["cases"], row["failed"]) == (2, 1)
     assert row["mpjpe_mm"] == scored[1]["mpjpe_mm"]
     assert row["frames"] == case.truth.motion.frame_count
+
+
+def test_without_surfaces_only_what_is_measured_on_skin_is_unknown(
+    case: BenchCase, scores: list[CaseScore]
+) -> None:
+    fit = WAYS["joint"].fit(case.problem("clean"))
+    ways = [("joint", "clean", fit)]
+    full, quick = (running._scored(case.truth, ways, surfaces)[1] for surfaces in (True, False))
+    assert full is not None and quick is not None
+    unknown = {name for name, value in quick.items() if np.isnan(value)}
+    assert {"mpvpe_mm", "penetration_max_mm", "contact_f1_vertices"} <= unknown
+    for name in quick.keys() - unknown:
+        assert quick[name] == full[name], name
+    assert not unknown & {"mpjpe_mm", "pair_pa_mpjpe_mm", "inter_mm", "keypoint_error_px"}
+
+
+@pytest.fixture(scope="module")
+def way(tmp_path_factory: pytest.TempPathFactory) -> PriorEstimate:
+    """An untrained network's."""
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    network = Denoiser(DenoiserConfig(width=24, blocks=1, heads=2, modulation=8))
+    write_weights(path, network, Skeleton.of(BodyModel.load(density="1k2")))
+    return PriorEstimate("untrained", path)
+
+
+class TestPriorEstimate:
+    def test_it_is_scored_as_a_fit_is(self, case: BenchCase, way: PriorEstimate) -> None:
+        found = way.fit(case.problem("detector"))
+        bodies = bodies_of(found)
+        np.testing.assert_allclose(bodies.joints, found.joints, atol=1e-4)
+        metrics = running._scored(case.truth, [("prior", "detector", found)])[1]
+        assert metrics is not None and 0 < metrics["mpjpe_mm"] < 2000
+        assert metrics["frames_left_out"] == 0
+
+    def test_it_says_what_the_prior_says_in_the_cameras_frame(
+        self, case: BenchCase, way: PriorEstimate
+    ) -> None:
+        problem = case.problem("detector-heights")
+        seen = problem.observations
+        estimate = Prior.load(way.weights).estimate(
+            seen.keypoints2d, seen.confidence, seen.layout, case.K, seen.times,
+            heights=case.heights,
+        )  # fmt: skip
+        found = way.fit(problem).motion
+        np.testing.assert_allclose(found.transl, estimate.transl, atol=1e-5)
+        np.testing.assert_allclose(found.betas, estimate.betas, atol=1e-5)
+        turned, said = (
+            Rotation.from_rotvec(v.reshape(-1, 3))
+            for v in (found.global_orient, estimate.global_orient)
+        )
+        assert (turned * said.inv()).magnitude().max() < 1e-4
+
+    def test_it_can_be_sent_to_a_process(self, way: PriorEstimate) -> None:
+        assert pickle.loads(pickle.dumps(way)) == way
 
 
 class TestProcesses:

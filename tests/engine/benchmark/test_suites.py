@@ -108,6 +108,46 @@ def test_motion_too_short_for_any_rate_gives_shorter_cases(tmp_path: Path) -> No
     ] * 4
 
 
+def posed(folder: Path, frames: int = 12) -> Path:
+    """Key poses at five a second, of which the sixth begins another sequence."""
+    content = replace(swaying(frames, "posed"), kind="grappling", starts=(5,), fps=5.0)
+    content = replace(content, motion=replace(content.motion, time=np.arange(frames) / 5.0))
+    write_prepared(folder / "posed.npz", content)
+    return folder
+
+
+def test_key_poses_follow_each_other_at_a_pace_of_their_own(tmp_path: Path) -> None:
+    suite = captured_suite(posed(tmp_path))
+    assert suite.name == "grappling"
+    for order in suite.orders:
+        assert order.key_pose_seconds == suites.KEY_POSE_SECONDS
+        assert not order.separate
+        assert order.frames.start >= 5 or order.frames.stop <= 5
+        seconds = (len(order.frames) - 1) * suites.KEY_POSE_SECONDS
+        assert seconds >= 31 / order.fps - 1e-6
+
+
+def test_other_motion_keeps_its_time_and_is_taken_apart(folder: Path) -> None:
+    for order in captured_suite(folder).orders:
+        assert order.key_pose_seconds is None and order.separate
+
+
+def test_what_people_did_and_what_was_posed_are_one_suite_called_captured(tmp_path: Path) -> None:
+    write_prepared(tmp_path / "b.npz", swaying(200))
+    assert captured_suite(posed(tmp_path)).name == "captured"
+
+
+def test_folders_inside_are_looked_into_where_asked(tmp_path: Path) -> None:
+    (tmp_path / "inside").mkdir()
+    posed(tmp_path / "inside")
+    write_prepared(tmp_path / "b.npz", swaying(200))
+    assert [source.path.name for source in sources_in(tmp_path)] == ["b.npz"]
+    found = sources_in(tmp_path, inside=True)
+    assert [(source.path.name, source.kind) for source in found] == [
+        ("b.npz", "generated"), ("posed.npz", "grappling"),
+    ]  # fmt: skip
+
+
 def test_of_many_files_some_are_taken_evenly(tmp_path: Path) -> None:
     for index in range(9):
         write_prepared(tmp_path / f"{index}.npz", swaying(70))

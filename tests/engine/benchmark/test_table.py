@@ -57,6 +57,7 @@ def test_what_was_kept_is_read_and_only_the_baseline_of_it(tmp_path: Path) -> No
     (tmp_path / "tiny.json").write_text(json.dumps(rows))
     assert frozen_rows("tiny", tmp_path) == [rows[1]]
     assert frozen_rows("another", tmp_path) == []
+    assert frozen_rows("tiny", tmp_path, "joint") == [rows[2]]
 
 
 @pytest.mark.parametrize("text", ["no json", "3", '["row"]', '[{"level": "clean"}]'])
