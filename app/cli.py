@@ -133,23 +133,6 @@ def fit(
         )
 
 
-@commands.command()
-def train_lifter(
-    motion: Annotated[Path, typer.Option(metavar="DIR", help="Motion capture: see the card.")],
-    out: Annotated[Path, typer.Option(metavar="FILE")] = SAMPLE_FOLDER / "lifter.safetensors",
-    minutes: Annotated[float, typer.Option(help="Of training, earlier pieces included.")] = 55.0,
-    seed: int = 0,
-) -> None:
-    """Train the network that starts a fit; goes on where an earlier run stopped."""
-    from engine.perception.lifter_training import train
-
-    out.parent.mkdir(parents=True, exist_ok=True)
-    for now in train(motion, out, minutes, seed):
-        losses = ", ".join(f"{name} {value:.4f}" for name, value in now.losses.items())
-        print(f"step {now.step}, {now.minutes:.1f} min: {losses}", flush=True)
-    print(f"Wrote {out}")
-
-
 def has_display() -> bool:
     """Whether a window could be seen."""
     if not sys.platform.startswith("linux"):

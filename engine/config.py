@@ -18,7 +18,7 @@ class TermWeights:
     edited: float = 4.0
     """The same for keypoints that a person placed, without the robust part."""
     pose: float = 0.7
-    """Distance from the pose that the lifter saw, per joint and radian."""
+    """Distance from the pose that the prior saw, per joint and radian."""
     limits: float = 20.0
     """Knees, elbows and the other joints that bend beyond what people do, per squared radian."""
     shape: float = 0.3
@@ -47,6 +47,8 @@ class TermWeights:
     """Regions that a person said do not touch, nearer than the clearance, in units of 1 cm."""
     depth_order: float = 10.0
     """Bodies that a person ordered in depth, in units of 5 cm."""
+    behind: float = 3.0
+    """How far behind each other the prior saw people, in units of 15 cm, where nobody said it."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class FitConfig:
     window: int = 400
     """Longest stretch of frames solved at once; longer clips are solved in turn."""
     initializer: str = "dyad"
-    """Who makes the first bodies: "dyad" is the lifter, other names are those of installed plugins
-    (engine.perception.plugins). Where a plugin has no body the lifter's stays."""
+    """Who makes the first bodies: "dyad" is the prior, other names are those of installed plugins
+    (engine.perception.plugins). Where a plugin has no body the prior's stays."""
     tolerance: float = 1e-4
     """Relative change of the cost over ten iterations below which a stage has converged."""

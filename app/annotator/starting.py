@@ -1,7 +1,7 @@
 """The frozen configuration that every curve starts from.
 
 All settings are spelled out and later terms are off, so that what becomes better moves the curve
-and not its beginning. It is the plain motion branch: keypoints, the lifter's pose, limits, shape,
+and not its beginning. It is the plain motion branch: keypoints, the prior's first pose, limits, shape,
 smoothness, floor and penetration, for both people at once.
 """
 

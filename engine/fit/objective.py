@@ -30,6 +30,19 @@ KEYPOINT_TRUST = np.array([1.0] + [0.5] * 4 + [1.0] * 6 + [0.7] * 2 + [1.0] * 4
 
 
 @dataclass(frozen=True)
+class Behind:
+    """How far along the view the pelvis of one person lies behind that of another."""
+
+    front: int
+    back: int
+    ray: Float[Tensor, "F 3"]
+    """Unit vector from the camera to the middle of the two."""
+    metres: Float[Tensor, "F"]
+    weight: Float[Tensor, "F"]
+    """1, or 0 where a person said where the two are."""
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What the terms compare the bodies with."""
 
@@ -49,6 +62,8 @@ class Evidence:
     """Length of each frame in standard steps."""
     standing: Float[Tensor, "P F 6"]
     """How surely each foot point stands, 0..1."""
+    on_feet: Float[Tensor, "P F"]
+    """How surely some foot of a person is on the floor, 0..1."""
     sole: Float[Tensor, "6"]
     """Height of each foot point above the sole in metres."""
     heights: Float[Tensor, "P"]
@@ -56,6 +71,8 @@ class Evidence:
     height_offset: Float[Tensor, ""]
     height_per_beta: Float[Tensor, "B"]
     depth_orders: tuple[DepthOrder, ...] = ()
+    behind: tuple[Behind, ...] = ()
+    """As the prior saw them, of every two people."""
     log_focal_from_usual: float = 0.0
     """Logarithm of the first focal length over the one assumed for an image of this size."""
     robust_width: float = 4.0
@@ -69,9 +86,9 @@ class Evidence:
     def people(self, index: Tensor) -> Evidence:
         """The evidence for some of the people, repeated where `index` repeats."""
         per_person = ("observed", "weight", "edited", "noise_px", "pose_target", "pose_weight",
-                      "standing", "heights")  # fmt: skip
+                      "standing", "on_feet", "heights")  # fmt: skip
         chosen = {name: getattr(self, name)[index] for name in per_person}
-        return replace(self, **chosen, depth_orders=())
+        return replace(self, **chosen, depth_orders=(), behind=())
 
 
 def keypoints_as_tensors(
@@ -151,7 +168,19 @@ def objective(posed: Posed, evidence: Evidence, config: FitConfig) -> dict[str, 
         costs["focal"] = 0.1 * weights.focal * zoom * (time.sum() / people).expand(people)
     if weights.depth_order and evidence.depth_orders:
         costs["depth order"] = weights.depth_order * _depth_order(posed, evidence) / people
+    if weights.behind and evidence.behind:
+        costs["behind"] = weights.behind * _behind(posed, evidence) / people
     return costs
+
+
+def _behind(posed: Posed, evidence: Evidence) -> Float[Tensor, ""]:
+    pelvis = posed.body.joints[:, :, 0]
+    total = pelvis.new_zeros(())
+    for pair in evidence.behind:
+        metres = ((pelvis[pair.back] - pelvis[pair.front]) * pair.ray).sum(-1)
+        each = terms.behind(metres, pair.metres) * pair.weight
+        total = total + (each * evidence.frame_weight).sum()
+    return total
 
 
 def _depth_order(posed: Posed, evidence: Evidence) -> Float[Tensor, ""]:
@@ -192,7 +221,7 @@ def _floor(posed: Posed, evidence: Evidence, config: FitConfig) -> dict[str, Ten
         height = foot_heights(posed, evidence)
         width = FLOOR_WIDTH * evidence.robust_width
         standing = terms.on_floor(height, width) * evidence.standing
-        lowest = terms.on_floor(height.amin(-1), width) * 0.3
+        lowest = terms.on_floor(height.amin(-1), width) * 0.3 * evidence.on_feet
         each = terms.below_floor(height).sum(-1) + standing.sum(-1) + lowest
         costs["floor"] = weights.floor * (each * time).sum(1)
     if weights.skating and len(evidence.step):

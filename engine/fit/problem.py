@@ -47,7 +47,7 @@ class FitProblem:
     video: VideoInfo | None = None
     """The video that the observations are of; needed by a body initialiser, which looks at it."""
     initial: InitialBodies | None = None
-    """Bodies of the whole clip that stand in for the lifter's; None: those of the initialiser that
+    """Bodies of the whole clip that stand in for the prior's; None: those of the initialiser that
     the configuration names."""
 
 

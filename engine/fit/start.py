@@ -21,7 +21,7 @@ from engine.fit.state import FitState
 from engine.fit.window import cut, cut_constraints, only, shots_apart, window_of
 from engine.geometry.camera import assumed_intrinsics, undistorted_pixels
 from engine.geometry.rotations import axis_angle_to_matrix, matrix_to_6d, sixd_to_matrix
-from engine.perception.initialization import Start3D, initialize, with_bodies
+from engine.perception.initialization import Start3D, initialize, with_bodies, with_shapes
 from engine.perception.plugins import load
 from engine.structures import (
     Camera,
@@ -29,7 +29,6 @@ from engine.structures import (
     ContactLabel,
     FocalSource,
     FrameRange,
-    Observations,
 )
 
 SMOOTHING_SECONDS = 0.06
@@ -86,13 +85,14 @@ def prepare(problem: FitProblem, body: BodyModel, config: FitConfig) -> Start:
         pixels = undistorted_pixels(observations.keypoints2d, replace(camera, K=K))
         observations = replace(observations, keypoints2d=pixels.astype(np.float64))
         constraints = undistorted_edits(constraints, replace(camera, K=K))
-    first = initialize(observations, K, body)
+    first = initialize(observations, K, body, heights=constraints.heights)
+    first = with_shapes(first, body, _first_shapes(problem, first, body))
     if problem.initial is not None:
         first = with_bodies(first, problem.initial, frames.as_slice(), config.initializer)
     first = _smoothed(first, observations.times)
     continued = held(movable, warm)
     scene = scene_of(problem, frames, first.up, continued)
-    state = _first_state(first, observations, scene.up, body, problem, frames, warm, K)
+    state = _first_state(first, scene.up, body, problem, frames, warm)
     evidence = gather(observations, constraints, first, state, body, K, scene.up, config)
     floor = scene.floor
     if floor is None:
@@ -122,7 +122,8 @@ def oriented(problem: FitProblem, body: BodyModel) -> FitProblem:
     """The problem in a world with y up, where its camera's world has an axis that points up."""
     if problem.camera is None or problem.warm_start is not None:
         return problem
-    first = initialize(problem.observations, problem.camera.K, body)
+    said = problem.constraints.heights
+    first = initialize(problem.observations, problem.camera.K, body, heights=said)
     camera = upright(problem.camera, first.up.numpy().astype(np.float64))
     if camera is None:
         return replace(problem, gravity_known=False)
@@ -162,25 +163,32 @@ def _intrinsics(problem: FitProblem) -> tuple[Float[np.ndarray, "3 3"], FocalSou
     return K, source
 
 
+def _first_shapes(problem: FitProblem, first: Start3D, body: BodyModel) -> Float[Tensor, "P B"]:
+    """Shapes that were stated, or come with the bodies of an initialiser; else what the start says
+    of those whose height was stated. Of others 2D says less than that people are alike."""
+    betas = torch.zeros_like(first.betas)
+    given = problem.betas
+    if given is None and problem.initial is not None and problem.body.startswith("smpl-"):
+        given = problem.initial.betas
+    if given is not None:
+        given = given[:, : betas.shape[1]]
+        betas[:, : given.shape[1]] = torch.tensor(given, dtype=torch.float32)
+        return betas
+    for person, height in enumerate(problem.constraints.heights[: len(betas)]):
+        if height is not None:
+            betas[person] = first.betas[person]
+    return betas
+
+
 def _first_state(
     first: Start3D,
-    observations: Observations,
     up: Tensor,
     body: BodyModel,
     problem: FitProblem,
     frames: FrameRange,
     warm: np.ndarray | None,
-    K: np.ndarray,
 ) -> FitState:
-    people = observations.person_count
-    shapes = body.shapedirs.shape[-1]
-    betas = torch.zeros(people, shapes)
-    given = problem.betas
-    if given is None and problem.initial is not None and problem.body.startswith("smpl-"):
-        given = problem.initial.betas
-    if given is not None:
-        given = given[:, :shapes]
-        betas[:, : given.shape[1]] = torch.tensor(given, dtype=torch.float32)
+    betas = first.betas
     rotation = matrix_to_6d(first.rotmats)
     pelvis = first.pelvis
     if warm is not None and problem.warm_start is not None:
@@ -227,10 +235,12 @@ def _smoothed(first: Start3D, times: np.ndarray) -> Start3D:
     kernel = np.exp(-0.5 * distance**2)
     weights = torch.tensor(kernel / kernel.sum(axis=1, keepdims=True), dtype=torch.float32)
     sixd = torch.einsum("fg,pgji->pfji", weights, matrix_to_6d(first.rotmats))
+    together = first.seen_together
     return replace(
         first,
         rotmats=sixd_to_matrix(sixd),
-        pelvis=torch.einsum("fg,pgi->pfi", weights, first.pelvis),
+        pelvis=weights @ first.pelvis,
+        seen_together=None if together is None else weights @ together,
     )
 
 

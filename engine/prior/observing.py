@@ -10,9 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from engine.body.smpl import BodyModel, PosedBody
-from engine.perception.detector_noise import DetectorNoise, corrupt
 from engine.prior.dataset import WorldWindows, relative
 from engine.prior.detecting import Sight, detections, meet
+from engine.prior.detector_noise import DetectorNoise, corrupt
 from engine.prior.hiding import levels
 from engine.prior.skeleton import Skeleton
 from engine.prior.viewing import Views, draw_views

@@ -1,4 +1,4 @@
-"""A fit that starts from a body initialiser's bodies instead of the lifter's."""
+"""A fit that starts from a body initialiser's bodies instead of the prior's."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_its_bodies_are_the_start_where_they_are_valid(problem, bodies, body):
     assert torch.isfinite(begin.state.placement).all()
 
 
-def test_it_is_believed_more_than_the_lifter_is_of_what_it_cannot_see(problem, bodies, body):
+def test_it_is_believed_more_than_the_prior_is_of_what_it_cannot_see(problem, bodies, body):
     first = initialize(problem.observations, problem.K, body)
     given = initialization.with_bodies(first, bodies, slice(None), "hmr")
     assert (given.variance[:, :HALF] == initialization.GIVEN_VARIANCE).all()
@@ -117,12 +117,12 @@ def test_for_a_part_it_is_shown_people_only_there(problem, plugin):
 
 
 def test_a_fit_by_name_says_what_it_waits_for_and_who_began(problem, plugin, monkeypatch):
-    """Where there is no lifter, too."""
+    """Where there is no prior, too."""
 
     def missing() -> None:
-        raise WeightError("lifter.safetensors is missing")
+        raise WeightError("prior.safetensors is missing")
 
-    monkeypatch.setattr(initialization, "_lifter", missing)
+    monkeypatch.setattr(initialization, "_prior", missing)
     quick = replace(
         NAMED, placement_steps=2, hypothesis_steps=2, joint_steps=2, contact_rounds=1,
         contact_steps=1,

@@ -346,20 +346,20 @@ def test_a_range_outside_the_clip_is_refused(scene: Scene):
         run(solve(FitProblem(scene.observations, frames=FrameRange(10, 99))))
 
 
-def test_without_the_lifter_s_weights_four_facings_are_tried(
+def test_without_the_prior_s_weights_four_facings_are_tried(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ):
     from engine.errors import WeightError
     from engine.perception import initialization
 
     def missing() -> None:
-        raise WeightError("lifter.safetensors is missing")
+        raise WeightError("prior.safetensors is missing")
 
-    monkeypatch.setattr(initialization, "_lifter", missing)
+    monkeypatch.setattr(initialization, "_prior", missing)
     result = run(solve(FitProblem(scene.observations, K=scene.camera.K)))
     found, true = joints_in_camera(result.motion, result.camera), true_in_camera(scene)
     assert posture_error(found, true) < 0.2
-    assert any("lifter.safetensors is missing" in note for note in result.diagnostics.notes)
+    assert any("prior.safetensors is missing" in note for note in result.diagnostics.notes)
 
 
 def test_people_who_were_taken_for_facing_away_are_turned_round(
@@ -367,12 +367,12 @@ def test_people_who_were_taken_for_facing_away_are_turned_round(
 ):
     from engine.fit import start
 
-    def backwards(*given):
-        first = initialize(*given)
+    def backwards(*given, **said):
+        first = initialize(*given, **said)
         half = axis_angle_to_matrix(first.up * np.pi)
         rotmats = first.rotmats.clone()
         rotmats[:, :, 0] = half @ rotmats[:, :, 0]
-        return replace(first, rotmats=rotmats)
+        return replace(first, rotmats=rotmats, facings=(0.0, np.pi))
 
     initialize = start.initialize
     monkeypatch.setattr(start, "initialize", backwards)

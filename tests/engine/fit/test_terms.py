@@ -58,6 +58,14 @@ def test_feet_may_stand_on_the_floor_but_not_in_it():
     assert terms.on_floor(torch.tensor(10.0), 5.0) <= 25, "someone who jumps is not pulled down"
 
 
+def test_who_is_behind_whom_pulls_the_less_the_more_it_is_mistaken():
+    expected = torch.tensor([0.3, 0.3, 0.3, 0.3])
+    metres = torch.tensor([0.3, 0.45, 0.15, 30.0])
+    cost = terms.behind(metres, expected)
+    assert cost[:3].tolist() == pytest.approx([0.0, 0.9, 0.9])
+    assert cost[3] == pytest.approx(9.0, rel=0.01)
+
+
 def test_depth_order_is_satisfied_with_a_margin():
     front, back = torch.tensor([3.0, 3.0, 3.0]), torch.tensor([3.1, 3.0, 2.9])
     assert terms.depth_order(front, back).tolist() == pytest.approx([0, 1, 9], abs=1e-4)
