@@ -106,7 +106,7 @@ class _Run:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.network = Denoiser(config.network)
-        self.average = Denoiser(config.network)
+            self.average = Denoiser(config.network)
         self.average.load_state_dict(self.network.state_dict())
         self.optimizers = _optimizers(self.network, config)
         self.step, self.seconds = 0, 0.0

@@ -114,7 +114,7 @@ class StepLog:
                     lines.append(line)
         return lines
 
-    def extend(self, line: Mapping[str, str | float]) -> None:
+    def extend(self, line: Mapping[str, str | int | float]) -> None:
         """Raises OSError where it cannot be written."""
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(dict(line)) + "\n")
