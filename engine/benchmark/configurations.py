@@ -99,6 +99,7 @@ CONFIGURATIONS: Mapping[str, Way] = MappingProxyType(
             "bodies may be in each other",
             FitConfig(weights=TermWeights(penetration=0.0)),
         ),
+        "prior": PriorEstimate("what the prior says, without any optimisation"),
     }
 )
 
