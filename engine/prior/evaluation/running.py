@@ -122,9 +122,7 @@ class _Clock:
         self._done += parts
         return progress
 
-    def during(
-        self, stage: str, work: Generator[float, None, Result], parts: int
-    ) -> Work[Result]:
+    def during(self, stage: str, work: Generator[float, None, Result], parts: int) -> Work[Result]:
         """Work that yields its share, told as a part of all."""
         try:
             yield self._at(stage, 0.0)
