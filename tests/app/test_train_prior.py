@@ -54,9 +54,10 @@ def motion(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command trains a small network, and looks at it often."""
+    """The command trains a small network, and looks at it often and at little."""
     monkeypatch.setattr("engine.prior.training_config.TrainingConfig", lambda: SMALL)
     monkeypatch.setattr(prior_training, "VALIDATION_STEPS", 2)
+    monkeypatch.setattr("engine.prior.validation.WINDOW_LIMIT", 2)
 
 
 @pytest.mark.usefixtures("small")
