@@ -1,8 +1,8 @@
 """The frozen configuration that every curve starts from.
 
 All settings are spelled out and later terms are off, so that what becomes better moves the curve
-and not its beginning. It is the plain motion branch: keypoints, the prior's first pose, limits, shape,
-smoothness, floor and penetration, for both people at once.
+and not its beginning. It is the plain motion branch: keypoints, the prior's first pose, limits,
+shape, smoothness, floor and penetration, for both people at once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _WEIGHTS = {
     "penetration": 20.0,
     "contact": 10.0,
     "no_contact": 10.0,
-    "depth_order": 10.0,
+    "depth_order": 5.0,
 }
 START_WEIGHTS = TermWeights(**{f.name: _WEIGHTS.get(f.name, 0.0) for f in fields(TermWeights)})
 """A term that came later is off."""
