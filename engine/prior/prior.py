@@ -62,6 +62,9 @@ LOSS_STEPS = 10, 25, 40, 55, 70
 """Steps of noise at which `Prior.denoising_loss` is measured."""
 INFORMATION_STEPS = 10, 25, 40, 55, 70, 85, 99
 """Those of `Prior.information`; at the last one nothing is left of the person."""
+GUIDANCE = 2.0
+"""Times that a wish counts in samples: of heads wished within 0.45 m 83 % of frames are, of heads
+wished 1.2 to 3.6 m apart 61 %; with 1 they are 58 and 33 % (`bench prior`)."""
 SAMPLE_DISTANCE = 4.0
 """Metres between the camera and the people of a sample, about."""
 _JOINT_MIRROR = list(mirrored(SMPL_JOINTS))
@@ -243,20 +246,31 @@ class Prior:
         proxemics: Proxemics | None = None,
         generator: torch.Generator,
         steps: int = 50,
+        guidance: float = GUIDANCE,
     ) -> PairWindows:
-        """Motion from noise, before a level camera some metres away; obeys `proxemics`. Raises
-        InputError for an odd number of frames."""
+        """Motion from noise, before a level camera some metres away; obeys `proxemics`.
+
+        `guidance` is how many times what the wish changes in an answer is counted (Ho and Salimans
+        2022, "Classifier-Free Diffusion Guidance"): 1 as the network says, more obeys better and
+        varies less. Raises InputError for an odd number of frames.
+        """
         _check_even(frames)
         up = torch.tensor([0.0, -1.0, 0.0]).expand(count, 3)
         view = View(
             torch.eye(3).expand(count, 3, 3),
             torch.full((count,), MEAN_LOG_EXTENT - float(np.log(SAMPLE_DISTANCE))),
         )
-        told = replace(Told.nothing(view, people, frames), up=up)
-        if proxemics is not None:
-            told = replace(told, proxemics=proxemics)
+        free = replace(Told.nothing(view, people, frames), up=up)
         noise = torch.randn(count, people, frames, SIZE, generator=generator)
-        return unpack(self._sampled(noise, told, steps), view, up)
+        if proxemics is None:
+            return unpack(self._sampled(noise, free, steps), view, up)
+        unasked, asked = condition(free), condition(replace(free, proxemics=proxemics))
+
+        def predict(noisy: Tensor, step: int) -> Tensor:
+            plain, wished = (self._at(noisy, step, told) for told in (unasked, asked))
+            return plain + guidance * (wished - plain)
+
+        return unpack(ddim(predict, noise, steps), view, up)
 
     @torch.no_grad()
     def denoising_loss(
@@ -317,10 +331,10 @@ class Prior:
     def _sampled(self, noise: Tensor, told: Told, steps: int) -> Tensor:
         ready = condition(told)
 
-        def predict(noisy: Tensor, step: int) -> Tensor:
-            return self._ask(noisy, float(level_of(torch.tensor([step]))[0]), ready).state
+        return ddim(lambda noisy, step: self._at(noisy, step, ready), noise, steps)
 
-        return ddim(predict, noise, steps)
+    def _at(self, noisy: Tensor, step: int, told: Condition) -> Tensor:
+        return self._ask(noisy, float(level_of(torch.tensor([step]))[0]), told).state
 
     def _ask(self, noisy: Tensor, level: float, told: Condition) -> Denoised:
         answer: Denoised = self._network(noisy, torch.full((len(noisy),), level), told)
