@@ -106,7 +106,9 @@ class TestTraining:
 def test_stopped_by_hand_it_says_what_is_saved(motion: Path, tmp_path: Path) -> None:
     out = tmp_path / "prior.safetensors"
     script = (
-        "import sys; from pathlib import Path; from app.prior_training import *; "
+        # Whoever starts the tests in the background makes them deaf to Ctrl-C, and their children.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from pathlib import Path; from app.prior_training import *; "
         "from tests.app.test_train_prior import SMALL; "
         f"run_training(TrainingOrder(Path({str(motion)!r}), Path({str(out)!r}), 10**6, 0, SMALL))"
     )
