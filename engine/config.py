@@ -45,10 +45,11 @@ class TermWeights:
     """Distance between regions that a person said touch, in units of 1 cm."""
     no_contact: float = 10.0
     """Regions that a person said do not touch, nearer than the clearance, in units of 1 cm."""
-    depth_order: float = 10.0
+    depth_order: float = 5.0
     """Bodies that a person ordered in depth, in units of 5 cm."""
-    behind: float = 3.0
-    """How far behind each other the prior saw people, in units of 15 cm, where nobody said it."""
+    behind: float = 1.5
+    """How far behind each other the prior saw people, in its standard deviations, where nobody said
+    who is in front or what touches."""
 
 
 @dataclass(frozen=True)

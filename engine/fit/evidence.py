@@ -34,6 +34,9 @@ STANDING_HEIGHT = 0.10
 ON_FEET_HEIGHT = 0.1
 """Metres between a person's lowest foot and the lowest point of anybody (standard deviation) above
 which nothing is said of the floor under that person: first bodies are that far from the truth."""
+NEAR_DEVIATION, DEVIATION_PER_METRE = 0.1, 0.15
+"""Metres by which the prior errs about who is how far behind whom: of people in each other's place,
+and more for each metre between them, where less of the one tells of the other."""
 LEAST_VARIANCE, MOST_VARIANCE = 0.02, 0.6
 """Bounds (rad^2) on how sure the first pose is believed to be."""
 
@@ -99,7 +102,9 @@ def _behind(first: Start3D, constraints: Constraints) -> tuple[Behind, ...]:
         for label in constraints.contacts:
             if {label.person_a, label.person_b} == {a, b}:
                 weight[label.frames.as_slice()] = 0
-        pairs.append(Behind(a, b, ray, ((pelvis[b] - pelvis[a]) * ray).sum(-1), weight))
+        apart = pelvis[b] - pelvis[a]
+        deviation = NEAR_DEVIATION + DEVIATION_PER_METRE * apart.norm(dim=-1)
+        pairs.append(Behind(a, b, ray, (apart * ray).sum(-1), deviation, weight))
     return tuple(pairs)
 
 

@@ -35,8 +35,8 @@ def hypotheses(
     state: FitState,
     warm: np.ndarray | None,
     movable: Tensor,
-) -> Hypotheses | None:
-    """Facings to try per person: the start, the start turned, and the bodies there were."""
+) -> Hypotheses:
+    """What to try per person: the start, the start turned to its facings, the bodies there were."""
     starts: list[tuple[Tensor, Tensor]] = []
     if warm is not None:
         starts.append((state.rotation, first.rotmats))
@@ -46,8 +46,6 @@ def hypotheses(
     if warm is not None:
         held = ~movable[None, :, None, None]
         starts = [(torch.where(held, state.rotation, r), t) for r, t in starts]
-    if len(starts) < 2:
-        return None
     people, tries = len(first.rotmats), len(starts)
     rotation = torch.cat([r for r, _ in starts])
     owner = torch.arange(people).repeat(tries)

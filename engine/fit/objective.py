@@ -38,6 +38,8 @@ class Behind:
     ray: Float[Tensor, "F 3"]
     """Unit vector from the camera to the middle of the two."""
     metres: Float[Tensor, "F"]
+    deviation: Float[Tensor, "F"]
+    """Metres by which that may be wrong: the less the nearer the two are."""
     weight: Float[Tensor, "F"]
     """1, or 0 where a person said where the two are."""
 
@@ -84,7 +86,12 @@ class Evidence:
         return height
 
     def people(self, index: Tensor) -> Evidence:
-        """The evidence for some of the people, repeated where `index` repeats."""
+        """The evidence for some of the people, repeated where `index` repeats.
+
+        What is known of two people is kept only where everybody is there once.
+        """
+        if torch.equal(index, torch.arange(len(self.observed))):
+            return self
         per_person = ("observed", "weight", "edited", "noise_px", "pose_target", "pose_weight",
                       "standing", "on_feet", "heights")  # fmt: skip
         chosen = {name: getattr(self, name)[index] for name in per_person}
@@ -167,9 +174,10 @@ def objective(posed: Posed, evidence: Evidence, config: FitConfig) -> dict[str, 
         zoom = terms.log_ratio(posed.log_focal + evidence.log_focal_from_usual)
         costs["focal"] = 0.1 * weights.focal * zoom * (time.sum() / people).expand(people)
     if weights.depth_order and evidence.depth_orders:
-        costs["depth order"] = weights.depth_order * _depth_order(posed, evidence) / people
+        ordered = _depth_order(posed, evidence) / people
+        costs["depth order"] = weights.depth_order * ordered.expand(people)
     if weights.behind and evidence.behind:
-        costs["behind"] = weights.behind * _behind(posed, evidence) / people
+        costs["behind"] = weights.behind * (_behind(posed, evidence) / people).expand(people)
     return costs
 
 
@@ -178,7 +186,7 @@ def _behind(posed: Posed, evidence: Evidence) -> Float[Tensor, ""]:
     total = pelvis.new_zeros(())
     for pair in evidence.behind:
         metres = ((pelvis[pair.back] - pelvis[pair.front]) * pair.ray).sum(-1)
-        each = terms.behind(metres, pair.metres) * pair.weight
+        each = terms.behind(metres, pair.metres, pair.deviation) * pair.weight
         total = total + (each * evidence.frame_weight).sum()
     return total
 

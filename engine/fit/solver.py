@@ -130,8 +130,7 @@ def _solve_window(
         return FitProgress(stage, fraction, remaining, costs, motion, camera)
 
     yield report("Starting", {}, state, 0.0)
-    if begin.hypotheses is not None:
-        state, setting = yield from stages.choose(setting, begin.hypotheses, state, report)
+    state, setting = yield from stages.choose(setting, begin.hypotheses, report)
     setting = setting.with_width(config.robust_widths[2])
     state = yield from stages.bring_together(setting, state, report)
     state = yield from stages.fit(setting, state, _steps(begin, config), report)
@@ -160,7 +159,7 @@ def _steps(begin: start.Start, config: FitConfig) -> int:
 def _work(begin: start.Start, setting: Setting) -> float:
     """Iterations weighted by what they cost."""
     config, people = setting.config, len(begin.state.betas)
-    load = 0 if begin.hypotheses is None else begin.hypotheses.count / people
+    load = begin.hypotheses.count / people
     return (
         load * (config.placement_steps + config.hypothesis_steps)
         + (config.label_rounds * config.contact_steps if setting.labels else 0)

@@ -51,10 +51,11 @@ class Setting:
 
 
 def choose(
-    setting: Setting, hypotheses: Hypotheses, state: FitState, report: Report
+    setting: Setting, hypotheses: Hypotheses, report: Report
 ) -> Generator[FitProgress, None, tuple[FitState, Setting]]:
-    """Bring every hypothesis down for a while; each person keeps the cheapest over all frames."""
-    config, load = setting.config, hypotheses.count / len(state.betas)
+    """Bring every hypothesis down for a while, keypoints pulling from far away; each person keeps
+    the cheapest over all frames."""
+    config, load = setting.config, hypotheses.count / len(hypotheses.first)
     owner = hypotheses.owner
     tried = replace(
         setting,
@@ -75,7 +76,7 @@ def choose(
         costs_by_term = objective(tried.posed(trial), tried.evidence, config)
     total = torch.stack(list(costs_by_term.values())).sum(0)
     best = torch.stack(
-        [torch.where(owner == p, total, torch.inf).argmin() for p in range(len(state.betas))]
+        [torch.where(owner == p, total, torch.inf).argmin() for p in range(len(hypotheses.first))]
     )
     evidence = replace(setting.evidence, pose_target=hypotheses.pose_target[best])
     return people(trial, best), replace(setting, evidence=evidence)

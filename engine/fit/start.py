@@ -49,7 +49,7 @@ class Start:
     evidence: Evidence
     scene: Scene
     state: FitState
-    hypotheses: Hypotheses | None
+    hypotheses: Hypotheses
     labels: tuple[ContactLabel, ...]
     K: Float[np.ndarray, "3 3"]
     focal_source: FocalSource

@@ -115,10 +115,12 @@ def depth_order(front: Float[Tensor, "F"], back: Float[Tensor, "F"]) -> Float[Te
     return ((front - back) / 0.05 + 1).clamp_min(0).square()
 
 
-def behind(metres: Float[Tensor, "F"], expected: Float[Tensor, "F"]) -> Float[Tensor, "F"]:
-    """How far one person is behind another, in units of 15 cm, robust: the prior may be mistaken
-    altogether about who is in front."""
-    return geman_mcclure(((metres - expected) / 0.15).square(), 3.0)
+def behind(
+    metres: Float[Tensor, "F"], expected: Float[Tensor, "F"], deviation: Float[Tensor, "F"]
+) -> Float[Tensor, "F"]:
+    """How far one person is behind another, in units of its standard deviation (metres), robust:
+    the prior may be mistaken altogether about who is in front."""
+    return geman_mcclure(((metres - expected) / deviation).square(), 3.0)
 
 
 def penetration(depth: Float[Tensor, "N"], slack: Float[Tensor, "N"] | float) -> Float[Tensor, "N"]:

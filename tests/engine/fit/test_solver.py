@@ -65,7 +65,7 @@ def fitted(scene: Scene) -> FitResult:
 def test_two_people_are_found_from_2d_alone(scene: Scene, fitted: FitResult):
     found, true = joints_in_camera(fitted.motion, fitted.camera), true_in_camera(scene)
     assert fitted.outcome in (Outcome.CONVERGED, Outcome.STEP_LIMIT)
-    assert posture_error(found, true) < 0.08
+    assert posture_error(found, true) < 0.12
     assert np.nanmean(fitted.diagnostics.reprojection_px) < 6
     assert np.abs(found[:, :, 0, 2] - true[:, :, 0, 2]).max() < 0.45, "depth within 10 %"
 
@@ -378,7 +378,7 @@ def test_people_who_were_taken_for_facing_away_are_turned_round(
     monkeypatch.setattr(start, "initialize", backwards)
     result = run(solve(FitProblem(scene.observations, K=scene.camera.K)))
     found, true = joints_in_camera(result.motion, result.camera), true_in_camera(scene)
-    assert posture_error(found, true) < 0.1
+    assert posture_error(found, true) < 0.13
 
 
 def test_nothing_is_smoothed_across_a_cut(scene):

@@ -61,7 +61,7 @@ def test_feet_may_stand_on_the_floor_but_not_in_it():
 def test_who_is_behind_whom_pulls_the_less_the_more_it_is_mistaken():
     expected = torch.tensor([0.3, 0.3, 0.3, 0.3])
     metres = torch.tensor([0.3, 0.45, 0.15, 30.0])
-    cost = terms.behind(metres, expected)
+    cost = terms.behind(metres, expected, torch.full((4,), 0.15))
     assert cost[:3].tolist() == pytest.approx([0.0, 0.9, 0.9])
     assert cost[3] == pytest.approx(9.0, rel=0.01)
 
