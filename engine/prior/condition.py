@@ -16,7 +16,6 @@ from torch import Tensor
 
 from engine.prior.motion_code import (
     GROUPS,
-    OFFSET,
     ROTATION,
     SHAPE,
     SIZE,
@@ -24,6 +23,7 @@ from engine.prior.motion_code import (
     View,
     expected_offset,
     seen_in_view,
+    shown_to,
     spread_groups,
 )
 from engine.prior.proxemics import FEATURES, Proxemics
@@ -96,11 +96,7 @@ class Told:
 def condition(told: Told) -> Condition:
     """The network's numbers."""
     seen = seen_in_view(told.seen, told.view)
-    # Who is alone is told nothing of where the partner is.
-    together = told.partner[:, None, None, None]
-    shown = torch.ones(SIZE)
-    shown[-OFFSET:] = 0
-    shown = shown + (1 - shown) * together
+    shown = shown_to(told.partner)
     known = spread_groups(told.known)
     state = torch.nan_to_num(told.state) * known * shown
     between, spans = between_known(state, told.known)
@@ -108,7 +104,7 @@ def condition(told: Told) -> Condition:
     inside = spread_groups(spans)
     base = between * inside + base * (1 - inside)
     near = torch.stack([told.known.mean(-1), spans.mean(-1)], dim=-1)
-    proxemics = told.proxemics.features() * together
+    proxemics = told.proxemics.features() * told.partner[:, None, None, None]
     frames = [between * inside, told.known, near, seen.features, proxemics]
     return Condition(
         torch.cat(frames, dim=-1), _window_features(told, seen), known, state, base, told.partner

@@ -24,7 +24,6 @@ from engine.body.smpl import BodyModel
 from engine.errors import InputError
 from engine.geometry.rotations import axis_angle_to_matrix, matrix_to_6d, sixd_to_matrix
 from engine.motion.prepared import MotionKind, PreparedMotion, Split, read_prepared
-from engine.prior.skeleton import PARENTS
 from engine.prior.timing import KEY_SECONDS, Times, even_times, keyed_times, spline_shares, uniform
 from engine.prior.windows import RATE
 
@@ -177,12 +176,6 @@ def chained(local: Float[Tensor, "*batch 24 3 3"]) -> Float[Tensor, "*batch 24 3
         above = levels[-1][..., step.parents_in_level, :, :]
         levels.append(above @ local[..., step.joints, :, :])
     return torch.cat(levels, dim=-3)
-
-
-def relative(orientations: Float[Tensor, "*batch 24 3 3"]) -> Float[Tensor, "*batch 24 3 3"]:
-    """The inverse of `chained`."""
-    local = orientations[..., PARENTS, :, :].mT @ orientations[..., 1:, :, :]
-    return torch.cat([orientations[..., :1, :, :], local], dim=-3)
 
 
 def _orientations(prepared: PreparedMotion) -> tuple[Tensor, Tensor]:

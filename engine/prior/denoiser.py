@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from engine.prior.condition import FRAME_FEATURES, WINDOW_FEATURES, Condition
-from engine.prior.motion_code import OFFSET, SIZE
+from engine.prior.motion_code import SIZE, shown_to
 
 FRAMES_PER_TOKEN = 2
 
@@ -158,9 +158,7 @@ class Denoiser(nn.Module):
         as they are."""
         count, people, frames, _ = noisy.shape
         if told.partner.min() < 1:
-            shown = torch.ones(SIZE)
-            shown[-OFFSET:] = 0
-            noisy = noisy * (shown + (1 - shown) * told.partner[:, None, None, None])
+            noisy = noisy * shown_to(told.partner)
         noisy = noisy * (1 - told.known) + told.state
         tokens = torch.cat([noisy, told.frames], dim=-1)
         tokens = tokens.reshape(count, people, frames // FRAMES_PER_TOKEN, -1)

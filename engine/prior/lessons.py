@@ -180,6 +180,6 @@ def _said(truth: Proxemics, deal: _Deal, share: Float[Tensor, "B"]) -> Proxemics
     def word() -> Bool[Tensor, "B F"]:
         return (deal.uniform() < share)[:, None] & while_
 
-    # Half of the windows are told nothing at all.
+    # Two in five windows are told nothing at all.
     quiet = deal.chance(0.4)[:, None]
     return truth.only(*(word() & ~quiet for _ in range(4)))

@@ -8,7 +8,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from engine.geometry.rotations import sixd_to_matrix
 from engine.prior.denoiser import Denoised
 from engine.prior.lessons import Lesson
 from engine.prior.motion_code import (
@@ -18,10 +17,10 @@ from engine.prior.motion_code import (
     SHAPE,
     View,
     pelvis_of,
+    rotations_of,
 )
-from engine.prior.skeleton import PARENTS, Skeleton
+from engine.prior.skeleton import Skeleton, relative
 
-_ROTATION_SPREAD = 0.6
 _INTERACTING = [0, 4, 5, 7, 8, 12, 15, 16, 17, 18, 19, 20, 21]
 """Pelvis, knees, ankles, neck, head, shoulders, elbows, wrists."""
 
@@ -66,7 +65,7 @@ class _Bodies:
     @classmethod
     def of(cls, state: Float[Tensor, "B P F 160"], view: View, skeleton: Skeleton) -> _Bodies:
         sixd, betas, place, offset = state.split([ROTATION, SHAPE, PLACE, OFFSET], dim=-1)
-        rotations = sixd_to_matrix(sixd.unflatten(-1, (24, 6)) * _ROTATION_SPREAD)
+        rotations = rotations_of(sixd)
         return cls(
             rotations,
             skeleton.joints(rotations, betas.mean(2)),
@@ -76,11 +75,6 @@ class _Bodies:
     @property
     def placed(self) -> Float[Tensor, "B P F 24 3"]:
         return self.joints + self.pelvis[..., None, :]
-
-    @property
-    def local(self) -> Float[Tensor, "B P F 24 3 3"]:
-        local = self.rotations[..., PARENTS, :, :].mT @ self.rotations[..., 1:, :, :]
-        return torch.cat([self.rotations[..., :1, :, :], local], dim=-3)
 
 
 def losses(
@@ -94,7 +88,7 @@ def losses(
     metric = wrong[..., -OFFSET:].mean((1, 2, 3)) * partner
     rest = wrong[..., : ROTATION + SHAPE + PLACE].mean((1, 2, 3))
     chord = _chord(guess.rotations, truth.rotations)
-    local = _chord(guess.local, truth.local)
+    local = _chord(relative(guess.rotations), relative(truth.rotations))
     apart = guess.joints - truth.joints
     true_up = (view.R_virtual_camera @ up[..., None])[..., 0]
     angle = local.detach().square() / 2

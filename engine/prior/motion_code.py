@@ -155,7 +155,7 @@ def unpack(code: Float[Tensor, "B P F 160"], view: View, up: Float[Tensor, "B 3"
     people are is what the metric offsets say, and where they are together is the mean of depths.
     """
     sixd, betas, place, offset = code.split([ROTATION, SHAPE, PLACE, OFFSET], dim=-1)
-    rotations = sixd_to_matrix(sixd.unflatten(-1, (24, 6)) * _ROTATION_SPREAD)
+    rotations = rotations_of(sixd)
     pelvis = pelvis_of(place, offset, view)
     back = view.R_virtual_camera.mT
     return PairWindows(
@@ -164,6 +164,19 @@ def unpack(code: Float[Tensor, "B P F 160"], view: View, up: Float[Tensor, "B 3"
         betas.mean(2),
         up,
     )
+
+
+def rotations_of(sixd: Float[Tensor, "*batch 144"]) -> Float[Tensor, "*batch 24 3 3"]:
+    """Orientations in the virtual camera's frame, of the state's first values."""
+    return sixd_to_matrix(sixd.unflatten(-1, (24, 6)) * _ROTATION_SPREAD)
+
+
+def shown_to(partner: Float[Tensor, "B"]) -> Float[Tensor, "B 1 1 160"]:
+    """1 for the values of the state that people may know: who is alone (0 in `partner`) is told
+    nothing of where the partner is."""
+    shown = torch.ones(SIZE)
+    shown[-OFFSET:] = 0
+    return shown + (1 - shown) * partner[:, None, None, None]
 
 
 def pelvis_of(

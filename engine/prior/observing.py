@@ -10,11 +10,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from engine.body.smpl import BodyModel, PosedBody
-from engine.prior.dataset import WorldWindows, relative
+from engine.prior.dataset import WorldWindows
 from engine.prior.detecting import Sight, detections, meet
 from engine.prior.detector_noise import DetectorNoise, corrupt
 from engine.prior.hiding import levels
-from engine.prior.skeleton import Skeleton
+from engine.prior.skeleton import Skeleton, relative
 from engine.prior.viewing import Views, draw_views
 from engine.prior.windows import PairWindows, Seen
 from engine.synthesis.detector import PairNoise

@@ -45,6 +45,12 @@ class Skeleton:
         return joints
 
 
+def relative(orientations: Float[Tensor, "*batch 24 3 3"]) -> Float[Tensor, "*batch 24 3 3"]:
+    """Rotations relative to the parents; the root's stays in the frame of the orientations."""
+    local = orientations[..., PARENTS, :, :].mT @ orientations[..., 1:, :, :]
+    return torch.cat([orientations[..., :1, :, :], local], dim=-3)
+
+
 def _chain() -> Float[Tensor, "24 23"]:
     """1 where a bone (named by its lower joint, 1 to 23) lies between the pelvis and a joint."""
     rows = torch.zeros(len(SMPL_PARENTS), len(SMPL_PARENTS))

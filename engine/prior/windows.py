@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from engine.body.joints import HALPE26, SMPL_JOINTS, SMPL_PARENTS, mirrored
+from engine.body.joints import HALPE26, SMPL_JOINTS, mirrored
+from engine.prior.skeleton import relative
 
 RATE = 30.0
 """Frames per second that the prior sees, whatever the video's rate."""
 KEYPOINT_COUNT = 26
 """Of Halpe-26."""
-_PARENTS = list(SMPL_PARENTS[1:])
 _JOINT_MIRROR, _KEYPOINT_MIRROR = list(mirrored(SMPL_JOINTS)), list(mirrored(HALPE26))
 _FLIP = torch.tensor([-1.0, 1.0, 1.0])
 
@@ -36,8 +36,7 @@ class PairWindows:
     @property
     def local_rotations(self) -> Float[Tensor, "B P F 24 3 3"]:
         """Relative to the parents; the root's in the camera's frame."""
-        local = self.rotations[..., _PARENTS, :, :].mT @ self.rotations[..., 1:, :, :]
-        return torch.cat([self.rotations[..., :1, :, :], local], dim=-3)
+        return relative(self.rotations)
 
     def turned(self, rotation: Float[Tensor, "B 3 3"]) -> PairWindows:
         """The same seen from a camera turned about its centre: v -> rotation @ v."""

@@ -10,8 +10,8 @@ import torch
 from engine.body.joints import SMPL_JOINTS, mirrored
 from engine.body.smpl import BodyModel
 from engine.prior.augmentation import Augmentation, augment, mirror
-from engine.prior.dataset import Sampler, WorldWindows, load_library, relative
-from engine.prior.skeleton import Skeleton
+from engine.prior.dataset import Sampler, WorldWindows, load_library
+from engine.prior.skeleton import Skeleton, relative
 from tests.engine.prior.motions import write_folder
 
 STILL = Augmentation(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)

@@ -20,9 +20,8 @@ from engine.prior.dataset import (
     SamplingWeights,
     chained,
     load_library,
-    relative,
 )
-from engine.prior.skeleton import Skeleton
+from engine.prior.skeleton import Skeleton, relative
 from tests.engine.prior.motions import prepared, write_folder
 
 

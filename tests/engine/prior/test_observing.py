@@ -9,9 +9,9 @@ import torch
 
 from engine.body.smpl import BodyModel
 from engine.prior.augmentation import augment
-from engine.prior.dataset import Sampler, WorldWindows, load_library, relative
+from engine.prior.dataset import Sampler, WorldWindows, load_library
 from engine.prior.observing import ObservationNoise, observe
-from engine.prior.skeleton import Skeleton
+from engine.prior.skeleton import Skeleton, relative
 from engine.prior.viewing import NEAREST, draw_views
 from engine.prior.windows import PairWindows
 from tests.engine.prior.motions import write_folder
