@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int8, UInt8
 
 Layout = Literal["coco17", "halpe26"]
 BoxKind = Literal["person", "identity", "someone_else", "not_a_person"]
@@ -254,6 +254,38 @@ class DepthOrder:
 
 
 @dataclass(frozen=True)
+class Trust:
+    """How far what was detected of a person is believed over some frames."""
+
+    person: int
+    frames: FrameRange
+    weight: float
+    """0: not at all; 1: as it is. What a person placed by hand is believed in any case."""
+
+
+Zone = Literal["intimate", "personal", "social", "public"]
+"""Hall 1966: heads nearer than 0.45, 1.2 and 3.6 m, or further."""
+ZONES: tuple[Zone, ...] = ("intimate", "personal", "social", "public")
+
+
+@dataclass(frozen=True)
+class ProxemicsStatement:
+    """What a person said of how two people stand to each other for a while; None is unsaid."""
+
+    person_a: int
+    person_b: int
+    frames: FrameRange
+    zone: Zone | None = None
+    head_distance: float | None = None
+    """Metres between the heads."""
+    pelvis_distance: float | None = None
+    """Metres between the pelvises."""
+    facing: tuple[float | None, float | None] = (None, None)
+    """Of a and of b: cosine between where the person faces, on the floor, and the way to the
+    other; 1 towards, -1 away."""
+
+
+@dataclass(frozen=True)
 class Constraints:
     """What people said. Identity swaps are not here: they are applied to the observations."""
 
@@ -269,6 +301,9 @@ class Constraints:
     """Frames that the solver must leave exactly as they are."""
     box_edits: tuple[BoxEdit, ...] = ()
     mask_edits: tuple[MaskEdit, ...] = ()
+    trust: tuple[Trust, ...] = ()
+    """Where several speak of one frame, the last one counts."""
+    proxemics: tuple[ProxemicsStatement, ...] = ()
     camera: Camera | None = None
     """A camera that was measured or calibrated, in any world; None where none was imported."""
 
@@ -278,6 +313,19 @@ class Outcome(StrEnum):
     STEP_LIMIT = "step limit"
     DIVERGED = "diverged"
     CANCELLED = "cancelled"
+
+
+Reason = Literal[
+    "reprojection",
+    "silhouette",
+    "contact",
+    "penetration",
+    "jerk",
+    "depth flip",
+    "identity",
+    "prior",
+]
+"""Why a frame is suspicious."""
 
 
 @dataclass(frozen=True)
@@ -290,6 +338,44 @@ class Diagnostics:
     """Deepest penetration between the bodies in metres (0 = none)."""
     notes: tuple[str, ...] = ()
     """Sentences about the whole fit: assumed focal length, estimated floor, heights used."""
+    reasons: Mapping[Reason, Float[np.ndarray, "P F"]] = field(default_factory=dict)
+    """How suspicious each person and frame is for each reason: 1 at the threshold, more is worse,
+    NaN where nothing can be said. A reason that was not looked at is absent."""
+    expected_error: Float[np.ndarray, "P F"] | None = None
+    """Metres by which joints are believed to be off: what the frames are ranked by. None: not
+    estimated."""
+
+
+@dataclass(frozen=True)
+class SwapProposal:
+    """Two people who are probably each other over some frames."""
+
+    person_a: int
+    person_b: int
+    frames: FrameRange
+    cost_before: float
+    """What the identities cost as they are, summed over the frames, in nats."""
+    cost_after: float
+    """The same with the two exchanged."""
+
+
+@dataclass(frozen=True)
+class PairProxemics:
+    """How two people of a fit stand to each other, with standard deviations (NaN: unknown)."""
+
+    person_a: int
+    person_b: int
+    zone: Int8[np.ndarray, "F"]
+    """Index in `ZONES`."""
+    head_distance: Float[np.ndarray, "F"]
+    """Metres."""
+    head_deviation: Float[np.ndarray, "F"]
+    pelvis_distance: Float[np.ndarray, "F"]
+    """Metres."""
+    pelvis_deviation: Float[np.ndarray, "F"]
+    facing: Float[np.ndarray, "2 F"]
+    """Of a and of b, as in `ProxemicsStatement`."""
+    facing_deviation: Float[np.ndarray, "2 F"]
 
 
 @dataclass(frozen=True)
@@ -315,7 +401,13 @@ class FitResult:
     advice: str = ""
     contacts: tuple[ContactLabel, ...] = ()
     """Contacts measured on the fitted bodies."""
-    appearance: Any = None
+    appearance: Mapping[int, bytes] = field(default_factory=dict)
+    """The avatar of each person that was learnt, as a file's bytes (engine.appearance.avatar_file);
+    given to a later fit it need not be learnt again."""
+    proxemics: tuple[PairProxemics, ...] = ()
+    """Of every two people."""
+    swaps: tuple[SwapProposal, ...] = ()
+    """Identities that are probably exchanged, the surest first."""
     masks: tuple[tuple[RunLengthMask | None, ...], ...] | None = None
     """The observations' masks divided anew by which body is in front; None: left as they were."""
     provenance: Mapping[str, str] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -49,6 +50,8 @@ class FitProblem:
     initial: InitialBodies | None = None
     """Bodies of the whole clip that stand in for the prior's; None: those of the initialiser that
     the configuration names."""
+    avatars: Mapping[int, bytes] = field(default_factory=dict)
+    """By person, avatars that an earlier fit learnt (`FitResult.appearance`)."""
 
 
 def check(problem: FitProblem) -> None:

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from engine.prior.skeleton import HEAD, Skeleton
 from engine.prior.windows import PairWindows
+from engine.structures import ZONES
 
-ZONES = ("intimate", "personal", "social", "public")
 ZONE_EDGES = 0.45, 1.2, 3.6
 """Metres between the heads."""
 FEATURES = len(ZONES) + 4 * 2

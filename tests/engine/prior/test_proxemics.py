@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.geometry.rotations import axis_angle_to_matrix
-from engine.prior.proxemics import FEATURES, ZONES, Proxemics, measure, zone_of
+from engine.prior.proxemics import FEATURES, Proxemics, measure, zone_of
 from engine.prior.windows import PairWindows
+from engine.structures import ZONES
 from tests.engine.prior.people import SKELETON, people, swapped, turns
 
 SEEDS = st.integers(0, 2**16)

@@ -10,9 +10,10 @@ import torch
 
 from engine.prior.evaluation.calibration import Calibration, calibrations, drawn, wishes
 from engine.prior.evaluation.held_out import filmed
-from engine.prior.proxemics import ZONES, Proxemics
+from engine.prior.proxemics import Proxemics
 from engine.prior.skeleton import Skeleton
 from engine.prior.windows import PairWindows
+from engine.structures import ZONES
 from tests.engine.prior.evaluation.conftest import returned, walkers
 
 UNASKED = 0.8
