@@ -1,0 +1,123 @@
+"""Gaussians into pictures, differentiably: one signature, three backends.
+
+| backend | file | serves |
+|---|---|---|
+| `warp` | `rasterize_warp.py` | the CPU, float32 |
+| `gsplat` | `rasterize_gsplat.py` | CUDA where gsplat can be built |
+| `torch` | `rasterize_torch.py` | the reference: any device and type, and CUDA without gsplat |
+
+All draw the same picture (docs/decisions/0014-one-rasterizer.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from engine.appearance.projection import Scene
+from engine.errors import InputError
+
+Backend = Literal["auto", "torch", "warp", "gsplat"]
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """B pictures."""
+
+    colors: Float[Tensor, "B H W C"]
+    """Over the background; over zeros where none was given."""
+    alphas: Float[Tensor, "B H W"]
+    """How much of the background is covered, 0..1."""
+
+
+def rasterize(
+    means: Float[Tensor, "B N 3"],
+    scales: Float[Tensor, "N"] | Float[Tensor, "B N"],
+    opacities: Float[Tensor, "N"],
+    colors: Float[Tensor, "N C"],
+    Ks: Float[Tensor, "B 3 3"],
+    width: int,
+    height: int,
+    backgrounds: Float[Tensor, "B H W C"] | None = None,
+    backend: Backend = "auto",
+) -> Rendered:
+    """Draw isotropic Gaussians, all of them sorted by depth together, front to back.
+
+    Args:
+        means: metres, in the camera of each picture (x right, y down, z forward).
+        scales: standard deviations in metres, positive.
+        opacities: 0 to 1, at the middle of a Gaussian.
+        colors: any number of channels: colour, identity of each person, depth.
+        Ks: pixels; (0.5, 0.5) is the middle of the first pixel; no skew, no distortion.
+        width, height: of the pictures, in pixels.
+        backgrounds: seen where alpha is less than 1.
+        backend: "auto" takes what is fastest for the tensors' device and type.
+
+    Gradients reach means, scales, opacities, colors and backgrounds, not Ks. Gaussians nearer than
+    1 cm to the camera's plane, or behind it, are not drawn and have gradients of zero. On the CPU
+    the same input gives the same output and gradients, bit for bit.
+
+    The splats are those of gsplat's "classic" mode: EWA projection, 0.3 px² of blur, alpha at most
+    0.999, nothing drawn below 1/255, and a pixel ends before less than 1e-4 of what is behind it
+    would be left.
+
+    Raises InputError where shapes, types or devices do not fit together, a value is not finite, or
+    the backend asked for cannot draw these tensors.
+    """
+    scene = Scene(
+        means, scales.expand(means.shape[:2]), opacities, colors, Ks.detach(), width, height
+    )
+    _check(scene)
+    drawn, alphas = _draw(scene, _chosen(backend, scene))
+    if backgrounds is not None:
+        if backgrounds.shape != drawn.shape:
+            raise InputError(
+                "The backgrounds do not fit the pictures",
+                expected=f"{tuple(drawn.shape)}",
+                received=f"{tuple(backgrounds.shape)}",
+            )
+        drawn = drawn + (1 - alphas[..., None]) * backgrounds
+    return Rendered(drawn, alphas)
+
+
+def _draw(
+    scene: Scene, backend: Backend
+) -> tuple[Float[Tensor, "B H W C"], Float[Tensor, "B H W"]]:
+    from engine.appearance.rasterize_torch import rasterize_torch
+
+    return rasterize_torch(scene)
+
+
+def _chosen(backend: Backend, scene: Scene) -> Backend:
+    return "torch" if backend == "auto" else backend
+
+
+def _check(scene: Scene) -> None:
+    """Refuse what would draw nonsense or crash a backend."""
+    pictures, count = scene.means.shape[:2]
+    tensors = {"means": scene.means, "scales": scene.scales, "opacities": scene.opacities}
+    tensors |= {"colors": scene.colors, "Ks": scene.Ks}
+    lengths = {"opacities": count, "colors": count, "Ks": pictures}
+    for name, tensor in tensors.items():
+        if len(tensor) != lengths.get(name, pictures):
+            raise InputError(
+                f"The {name} of the Gaussians do not fit their means",
+                expected=f"{lengths[name]} of them",
+                received=f"{len(tensor)}",
+            )
+        if tensor.dtype != scene.means.dtype or tensor.device != scene.means.device:
+            raise InputError(
+                "All Gaussians must be of one type and on one device",
+                expected=f"{scene.means.dtype} on {scene.means.device}",
+                received=f"{tensor.dtype} on {tensor.device} for {name}",
+            )
+        if not bool(torch.isfinite(tensor).all()):
+            raise InputError(f"The {name} of the Gaussians must be finite numbers")
+    if scene.width < 1 or scene.height < 1:
+        raise InputError(
+            "A picture must have pixels", received=f"{scene.width} x {scene.height} of them"
+        )
