@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,47 @@ class TermWeights:
 
 
 @dataclass(frozen=True)
+class AppearanceConfig:
+    """How avatars are learnt from the video and what they then say of the motion."""
+
+    size: int = 192
+    """Longer side, in pixels, of the crop around the people in which pictures are compared."""
+    density: Literal["1k2", "2k5", "7k"] = "2k5"
+    """Mesh of the body whose vertices carry one Gaussian each."""
+    seed: int = 0
+    """Of the order of the pictures and of what avatars begin with."""
+    epochs: int = 6
+    """How often all pictures are shown while avatars are learnt."""
+    learning_frames: int = 40
+    """Pictures of a window that avatars are learnt from, evenly spaced."""
+    latent_rate: float = 5e-2
+    """Adam's learning rate of the latents in the first epoch; it falls from epoch to epoch."""
+    decoder_rate: float = 1e-2
+    """The same of the decoders' weights."""
+    structure: float = 0.2
+    """Share of SSIM in the difference of two pictures; the rest is L1."""
+    offset: float = 1e-3
+    """Restraint of Gaussians to the skin, per squared distance in units of 2 cm."""
+    scale: float = 1e-3
+    """Restraint of their scales to one share of the distance between neighbours."""
+    latent: float = 1e-3
+    """Restraint of the latents to zero."""
+    turns: int = 1
+    """How often avatars are learnt and bodies then moved."""
+    rounds: int = 4
+    """Refreshes of pictures and contact in each turn."""
+    steps: int = 10
+    """L-BFGS iterations between two refreshes."""
+    stride: int = 4
+    """Every so many frames are looked at between two refreshes, others after the next."""
+    photometric: float = 500.0
+    """Difference between rendering and picture (0..1), summed over pixels and divided by the pixels
+    of the people's boxes."""
+    identity: float = 100.0
+    """Squared difference between where people are rendered and their masks, likewise."""
+
+
+@dataclass(frozen=True)
 class FitConfig:
     """How a fit runs; `FitConfig()` is what the window uses."""
 
@@ -96,5 +138,7 @@ class FitConfig:
     initializer: str = "dyad"
     """Who makes the first bodies: "dyad" is the prior, other names are those of installed plugins
     (engine.perception.plugins). Where a plugin has no body the prior's stays."""
+    appearance: AppearanceConfig | None = None
+    """The appearance branch; None leaves it out: nothing of it is computed."""
     tolerance: float = 1e-4
     """Relative change of the cost over ten iterations below which a stage has converged."""
