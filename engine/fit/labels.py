@@ -58,7 +58,7 @@ class Labels:
         self, body: BodyModel, labels: tuple[ContactLabel, ...], movable: Bool[Tensor, "F"]
     ) -> None:
         spoken = {name for label in labels for name in (label.region_a, label.region_b)}
-        skin = {name: _skin(body, name) for name in spoken}
+        skin = {name: region_skin(body, name) for name in spoken}
         used = [values.ravel() for patch in skin.values() for values in patch]
         subset = np.unique(np.concatenate(used)) if used else np.zeros(0, np.int64)
         self._patches = {
@@ -147,7 +147,7 @@ def _cost(one: Attachment, skin: Tensor, time: Tensor, config: FitConfig) -> Ten
     return (each * time[one.frame]).sum()
 
 
-def _skin(body: BodyModel, region: str) -> tuple[np.ndarray, np.ndarray]:
+def region_skin(body: BodyModel, region: str) -> tuple[np.ndarray, np.ndarray]:
     """Vertices and faces of a region."""
     vertices, faces = region_vertices(body, region), np.asarray(body.faces)
     own = face_regions(body) == region_names().index(region)
