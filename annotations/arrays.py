@@ -69,6 +69,22 @@ def _array_digest(chunk: np.ndarray) -> bytes:
     return digest_of(head, np.ascontiguousarray(chunk).tobytes())
 
 
+def _bytes_as_array(data: bytes) -> np.ndarray:
+    return np.frombuffer(data, np.uint8)
+
+
+def digest_of_bytes(data: bytes) -> str:
+    """The digest under which `ArrayStore.put_bytes` stores these bytes."""
+    array = _bytes_as_array(data)
+    return _reference_digest(array.dtype.str, [len(array)], None, _array_digest(array)).hex()
+
+
+def _reference_digest(
+    dtype: str, lengths: Sequence[int], frame_axis: int | None, packed: bytes
+) -> bytes:
+    return digest_of(f"{dtype}{list(lengths)}{frame_axis}".encode(), packed)
+
+
 def _mask_words(block: Masks) -> np.ndarray:
     """Masks (P, frames) as uint32: P, frames, then height, width, number of runs of each, runs.
 
@@ -142,6 +158,17 @@ class ArrayStore:
         missing = _missing(rows, digests)
         _insert(rows, {d: pack(b) for d, b in zip(digests, blocks, strict=True) if d in missing})
         return _reference(rows, array.dtype.str, array.shape, frame_axis, digests)
+
+    def put_bytes(self, rows: Session, data: bytes) -> str:
+        """Store a file's bytes, once; their digest, by which `get_bytes` finds them."""
+        return self.put(rows, _bytes_as_array(data)).digest.hex()
+
+    def get_bytes(self, rows: Session, digest: str) -> bytes:
+        """What `put_bytes` stored. Raises ProjectError where it is not whole."""
+        row = rows.scalar(select(ArrayRow).where(ArrayRow.digest == bytes.fromhex(digest)))
+        if row is None:
+            raise damaged()
+        return self.get(rows, row).tobytes()
 
     def get(self, rows: Session, reference: ArrayRow) -> np.ndarray:
         """A fresh array equal to what was put, bit for bit. Raises ProjectError where it is not."""
@@ -269,7 +296,7 @@ def _reference(
     """The row that names these chunks as one array: the old one where there is one."""
     lengths = [int(n) for n in shape]
     packed = b"".join(digests)
-    digest = digest_of(f"{dtype}{lengths}{frame_axis}".encode(), packed)
+    digest = _reference_digest(dtype, lengths, frame_axis, packed)
     row = rows.scalar(select(ArrayRow).where(ArrayRow.digest == digest))
     if row is None:
         row = ArrayRow(

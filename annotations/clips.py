@@ -11,8 +11,17 @@ from sqlalchemy.orm import Session
 
 from annotations import review, snapshots
 from annotations.arrays import ArrayStore
+from annotations.edits import is_default_name
 from annotations.records import ClipRecord
-from annotations.schema import ClipRow, MediaRow
+from annotations.schema import (
+    ArrayRow,
+    ClipRow,
+    HeadRow,
+    IdentityRow,
+    MediaRow,
+    RevisionAvatarRow,
+    RevisionRow,
+)
 from engine.structures import VideoInfo
 
 MOST_FOLDERS = 3
@@ -48,6 +57,33 @@ def new(
     rows.add(row)
     rows.flush()
     return row
+
+
+def avatars(rows: Session, head: RevisionRow) -> dict[int, str]:
+    """Digest of an avatar of each person of a revision, where there is one (`Store.avatars`)."""
+    found = {row.person: row.array.digest.hex() for row in head.avatars}
+    wanted = {
+        who.name.casefold(): who.person
+        for who in head.identities
+        if who.person not in found and not is_default_name(who.name)
+    }
+    query = (
+        select(IdentityRow.name, ArrayRow.digest)
+        .select_from(HeadRow)
+        .join(RevisionRow, RevisionRow.id == HeadRow.revision_id)
+        .join(RevisionRow.identities)
+        .join(
+            RevisionAvatarRow,
+            (RevisionAvatarRow.revision_id == RevisionRow.id)
+            & (RevisionAvatarRow.person == IdentityRow.person),
+        )
+        .join(ArrayRow, ArrayRow.id == RevisionAvatarRow.array_id)
+        .order_by(RevisionRow.id)
+    )
+    for name, digest in rows.execute(query) if wanted else ():
+        if name.casefold() in wanted:
+            found[wanted[name.casefold()]] = digest.hex()  # the newest comes last
+    return found
 
 
 def _found(media: MediaRow, folder: Path) -> str:

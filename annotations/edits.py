@@ -47,9 +47,9 @@ def default_identities(count: int) -> tuple[Identity, ...]:
     )
 
 
-def is_default_name(identity: Identity) -> bool:
+def is_default_name(name: str) -> bool:
     """Whether nobody has said who this is: Person 1, Person 2, ... of whatever index."""
-    return re.fullmatch(r"Person \d+", identity.name) is not None
+    return re.fullmatch(r"Person \d+", name) is not None
 
 
 def checked_frames(frames: FrameRange, frame_count: int) -> FrameRange:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from annotations import drawn, edits, observed, people, step_names
+from annotations import drawn, edits, observed, people, step_names, swapping
 from annotations.open_project import OpenProject
 from annotations.people import NobodyKind, Source
 from annotations.records import Changes
@@ -33,13 +33,24 @@ class EvidenceEdits(OpenProject):
         )
 
     def swap(self, clip_id: int, frames: FrameRange, persons: tuple[int, int] = (0, 1)) -> Changes:
-        """Exchange two people over the frames (see annotations.people.swap)."""
+        """Exchange two people over the frames (see annotations.swapping.swap)."""
         return self._edit_frames(
             clip_id,
             RevisionRow(kind="swap", label="Swap people"),
             frames,
-            lambda s: people.swap(s, frames, persons),
+            lambda s: swapping.swap(s, frames, persons),
             masks=True,
+        )
+
+    def keep_apart(
+        self, clip_id: int, frames: FrameRange, persons: tuple[int, int] = (0, 1)
+    ) -> Changes:
+        """Say that two people are who they are: no proposal to exchange them there is shown."""
+        return self._edit_frames(
+            clip_id,
+            RevisionRow(kind="kept apart", label="Not exchanged"),
+            frames,
+            lambda s: swapping.keep_apart(s, frames, persons),
         )
 
     def assign(self, clip_id: int, person: int, other: int, frames: FrameRange) -> Changes:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from annotations import edits, step_names
+from annotations import edits, proxemics, step_names, trust
 from annotations.open_project import OpenProject
 from annotations.records import Changes, Gender
 from annotations.schema import RevisionRow
-from engine.structures import Camera, ContactLabel, DepthOrder, FrameRange
+from engine.structures import (
+    Camera,
+    ContactLabel,
+    DepthOrder,
+    FrameRange,
+    ProxemicsStatement,
+    Trust,
+)
 
 
 class FactEdits(OpenProject):
@@ -95,6 +102,35 @@ class FactEdits(OpenProject):
             RevisionRow(kind="depth", label="Clear depth order"),
             frames,
             lambda s: edits.clear_depth_order(s, persons, frames),
+        )
+
+    def set_trust(self, clip_id: int, said: Trust) -> Changes:
+        """State how far a person's detections are believed; 1 takes back what was said."""
+        return self._edit_frames(
+            clip_id,
+            RevisionRow(kind="trust", label=step_names.trust_step(said)),
+            said.frames,
+            lambda s: trust.set_trust(s, said),
+        )
+
+    def set_proxemics(self, clip_id: int, said: ProxemicsStatement) -> Changes:
+        """State how two people stand to each other; what is left open stays as it was said."""
+        return self._edit_frames(
+            clip_id,
+            RevisionRow(kind="proxemics", label=step_names.proxemics_step(said)),
+            said.frames,
+            lambda s: proxemics.set_proxemics(s, said),
+        )
+
+    def clear_proxemics(
+        self, clip_id: int, persons: tuple[int, int], frames: FrameRange
+    ) -> Changes:
+        """Take back what was said of how two people stand to each other in the frames."""
+        return self._edit_frames(
+            clip_id,
+            RevisionRow(kind="proxemics", label="Take back how they stand"),
+            frames,
+            lambda s: proxemics.clear_proxemics(s, persons, frames),
         )
 
     def set_frozen(self, clip_id: int, frames: FrameRange, frozen: bool) -> Changes:

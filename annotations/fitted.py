@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from annotations import proxemics
+from annotations.arrays import digest_of_bytes
 from annotations.edits import due
 from annotations.errors import EditError
-from annotations.ranges import as_mask, cut, union
+from annotations.ranges import as_mask, cut, overlap, union
 from annotations.records import ClipState
 from annotations.review import accepted_frames
 from engine.structures import (
@@ -20,7 +22,9 @@ from engine.structures import (
     FitResult,
     FrameRange,
     Observations,
+    Reason,
     RunLengthMask,
+    SwapProposal,
 )
 
 PER_FRAME = ("global_orient", "body_pose", "transl", "valid", "provenance")
@@ -52,6 +56,12 @@ def apply_fit(
         motion=replace(_merged_motion(state.motion, result.motion, taken, part), time=times),
         camera=_merged_camera(state.camera, result.camera, taken, part),
         diagnostics=_merged_diagnostics(state.diagnostics, result.diagnostics, taken, part),
+        proxemics=proxemics.merged(state.proxemics, result.proxemics, taken, part),
+        swaps=_merged_swaps(state.swaps, result.swaps, frames),
+        avatars={
+            **state.avatars,
+            **{person: digest_of_bytes(data) for person, data in result.appearance.items()},
+        },
         observations=_with_masks(state, result, taken, part),
         **due(
             union(cut(state.edited, frames)),
@@ -101,6 +111,7 @@ def _check(state: ClipState, result: FitResult, part: slice) -> None:
             )
     if result.masks is not None and [len(row) for row in result.masks] != [count] * people:
         raise EditError("This fit is not whole: the masks", expected=f"{count} for each person")
+    _check_findings(result, people, count)
     if result.camera.T_camera_world.shape != (count, 4, 4):
         raise EditError("This fit is not whole: the camera", expected=f"{count} frames")
     numbers = (motion.betas, motion.global_orient, motion.body_pose, motion.transl)
@@ -108,6 +119,22 @@ def _check(state: ClipState, result: FitResult, part: slice) -> None:
         np.isfinite(array[motion.valid]).all() for array in numbers[1:]
     ):
         raise EditError("This fit holds values that are not numbers", advice="Fit again.")
+
+
+def _check_findings(result: FitResult, people: int, count: int) -> None:
+    """What a fit found besides bodies is of these people and frames."""
+    proxemics.check_found(result.proxemics, people, count)
+    diagnostics = result.diagnostics
+    for name, score in (*diagnostics.reasons.items(), ("ranking", diagnostics.expected_error)):
+        if score is not None and score.shape != (people, count):
+            raise EditError(
+                f"This fit is not whole: {name}",
+                expected=str((people, count)),
+                received=str(score.shape),
+            )
+    named = {person for swap in result.swaps for person in (swap.person_a, swap.person_b)}
+    if not {*named, *result.appearance} <= set(range(people)):
+        raise EditError("This fit is of other people", expected=f"{people} people")
 
 
 def _taken_over(
@@ -165,11 +192,38 @@ def _merged_diagnostics(
     pixels, depth = new.reprojection_px, new.penetration_m
     base_pixels = _blank(pixels, count, 1, np.nan) if old is None else old.reprojection_px
     base_depth = _blank(depth, count, 0, np.nan) if old is None else old.penetration_m
+    known = {} if old is None else old.reasons
+    names: list[Reason] = [*known, *(reason for reason in new.reasons if reason not in known)]
+    reasons = {n: _merged_scores(known.get(n), new.reasons.get(n), taken, part) for n in names}
+    expected = None if old is None else old.expected_error
     return Diagnostics(
         reprojection_px=_taken_over(base_pixels, pixels, taken, part, 1),
         penetration_m=_taken_over(base_depth, depth, taken, part, 0),
         notes=new.notes,
+        reasons={name: scores for name, scores in reasons.items() if scores is not None},
+        expected_error=_merged_scores(expected, new.expected_error, taken, part),
     )
+
+
+def _merged_scores(
+    old: np.ndarray | None, new: np.ndarray | None, taken: Bool[np.ndarray, "F"], part: slice
+) -> Float[np.ndarray, "P F"] | None:
+    """Scores (P, F) of which one side may know nothing: NaN where nothing is known."""
+    like = old if old is not None else new
+    if like is None:
+        return None
+    base = _blank(like, len(taken), 1, np.nan) if old is None else old
+    fresh = _blank(like, part.stop - part.start, 1, np.nan) if new is None else new
+    return _taken_over(base, fresh, taken, part, 1)
+
+
+def _merged_swaps(
+    old: tuple[SwapProposal, ...], new: tuple[SwapProposal, ...], frames: FrameRange
+) -> tuple[SwapProposal, ...]:
+    """The new proposals; of the old ones those of other frames than were fitted or proposed."""
+    fresh = (frames, *(swap.frames for swap in new))
+    kept = (swap for swap in old if not any(overlap(swap.frames, part) for part in fresh))
+    return (*new, *kept)
 
 
 def _with_masks(

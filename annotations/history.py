@@ -115,6 +115,8 @@ def changes(kind: str, old: RevisionRow, new: RevisionRow, label: str) -> Change
         parts.add("constraints")
     if _ids(old.reviews) != _ids(new.reviews):
         parts |= {"reviews", "clips"}
+    if old.kept_apart != new.kept_apart:
+        parts.add("reviews")
     if _ids(old.identities) != _ids(new.identities):
         parts.add("identities")
     child = new if new.parent_id == old.id else old if old.parent_id == new.id else None
@@ -141,6 +143,14 @@ def fit_row(clip_id: int, result: FitResult, frames: FrameRange) -> FitRow:
     )
 
 
+def last_fit(rows: Session, head: RevisionRow) -> FitRecord | None:
+    """The newest fit that a revision descends from."""
+    for row in lineage(rows, head):
+        if row.fit_id is not None:
+            return _fit_record(rows.get_one(FitRow, row.fit_id), row.parent_id)
+    return None
+
+
 def fits(rows: Session, clip_id: int) -> tuple[FitRecord, ...]:
     """Every fit that was applied to the clip, the oldest first."""
     clip(rows, clip_id)
@@ -150,19 +160,20 @@ def fits(rows: Session, clip_id: int) -> tuple[FitRecord, ...]:
         .where(FitRow.clip_id == clip_id)
         .order_by(FitRow.id)
     )
-    return tuple(
-        FitRecord(
-            id=row.id,
-            clip_id=clip_id,
-            base_revision=base or 0,
-            frames=FrameRange(row.start, row.stop),
-            body=row.body,
-            outcome=row.outcome,
-            advice=row.advice,
-            notes=tuple(row.notes),
-            contacts=tuple(contact_from_json(item) for item in row.contacts),
-            provenance=dict(row.provenance),
-            created_at=row.created_at,
-        )
-        for row, base in rows.execute(query)
+    return tuple(_fit_record(row, base) for row, base in rows.execute(query))
+
+
+def _fit_record(row: FitRow, base: int | None) -> FitRecord:
+    return FitRecord(
+        id=row.id,
+        clip_id=row.clip_id,
+        base_revision=base or 0,
+        frames=FrameRange(row.start, row.stop),
+        body=row.body,
+        outcome=row.outcome,
+        advice=row.advice,
+        notes=tuple(row.notes),
+        contacts=tuple(contact_from_json(item) for item in row.contacts),
+        provenance=dict(row.provenance),
+        created_at=row.created_at,
     )

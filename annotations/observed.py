@@ -48,6 +48,7 @@ def set_observations(state: ClipState, observations: Observations, video: VideoI
         state,
         identities=identities,
         observations=_canonical(observations),
+        swaps=(),  # they were of other detections
         **touched(state, FrameRange(0, video.frame_count)),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from sqlalchemy.orm import Session
 
@@ -38,12 +38,13 @@ class OpenProject:
         *,
         fit: FitRow | None = None,
         masks: bool = False,
+        avatars: Iterable[bytes] = (),
     ) -> Changes:
         """An edit of a range of frames: the range is checked and joins the row and its label."""
         edits.checked_frames(frames, self.clip(clip_id).video.frame_count)
         row.label = edits.label_of(row.label, frames)
         row.start, row.stop = frames.start, frames.stop
-        return self._edit(clip_id, row, change, fit=fit, masks=masks)
+        return self._edit(clip_id, row, change, fit=fit, masks=masks, avatars=avatars)
 
     def _edit(
         self,
@@ -54,10 +55,12 @@ class OpenProject:
         fit: FitRow | None = None,
         provenance: Mapping[str, str] | None = None,
         masks: bool = False,
+        avatars: Iterable[bytes] = (),
     ) -> Changes:
         """One transaction from the head's state to the next one. No change, no revision.
 
         `masks`: whether the edit makes other observations out of those that there are.
+        `avatars`: those that the next state names and the project may not hold yet.
         """
         with self._database.transaction() as rows:
             clip = history.clip(rows, clip_id)
@@ -70,6 +73,8 @@ class OpenProject:
                 rows.add(fit)
                 rows.flush()
                 row.fit_id = fit.id
+            for avatar in avatars:
+                self._arrays.put_bytes(rows, avatar)
             row.clip_id, row.parent_id, row.author = clip_id, parent.id, self._author
             source = dict(provenance) if provenance is not None else None
             snapshots.write(rows, self._arrays, parent, (before, after), row, source)

@@ -1,4 +1,4 @@
-"""Edits of who is who: two people swapped, another track chosen, a track dismissed.
+"""Edits of who is who: another track chosen, a track dismissed; annotations.swapping swaps two.
 
 Each also records where the people are said to be (identity pins), or that none of them is there
 (marks), so that the next run of perception cannot undo what a person decided.
@@ -6,7 +6,7 @@ Each also records where the people are said to be (identity pins), or that none 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal, cast
 
@@ -23,115 +23,16 @@ from annotations.observed import (
     moved_to_others,
     without_other,
 )
+from annotations.pins import key_frames, pinned
 from annotations.records import ClipState
 from annotations.review import without_acceptance
 from annotations.statements import box_at
-from engine.structures import (
-    BodyMotion,
-    BoxEdit,
-    BoxKind,
-    Constraints,
-    Diagnostics,
-    FrameRange,
-    Observations,
-)
+from annotations.swapping import without_proposals
+from engine.structures import BoxEdit, BoxKind, Constraints, FrameRange
 
-PIN_SECONDS = 0.5
-"""About this far apart, a range's first and last frame included."""
 Source = tuple[Literal["person", "other"], int]
 """A row of the clip's people, or of the others."""
 NobodyKind = Literal["someone_else", "not_a_person"]
-
-
-def swap(state: ClipState, frames: FrameRange, persons: tuple[int, int] = (0, 1)) -> ClipState:
-    """Two people exchanged over the frames: evidence, bodies and what was said of them.
-
-    Betas, heights and names stay with the identity. Swapping twice gives the first state back
-    (but for `edited`, for acceptances, which end where the bodies change, and for identity pins).
-    """
-    a, b = persons
-    for person in persons:
-        checked_person(state, person)
-    if a == b:
-        raise EditError("A swap needs two people", received=f"person {a} twice")
-
-    def exchange(array: np.ndarray) -> np.ndarray:
-        swapped = array.copy()
-        swapped[a, frames.as_slice()] = array[b, frames.as_slice()]
-        swapped[b, frames.as_slice()] = array[a, frames.as_slice()]
-        return swapped
-
-    observations = _swapped_observations(state.observations, exchange, frames, persons)
-    after = replace(
-        state,
-        observations=observations,
-        motion=_swapped_motion(state.motion, exchange),
-        diagnostics=_swapped_diagnostics(state.diagnostics, exchange),
-        constraints=_swapped_constraints(state.constraints, frames, {a: b, b: a}),
-        reviews=without_acceptance(state.reviews, frames),
-        **touched(state, frames, persons),
-    )
-    return _pinned(after, persons, frames)
-
-
-def _swapped_constraints(
-    said: Constraints, frames: FrameRange, who: statements.Persons
-) -> Constraints:
-    return replace(
-        said,
-        keypoint_edits=statements.swapped_edits(said.keypoint_edits, frames, who),
-        contacts=statements.swapped_contacts(said.contacts, frames, who),
-        depth_orders=statements.swapped_depth(said.depth_orders, frames, who),
-        box_edits=statements.swapped_boxes(said.box_edits, frames, who),
-        mask_edits=statements.swapped_masks(said.mask_edits, frames, who),
-    )
-
-
-def _swapped_observations(
-    observations: Observations | None,
-    exchange: Callable[[np.ndarray], np.ndarray],
-    frames: FrameRange,
-    persons: tuple[int, int],
-) -> Observations | None:
-    if observations is None:
-        return None
-    masks = observations.masks
-    if masks is not None:
-        a, b = persons
-        rows = [list(row) for row in masks]
-        part = frames.as_slice()
-        rows[a][part], rows[b][part] = rows[b][part], rows[a][part]
-        masks = tuple(tuple(row) for row in rows)
-    return replace(
-        observations,
-        keypoints2d=exchange(observations.keypoints2d),
-        confidence=exchange(observations.confidence),
-        boxes=exchange(observations.boxes),
-        masks=masks,
-    )
-
-
-def _swapped_motion(
-    motion: BodyMotion | None, exchange: Callable[[np.ndarray], np.ndarray]
-) -> BodyMotion | None:
-    if motion is None:
-        return None
-    return replace(
-        motion,
-        global_orient=exchange(motion.global_orient),
-        body_pose=exchange(motion.body_pose),
-        transl=exchange(motion.transl),
-        valid=exchange(motion.valid),
-        provenance=exchange(motion.provenance),
-    )
-
-
-def _swapped_diagnostics(
-    diagnostics: Diagnostics | None, exchange: Callable[[np.ndarray], np.ndarray]
-) -> Diagnostics | None:
-    if diagnostics is None:
-        return None
-    return replace(diagnostics, reprojection_px=exchange(diagnostics.reprojection_px))
 
 
 def assign(state: ClipState, person: int, other: int, frames: FrameRange) -> ClipState:
@@ -165,9 +66,10 @@ def assign(state: ClipState, person: int, other: int, frames: FrameRange) -> Cli
             ),
         ),
         reviews=without_acceptance(state.reviews, frames),
+        swaps=without_proposals(state, frames, [person]),
         **touched(state, frames, [person]),
     )
-    return _pinned(after, range(len(state.identities)), frames)
+    return pinned(after, range(len(state.identities)), frames)
 
 
 def dismiss(state: ClipState, source: Source, frames: FrameRange, kind: NobodyKind) -> ClipState:
@@ -210,10 +112,11 @@ def _dismissed_person(
         settled,
         observations=move(observations, person, frames),
         reviews=without_acceptance(state.reviews, frames),
+        swaps=without_proposals(state, frames, [person]),
         **touched(state, frames, [person]),
     )
     rest = [other for other in range(len(state.identities)) if other != person]
-    return _marked(_pinned(after, rest, frames), observations.boxes[person], frames, kind)
+    return _marked(pinned(after, rest, frames), observations.boxes[person], frames, kind)
 
 
 def _other_boxes(state: ClipState, other: int, frames: FrameRange) -> np.ndarray:
@@ -266,51 +169,11 @@ def _settled(
     )
 
 
-def _pinned(state: ClipState, persons: Iterable[int], frames: FrameRange) -> ClipState:
-    """The state with the people pinned to where they are in the frames.
-
-    Also where they are last seen before and first seen after: whoever says from which frame on
-    people are mixed up says that before it they are not, and without that pin the next run of
-    perception would carry the correction on to where it does not belong.
-    """
-    observations = state.observations
-    if observations is None:
-        return state
-    pins = [
-        BoxEdit(frame, box_at(observations.boxes[person], frame), "identity", person)
-        for person in persons
-        for frame in (
-            *_key_frames(observations.boxes[person], observations.times, frames),
-            *_neighbours(observations.boxes[person], frames),
-        )
-    ]
-    edits = statements.with_pins(state.constraints.box_edits, pins)
-    return replace(state, constraints=replace(state.constraints, box_edits=edits))
-
-
 def _marked(state: ClipState, boxes: np.ndarray, frames: FrameRange, kind: NobodyKind) -> ClipState:
     """The state with marks that none of the people is where a track (F, 4) is."""
     assert state.observations is not None
     edits = state.constraints.box_edits
-    for frame in _key_frames(boxes, state.observations.times, frames):
+    for frame in key_frames(boxes, state.observations.times, frames):
         mark = BoxEdit(frame, box_at(boxes, frame), cast(BoxKind, kind))
         edits = statements.with_mark(edits, mark)
     return replace(state, constraints=replace(state.constraints, box_edits=edits))
-
-
-def _key_frames(boxes: np.ndarray, times: np.ndarray, frames: FrameRange) -> list[int]:
-    """The first and the last frame of the range with a box, and some about PIN_SECONDS apart."""
-    known = frames.start + np.flatnonzero(np.isfinite(boxes[frames.as_slice()]).all(-1))
-    picked: list[int] = []
-    for frame in known.tolist():
-        if not picked or times[frame] - times[picked[-1]] >= PIN_SECONDS - 1e-3:
-            picked.append(frame)
-    if picked and picked[-1] != known[-1]:
-        picked.append(int(known[-1]))
-    return picked
-
-
-def _neighbours(boxes: np.ndarray, frames: FrameRange) -> list[int]:
-    known = np.flatnonzero(np.isfinite(boxes).all(-1))
-    before, after = known[known < frames.start], known[known >= frames.stop]
-    return [*before[-1:].tolist(), *after[:1].tolist()]

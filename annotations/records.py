@@ -17,6 +17,8 @@ from engine.structures import (
     Diagnostics,
     FrameRange,
     Observations,
+    PairProxemics,
+    SwapProposal,
     VideoInfo,
 )
 
@@ -25,9 +27,11 @@ Status = Literal["new", "detected", "fitted", "accepted", "sent back", "unusable
 EditKind = Literal[
     "import", "observations", "swap", "keypoint", "contact", "height", "focal", "depth",
     "freeze", "fit", "review", "body", "identity", "assign", "dismiss", "box", "mask", "camera",
-    "floor",
+    "floor", "trust", "proxemics", "kept apart",
 ]  # fmt: skip
 Gender = Literal["neutral", "female", "male"]
+UNKNOWN_ZONE = -1
+"""In `PairProxemics.zone` of a state: no fit has said it of this frame."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,14 @@ class ReviewMark:
     frames: FrameRange
     verdict: Verdict
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class KeptApart:
+    """Somebody looked, and these two people (the smaller index first) are who they are."""
+
+    persons: tuple[int, int]
+    frames: FrameRange
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,14 @@ class ClipState:
     """Frames whose evidence or constraints changed since the last fit: what `E` re-fits."""
     edited_people: tuple[tuple[FrameRange, ...], ...] = ()
     """Whose changed, per person; empty where it is everybody's. Read it with `edited_of`."""
+    proxemics: tuple[PairProxemics, ...] = ()
+    """How the bodies stand to each other, of every two people; `UNKNOWN_ZONE` in frames of which
+    no fit has said it."""
+    swaps: tuple[SwapProposal, ...] = ()
+    """What the last fits thought of who is who. Those that wait: `open_swaps`."""
+    kept_apart: tuple[KeptApart, ...] = ()
+    avatars: Mapping[int, str] = field(default_factory=dict)
+    """Digest of each person's avatar, by person; `Store.avatars` has the bytes."""
 
     def edited_of(self, person: int) -> tuple[FrameRange, ...]:
         """The part of `edited` in which this person's evidence or constraints changed."""
@@ -85,6 +105,18 @@ class ClipState:
         mine = self.edited_people[person]
         shared = (overlap(a, b) for a in self.edited for b in mine)
         return tuple(frames for frames in shared if frames is not None)
+
+    @property
+    def open_swaps(self) -> tuple[SwapProposal, ...]:
+        """Proposals to exchange two people of which nobody has said anything yet."""
+        return tuple(s for s in self.swaps if not any(_answers(k, s) for k in self.kept_apart))
+
+
+def _answers(kept: KeptApart, proposal: SwapProposal) -> bool:
+    """Also where the next fit proposes it with other ends."""
+    both = overlap(kept.frames, proposal.frames)
+    pair = {proposal.person_a, proposal.person_b}
+    return set(kept.persons) == pair and both is not None and 2 * len(both) > len(proposal.frames)
 
 
 @dataclass(frozen=True)

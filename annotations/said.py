@@ -29,7 +29,9 @@ from engine.structures import (
     FrameRange,
     KeypointEdit,
     MaskEdit,
+    ProxemicsStatement,
     RunLengthMask,
+    Trust,
 )
 
 MASKS_KEPT = 256
@@ -68,6 +70,11 @@ def read(blocks: Iterable[ConstraintRow]) -> Constraints:
             MaskEdit(person, frame, mask_from_json(*coded))
             for person, frame, *coded in items.get("mask", [])
         ),
+        trust=tuple(
+            Trust(person, FrameRange(start, stop), weight)
+            for person, start, stop, weight in items.get("trust", [])
+        ),
+        proxemics=tuple(proxemics_from_json(item) for item in items.get("proxemics", [])),
         camera=_camera_from_json(cameras[0]) if cameras else None,
     )
 
@@ -92,6 +99,10 @@ def blocks(said: Constraints) -> list[tuple[str, int, list[Any]]]:
         add("box", b.frame, [b.frame, list(b.box), b.kind, b.person])
     for m in said.mask_edits:
         add("mask", m.frame, [m.person, m.frame, *mask_to_json(m.mask)])
+    for t in said.trust:
+        add("trust", t.frames.start, [t.person, t.frames.start, t.frames.stop, float(t.weight)])
+    for p in said.proxemics:
+        add("proxemics", p.frames.start, proxemics_to_json(p))
     if said.camera is not None:
         add("camera", 0, _camera_to_json(said.camera))
     whole = {
@@ -120,6 +131,20 @@ def contact_from_json(item: list[Any]) -> ContactLabel:
     """Inverse of `contact_to_json`."""
     a, region_a, b, region_b, start, stop, kind = item
     return ContactLabel(a, region_a, b, region_b, FrameRange(start, stop), kind)
+
+
+def proxemics_to_json(p: ProxemicsStatement) -> list[Any]:
+    """The statement as a list, in the order of its fields, the frames as start and stop."""
+    numbers = [p.head_distance, p.pelvis_distance, *p.facing]
+    values = [None if number is None else float(number) for number in numbers]
+    return [p.person_a, p.person_b, p.frames.start, p.frames.stop, p.zone, *values]
+
+
+def proxemics_from_json(item: list[Any]) -> ProxemicsStatement:
+    """Inverse of `proxemics_to_json`."""
+    a, b, start, stop, zone, heads, pelvises, *facing = item
+    of_a, of_b = facing
+    return ProxemicsStatement(a, b, FrameRange(start, stop), zone, heads, pelvises, (of_a, of_b))
 
 
 @lru_cache(maxsize=MASKS_KEPT)

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, attribute_keyed_dict, mapped_column
 from sqlalchemy.orm import relationship as related
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """SQLite's user_version: the number of the newest migration."""
 APPLICATION_ID = 0x44594144
 """SQLite's application_id: "DYAD" in ASCII, so that a foreign database is recognised."""
@@ -205,6 +205,8 @@ class MotionRow(Base):
     camera: Mapped[dict[str, Any]]
     """Image size and focal source; empty where no camera is known."""
     notes: Mapped[list[Any]]
+    swaps: Mapped[list[Any]] = mapped_column(server_default="[]")
+    """Proposals to exchange two people."""
     arrays: Mapped[dict[str, MotionArrayRow]] = related(
         collection_class=attribute_keyed_dict("name")
     )
@@ -243,6 +245,16 @@ def _links(target: str) -> Table:
     )
 
 
+class RevisionAvatarRow(Base):
+    """What a person of the clip looks like at a revision: an avatar's bytes."""
+
+    __tablename__ = "revision_avatar"
+    revision_id: Mapped[int] = mapped_column(ForeignKey("revision.id"), primary_key=True)
+    person: Mapped[int] = mapped_column(primary_key=True)
+    array_id: Mapped[int] = mapped_column(ForeignKey("array.id"))
+    array: Mapped[ArrayRow] = related()
+
+
 class RevisionRow(Base):
     """One undo step. Its parent is the state it was made from."""
 
@@ -261,6 +273,8 @@ class RevisionRow(Base):
     motion_id: Mapped[int | None] = mapped_column(ForeignKey("motion.id"))
     edited: Mapped[list[Any]]
     edited_people: Mapped[list[Any]]
+    kept_apart: Mapped[list[Any]] = mapped_column(server_default="[]")
+    """Where somebody said that two people are not exchanged."""
     observation: Mapped[ObservationRow | None] = related()
     motion: Mapped[MotionRow | None] = related()
     identities: Mapped[list[IdentityRow]] = related(
@@ -270,6 +284,7 @@ class RevisionRow(Base):
         secondary=_links("constraint"), order_by=(ConstraintRow.kind, ConstraintRow.first_frame)
     )
     reviews: Mapped[list[ReviewRow]] = related(secondary=_links("review"), order_by=ReviewRow.start)
+    avatars: Mapped[list[RevisionAvatarRow]] = related(order_by=RevisionAvatarRow.person)
 
 
 class HeadRow(Base):

@@ -12,28 +12,26 @@ from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from annotations import said
+from annotations import motion_rows, said
 from annotations.arrays import ArrayStore, damaged
-from annotations.records import ClipState, Identity, ReviewMark
+from annotations.records import ClipState, Identity, KeptApart, ReviewMark
 from annotations.schema import (
     ArrayRow,
     IdentityRow,
-    MotionArrayRow,
-    MotionRow,
     ObservationArrayRow,
     ObservationRow,
     ReviewRow,
+    RevisionAvatarRow,
     RevisionRow,
     TrackRow,
 )
 from engine.structures import (
-    BodyMotion,
+    ZONES,
     BoxEdit,
-    Camera,
     Constraints,
-    Diagnostics,
     FrameRange,
     KeypointEdit,
     MaskEdit,
@@ -42,13 +40,7 @@ from engine.structures import (
 
 OBSERVATION_AXES = {"keypoints2d": 1, "confidence": 1, "times": 0}
 OTHERS_AXES = {"keypoints2d": 1, "confidence": 1, "boxes": 1}
-MOTION_AXES = {
-    "betas": None, "global_orient": 1, "body_pose": 1, "transl": 1, "valid": 1, "provenance": 1,
-    "time": 0,
-}  # fmt: skip
-CAMERA_AXES = {"K": None, "T_camera_world": 0, "distortion": None}
-DIAGNOSTIC_AXES = {"reprojection_px": 1, "penetration_m": 0}
-"""The frame axis of each array; None: the array has none."""
+"""The frame axis of each array."""
 
 
 def write(
@@ -64,6 +56,8 @@ def write(
     old = before or ClipState(identities=())
     revision.edited = _pairs(after.edited)
     revision.edited_people = [_pairs(mine) for mine in after.edited_people]
+    revision.kept_apart = [[*k.persons, k.frames.start, k.frames.stop] for k in after.kept_apart]
+    revision.avatars = _avatar_rows(rows, after)
     if parent is not None and after.observations is old.observations:
         revision.observation = parent.observation
     elif after.observations is not None:
@@ -73,10 +67,10 @@ def write(
         revision.observation = _write_observations(
             rows, arrays, after.observations, previous, provenance
         )
-    if parent is not None and _bodies(after) == _bodies(old):
+    if parent is not None and _same_objects(motion_rows.parts_of(after), motion_rows.parts_of(old)):
         revision.motion = parent.motion
     elif after.motion is not None:
-        revision.motion = _write_motion(rows, arrays, after)
+        revision.motion = motion_rows.write(rows, arrays, after)
     known = parent.identities if parent is not None else []
     revision.identities = [_identity_row(known, identity) for identity in after.identities]
     if parent is not None and after.constraints is old.constraints:
@@ -89,8 +83,19 @@ def write(
     rows.flush()
 
 
-def _bodies(state: ClipState) -> tuple[int, int, int]:
-    return id(state.motion), id(state.camera), id(state.diagnostics)
+def _same_objects(mine: Iterable[object], yours: Iterable[object]) -> bool:
+    return all(a is b for a, b in zip(mine, yours, strict=True))
+
+
+def _avatar_rows(rows: Session, state: ClipState) -> list[RevisionAvatarRow]:
+    """Their bytes are stored before a revision refers to them."""
+    found = []
+    for person, digest in sorted(state.avatars.items()):
+        array = rows.scalar(select(ArrayRow).where(ArrayRow.digest == bytes.fromhex(digest)))
+        if array is None:
+            raise damaged()
+        found.append(RevisionAvatarRow(person=person, array=array))
+    return found
 
 
 def read(
@@ -108,7 +113,6 @@ def read(
 
 
 def _read(rows: Session, arrays: ArrayStore, revision: RevisionRow, masks: bool) -> ClipState:
-    motion = revision.motion
     observations = _read_observations(rows, arrays, revision.observation, masks)
     constraints = said.read(revision.constraints)
     _check(constraints, len(revision.identities), observations)
@@ -118,13 +122,15 @@ def _read(rows: Session, arrays: ArrayStore, revision: RevisionRow, masks: bool)
             for row in revision.identities
         ),
         observations=observations,
-        motion=_read_motion(rows, arrays, motion),
-        camera=_read_camera(rows, arrays, motion),
-        diagnostics=_read_diagnostics(rows, arrays, motion),
+        **motion_rows.read(rows, arrays, revision.motion),
         constraints=constraints,
         reviews=read_reviews(revision),
         edited=_ranges(revision.edited),
         edited_people=tuple(_ranges(mine) for mine in revision.edited_people),
+        kept_apart=tuple(
+            KeptApart((a, b), FrameRange(start, stop)) for a, b, start, stop in revision.kept_apart
+        ),
+        avatars={row.person: row.array.digest.hex() for row in revision.avatars},
     )
 
 
@@ -145,6 +151,14 @@ def _check(said: Constraints, people: int, observations: Observations | None) ->
     )
     if any(e.person is not None and not 0 <= e.person < people for e in corrections):
         raise ValueError("a correction of somebody who is not in the clip")
+    about = [t.person for t in said.trust]
+    about += [person for p in said.proxemics for person in (p.person_a, p.person_b)]
+    if any(not 0 <= person < people for person in about):
+        raise ValueError("something said of somebody who is not in the clip")
+    if any(not 0 <= t.weight <= 1 for t in said.trust):
+        raise ValueError("a trust that is no share")
+    if any(p.zone is not None and p.zone not in ZONES for p in said.proxemics):
+        raise ValueError("a zone that there is not")
     if observations is None:
         return
     if any(not 0 <= e.frame < observations.frame_count for e in corrections):
@@ -229,62 +243,6 @@ def _read_others(
         name: arrays.get(rows, row.arrays[f"others {name}"].array) for name in OTHERS_AXES
     }
     return replace(observations, **found, masks=None, cuts=(), notes=())
-
-
-# Motion, camera, diagnostics -----------------------------------------------------------------
-
-
-def _write_motion(rows: Session, arrays: ArrayStore, state: ClipState) -> MotionRow:
-    motion, camera, diagnostics = state.motion, state.camera, state.diagnostics
-    assert motion is not None
-    stored: dict[str, ArrayRow] = {}
-    parts = ((motion, MOTION_AXES), (camera, CAMERA_AXES), (diagnostics, DIAGNOSTIC_AXES))
-    for part, axes in parts:
-        if part is not None:
-            stored |= {n: arrays.put(rows, getattr(part, n), axis) for n, axis in axes.items()}
-    facts: dict[str, Any] = {}
-    if camera is not None:
-        facts = {"image_size": list(camera.image_size), "focal_source": camera.focal_source}
-    return MotionRow(
-        body=motion.body,
-        gravity=motion.gravity,
-        camera=facts,
-        notes=list(diagnostics.notes) if diagnostics is not None else [],
-        arrays={n: MotionArrayRow(name=n, array=array) for n, array in stored.items()},
-    )
-
-
-def _arrays_of(
-    rows: Session, arrays: ArrayStore, row: MotionRow, names: Iterable[str]
-) -> dict[str, Any]:
-    return {name: arrays.get(rows, row.arrays[name].array) for name in names}
-
-
-def _read_motion(rows: Session, arrays: ArrayStore, row: MotionRow | None) -> BodyMotion | None:
-    if row is None:
-        return None
-    found = _arrays_of(rows, arrays, row, MOTION_AXES)
-    return BodyMotion(body=row.body, gravity=cast(Any, row.gravity), **found)
-
-
-def _read_camera(rows: Session, arrays: ArrayStore, row: MotionRow | None) -> Camera | None:
-    if row is None or not row.camera:
-        return None
-    width, height = row.camera["image_size"]
-    return Camera(
-        image_size=(width, height),
-        focal_source=row.camera["focal_source"],
-        **_arrays_of(rows, arrays, row, CAMERA_AXES),
-    )
-
-
-def _read_diagnostics(
-    rows: Session, arrays: ArrayStore, row: MotionRow | None
-) -> Diagnostics | None:
-    if row is None or "penetration_m" not in row.arrays:
-        return None
-    found = _arrays_of(rows, arrays, row, DIAGNOSTIC_AXES)
-    return Diagnostics(**found, notes=tuple(row.notes))
 
 
 # Identities, reviews -------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def subjects(clips: Iterable[tuple[ClipRecord, tuple[Identity, ...]]]) -> tuple[
             frame_count=clip.video.frame_count,
             keys=frozenset(
                 [f"video:{clip.video.sha256}"]
-                + [f"person:{i.name.casefold()}" for i in identities if not is_default_name(i)]
+                + [f"person:{i.name.casefold()}" for i in identities if not is_default_name(i.name)]
             ),
         )
         for clip, identities in clips

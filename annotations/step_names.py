@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from engine.body.joints import KEYPOINT_NAMES
-from engine.structures import BoxEdit, ContactLabel, DepthOrder, KeypointEdit
+from engine.structures import (
+    BoxEdit,
+    ContactLabel,
+    DepthOrder,
+    KeypointEdit,
+    ProxemicsStatement,
+    Trust,
+)
 
+FACING_EDGE = 0.7071
+"""Cosine of 45 degrees."""
 _BOXES = {
     "person": "Draw box",
     "identity": "Pin identity",
@@ -50,6 +59,40 @@ def height_step(person: int, metres: float | None) -> str:
     if metres is None:
         return of_person("Forget height", person)
     return f"{of_person('Set height', person)} to {metres:.2f} m"
+
+
+def trust_step(trust: Trust) -> str:
+    """E.g. "Do not trust detections of person 2"."""
+    if trust.weight == 1:
+        return of_person("Trust detections", trust.person)
+    if trust.weight == 0:
+        return of_person("Do not trust detections", trust.person)
+    return f"{of_person('Trust detections', trust.person)} by {100 * trust.weight:.0f} %"
+
+
+def proxemics_step(said: ProxemicsStatement) -> str:
+    """E.g. "Say how they stand: intimate, heads 0.40 m"."""
+    return f"Say how they stand: {proxemics_words(said)}"
+
+
+def proxemics_words(said: ProxemicsStatement) -> str:
+    """What is said, briefly: "intimate, heads 0.40 m, person 1 faces person 2"."""
+    words: list[str] = [said.zone] if said.zone is not None else []
+    for what, metres in (("heads", said.head_distance), ("pelvises", said.pelvis_distance)):
+        words += [f"{what} {metres:.2f} m"] if metres is not None else []
+    people = said.person_a, said.person_b
+    for person, partner, cosine in zip(people, people[::-1], said.facing, strict=True):
+        if cosine is not None:
+            how = facing_word(cosine)
+            words.append(f"person {person + 1} {how} person {partner + 1}")
+    return ", ".join(words)
+
+
+def facing_word(cosine: float) -> str:
+    """In three words what people say of it: within 45 degrees of towards, of away, or between."""
+    if cosine > FACING_EDGE:
+        return "faces"
+    return "turns away from" if cosine < -FACING_EDGE else "stands sideways to"
 
 
 def _plain(name: str) -> str:

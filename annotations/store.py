@@ -151,6 +151,22 @@ class Store(EvidenceEdits, FactEdits):
         with self._database.transaction() as rows:
             return history.fits(rows, clip_id)
 
+    def last_fit(self, clip_id: int) -> FitRecord | None:
+        """The newest fit that the clip's head descends from, None before the first."""
+        with self._database.transaction() as rows:
+            head = history.clip(rows, clip_id).head.revision
+            return history.last_fit(rows, head)
+
+    def avatars(self, clip_id: int) -> dict[int, bytes]:
+        """What a fit of the clip may know of how its people look, by person.
+
+        A person's own avatar; else the newest one of who has the same name in another clip.
+        """
+        with self._database.transaction() as rows:
+            head = history.clip(rows, clip_id).head.revision
+            found = clips.avatars(rows, head)
+            return {who: self._arrays.get_bytes(rows, digest) for who, digest in found.items()}
+
     def splits(self) -> tuple[SplitAssignment, ...]:
         """The newest assignment of clips to splits; empty before there is one."""
         plan = self.split_plan()
@@ -218,6 +234,7 @@ class Store(EvidenceEdits, FactEdits):
             lambda s: fitted.apply_fit(s, result, frames, times),
             fit=history.fit_row(clip_id, result, frames),
             masks=result.masks is not None,
+            avatars=result.appearance.values(),
         )
 
     def review(

@@ -266,6 +266,8 @@ class Trust:
 Zone = Literal["intimate", "personal", "social", "public"]
 """Hall 1966: heads nearer than 0.45, 1.2 and 3.6 m, or further."""
 ZONES: tuple[Zone, ...] = ("intimate", "personal", "social", "public")
+ZONE_EDGES = 0.45, 1.2, 3.6
+"""Metres between the heads at which one zone ends and the next begins."""
 
 
 @dataclass(frozen=True)

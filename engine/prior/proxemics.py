@@ -15,10 +15,8 @@ from torch import Tensor
 
 from engine.prior.skeleton import HEAD, Skeleton
 from engine.prior.windows import PairWindows
-from engine.structures import ZONES
+from engine.structures import ZONE_EDGES, ZONES
 
-ZONE_EDGES = 0.45, 1.2, 3.6
-"""Metres between the heads."""
 FEATURES = len(ZONES) + 4 * 2
 """Numbers per person and frame that `Proxemics.features` gives."""
 

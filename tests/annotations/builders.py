@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 
 import numpy as np
@@ -12,10 +13,13 @@ from engine.structures import (
     Camera,
     Diagnostics,
     FitResult,
+    FrameRange,
     Observations,
     Outcome,
+    PairProxemics,
     Provenance,
     RunLengthMask,
+    SwapProposal,
     VideoInfo,
 )
 
@@ -148,6 +152,44 @@ def make_fit(video: VideoInfo, *, seed: int = 0, betas: np.ndarray | None = None
     )
 
 
+def make_proxemics(count: int, *, seed: int = 0, pair: tuple[int, int] = (0, 1)) -> PairProxemics:
+    """Two people who come nearer: from the social zone into the intimate one."""
+    random = np.random.default_rng(seed)
+    heads = np.linspace(2.4, 0.3, count)
+    return PairProxemics(
+        *pair,
+        zone=np.digitize(heads, [0.45, 1.2, 3.6]).astype(np.int8),
+        head_distance=heads,
+        head_deviation=random.uniform(0.02, 0.1, count),
+        pelvis_distance=heads + 0.1,
+        pelvis_deviation=random.uniform(0.02, 0.1, count),
+        facing=random.uniform(-1, 1, (2, count)),
+        facing_deviation=random.uniform(0.02, 0.1, (2, count)),
+    )
+
+
+def make_findings(
+    video: VideoInfo, *, seed: int = 0, swaps: tuple[SwapProposal, ...] | None = None
+) -> FitResult:
+    """A fit of the whole clip with all that fits may find: reasons, proxemics, swaps, avatars."""
+    random = np.random.default_rng(seed + 2000)
+    fit, count = make_fit(video, seed=seed), video.frame_count
+    scores = random.uniform(0, 2, (3, 2, count))
+    if swaps is None:
+        swaps = (SwapProposal(0, 1, FrameRange(count // 2, count // 2 + 8), 60.5, 21.25),)
+    return replace(
+        fit,
+        diagnostics=replace(
+            fit.diagnostics,
+            reasons={"reprojection": scores[0], "identity": scores[1]},
+            expected_error=scores[2] / 20,
+        ),
+        proxemics=(make_proxemics(count, seed=seed),),
+        swaps=swaps,
+        appearance={person: bytes([seed, person]) * 300 for person in range(2)},
+    )
+
+
 def unpinned(state: ClipState) -> ClipState:
     """Without identity pins, which an edit of identities leaves behind on purpose."""
     said = state.constraints
@@ -165,4 +207,6 @@ def same(a: object, b: object) -> bool:
         return all(same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
     if isinstance(a, tuple) and isinstance(b, tuple):
         return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     return a == b

@@ -21,12 +21,15 @@ from engine.structures import (
     FrameRange,
     KeypointEdit,
     MaskEdit,
+    ProxemicsStatement,
     RunLengthMask,
+    Trust,
 )
 from tests.annotations.builders import (
     make_camera,
     make_crowd,
     make_disc,
+    make_findings,
     make_fit,
     make_observations,
     make_video,
@@ -83,7 +86,34 @@ def correct(store: Store) -> None:
     store.undo(clip)
 
 
-ADDED = {1: fill, 2: correct}
+def touch(store: Store) -> None:
+    """Format 3 adds, on a branch that was left: whose evidence changed since the last fit."""
+    (clip,) = (clip.id for clip in store.clips())
+    store.redo(clip)
+    tip = store.head(clip).id
+    store.undo(clip)
+    store.edit_keypoint(clip, KeypointEdit(1, 10, 9, 60.0, 13.0))
+    store.go_to(clip, tip)
+    store.undo(clip)
+
+
+def find(store: Store) -> None:
+    """Format 4 adds, on a branch that was left: all that a fit finds, and what is said of it."""
+    (clip,) = (clip.id for clip in store.clips())
+    store.redo(clip)
+    tip = store.head(clip).id
+    store.undo(clip)
+    head = store.head(clip).id
+    store.apply_fit(clip, make_findings(VIDEO, seed=5), FrameRange(4, 12), head)
+    store.set_trust(clip, Trust(1, FrameRange(5, 8), 0.25))
+    said = ProxemicsStatement(0, 1, FrameRange(6, 10), "personal", 0.75, None, (0.5, None))
+    store.set_proxemics(clip, said)
+    store.keep_apart(clip, FrameRange(0, 2))
+    store.go_to(clip, tip)
+    store.undo(clip)
+
+
+ADDED = {1: fill, 2: correct, 3: touch, 4: find}
 """What each format can hold that the one before it could not."""
 
 

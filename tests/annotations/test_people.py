@@ -1,4 +1,4 @@
-"""Who is who: swapped, chosen among the others, dismissed."""
+"""Who is who: chosen among the others, dismissed."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from annotations import drawn, edits, fitted, observed, people, review
+from annotations import drawn, edits, fitted, observed, people, review, swapping
 from annotations.corrections import effective_observations
 from annotations.errors import EditError
 from annotations.records import ClipState, ReviewMark
 from engine.structures import (
     BoxEdit,
-    Constraints,
     ContactLabel,
-    DepthOrder,
     FrameRange,
     KeypointEdit,
     MaskEdit,
@@ -28,7 +26,6 @@ from tests.annotations.builders import (
     make_fit,
     make_observations,
     same,
-    unpinned,
 )
 
 WINDOW = FrameRange(40, 60)
@@ -56,93 +53,6 @@ def pins(state: ClipState, person: int) -> list[int]:
 
 def marks(state: ClipState) -> list[tuple[int, str]]:
     return [(e.frame, e.kind) for e in state.constraints.box_edits if e.person is None]
-
-
-class TestSwap:
-    def test_exchanges_evidence_and_bodies_in_the_range_only(self, state):
-        after = people.swap(state, WINDOW)
-        inside, outside = WINDOW.as_slice(), np.r_[0:40, 60:150]
-        for part, names in (
-            ("observations", ("keypoints2d", "confidence", "boxes")),
-            ("motion", ("global_orient", "body_pose", "transl", "valid", "provenance")),
-            ("diagnostics", ("reprojection_px",)),
-        ):
-            for name in names:
-                old = getattr(getattr(state, part), name)
-                new = getattr(getattr(after, part), name)
-                assert same(new[0, inside], old[1, inside])
-                assert same(new[1, inside], old[0, inside])
-                assert same(new[:, outside], old[:, outside])
-        assert after.observations.masks[0][50] is state.observations.masks[1][50]
-        assert after.observations.masks[0][39] is state.observations.masks[0][39]
-
-    def test_leaves_betas_heights_and_names_with_the_identity(self, state):
-        said = replace(state, constraints=Constraints(heights=(1.8, None)))
-        after = people.swap(said, WINDOW)
-        assert same(after.motion.betas, said.motion.betas)
-        assert after.constraints.heights == (1.8, None)
-        assert after.identities == said.identities
-
-    def test_twice_is_the_identity(self, state):
-        said = Constraints(
-            keypoint_edits=(KeypointEdit(0, 41, 9, 1.0, 2.0), KeypointEdit(1, 90, 9, 3.0, 4.0)),
-            contacts=(contact(10, 55),),
-            depth_orders=(DepthOrder(0, 1, FrameRange(50, 100)),),
-        )
-        before = replace(state, constraints=said)
-        twice = people.swap(people.swap(before, WINDOW), WINDOW)
-        assert same(unpinned(replace(twice, edited=())), before)
-
-    def test_ends_the_acceptance_of_what_it_changes(self, state):
-        accepted = review.review(state, WHOLE, "accepted")
-        assert people.swap(accepted, WINDOW).reviews == (
-            ReviewMark(FrameRange(0, 40), "accepted"),
-            ReviewMark(FrameRange(60, 150), "accepted"),
-        )
-
-    def test_needs_two_people_of_the_clip(self, state):
-        with pytest.raises(EditError, match="two people"):
-            people.swap(state, WINDOW, (1, 1))
-        with pytest.raises(EditError, match="no such person"):
-            people.swap(state, WINDOW, (0, 2))
-
-    def test_works_before_anything_is_fitted(self, video):
-        bare = observed.set_observations(
-            ClipState(edits.default_identities(2)), make_observations(video, masks=False), video
-        )
-        after = people.swap(bare, WINDOW)
-        assert after.motion is None and after.edited == ()
-
-    def test_hands_over_drawn_boxes_and_painted_masks(self, state, video):
-        box = (10.0, 10.0, 40.0, 50.0)
-        mask = RunLengthMask.encode(make_disc(video, 30))
-        for frame in (39, 40):
-            state = drawn.edit_box(state, BoxEdit(frame, box, "person", 0), video)
-            state = drawn.edit_mask(state, MaskEdit(1, frame, mask), video)
-        said = people.swap(state, WINDOW).constraints
-        assert [(e.frame, e.person) for e in said.box_edits if e.kind == "person"] == [
-            (39, 0), (40, 1),
-        ]  # fmt: skip
-        assert [(e.frame, e.person) for e in said.mask_edits] == [(39, 1), (40, 0)]
-
-    def test_pins_both_people_in_the_range_and_where_it_ends(self, state):
-        after = people.swap(state, WINDOW)
-        # At 30 Hz every half second from 40, the last frame, and the frames on either side.
-        assert pins(after, 0) == pins(after, 1) == [39, 40, 55, 59, 60]
-
-    def test_pins_only_where_somebody_is_seen(self, state):
-        after = people.swap(state, FrameRange(76, 90))
-        assert pins(after, 0) == [75, 78, 89, 90]  # what was person 1, lost until 78
-        assert pins(after, 1) == [74, 76, 89, 90]
-
-    def test_a_newer_swap_pins_what_it_says(self, state):
-        twice = people.swap(people.swap(state, WINDOW), FrameRange(50, 70))
-        assert pins(twice, 0) == [39, 40, 49, 50, 55, 59, 60, 65, 69, 70]
-
-    def test_a_drawn_box_needs_no_pin(self, state, video):
-        box = BoxEdit(40, (10.0, 10.0, 40.0, 50.0), "person", 0)
-        after = people.swap(drawn.edit_box(state, box, video), WINDOW)
-        assert 40 in pins(after, 0) and 40 not in pins(after, 1)
 
 
 class TestAssign:
@@ -285,7 +195,7 @@ class TestDismiss:
         assert {kind for _, kind in marks(again)} == {"not_a_person"}
 
     def test_leaves_other_people_pinned(self, state):
-        pinned = people.swap(state, WINDOW)
+        pinned = swapping.swap(state, WINDOW)
         after = people.dismiss(pinned, ("person", 0), WINDOW, "someone_else")
         assert pins(after, 0) == [39, 60] and pins(after, 1) == pins(pinned, 1)
 

@@ -31,12 +31,15 @@ from engine.structures import (
     FrameRange,
     KeypointEdit,
     MaskEdit,
+    ProxemicsStatement,
     RunLengthMask,
+    Trust,
 )
 from tests.annotations.builders import (
     make_camera,
     make_crowd,
     make_disc,
+    make_findings,
     make_fit,
     make_observations,
     make_video,
@@ -51,6 +54,7 @@ OBSERVATIONS = [make_observations(VIDEO), make_crowd(VIDEO, seed=1)]
 FITS = [
     *(make_fit(VIDEO, seed=seed) for seed in range(2)),
     replace(make_fit(VIDEO, seed=2), masks=make_observations(VIDEO, seed=2).masks),
+    *(make_findings(VIDEO, seed=seed) for seed in range(2)),
 ]
 BOXES = [(4.0, 4.0, 30.0, 50.0), (5.0, 5.0, 31.0, 51.0), (50.0, 4.0, 80.0, 50.0)]
 MASKS = [RunLengthMask.encode(make_disc(VIDEO, x)) for x in (20, 60)]
@@ -116,7 +120,7 @@ class History(RuleBasedStateMachine):
         self.edit(lambda: self.store.swap(self.clip, frames))
         self.edit(lambda: self.store.swap(self.clip, frames))
         after = self.store.state(self.clip)
-        apart = {"edited": before.edited, "reviews": before.reviews}
+        apart = {name: getattr(before, name) for name in ("edited", "reviews", "swaps")}
         assert same(unpinned(replace(after, **apart)), unpinned(before))
 
     @rule(frames=ranges())
@@ -196,6 +200,29 @@ class History(RuleBasedStateMachine):
     def depth(self, frames, front) -> None:
         order = DepthOrder(front, 1 - front, frames)
         self.edit(lambda: self.store.set_depth_order(self.clip, order))
+
+    @rule(person=st.integers(0, 2), frames=ranges(), weight=st.sampled_from([0.0, 0.5, 1.0]))
+    def trust(self, person, frames, weight) -> None:
+        self.edit(lambda: self.store.set_trust(self.clip, Trust(person, frames, weight)))
+
+    @rule(
+        frames=ranges(),
+        a=st.integers(0, 1),
+        zone=st.sampled_from([None, "intimate", "social"]),
+        heads=st.sampled_from([None, 0.3, 2.0]),
+        facing=st.sampled_from([(None, None), (1.0, None), (0.5, -1.0)]),
+    )
+    def stand(self, frames, a, zone, heads, facing) -> None:
+        said = ProxemicsStatement(a, 1 - a, frames, zone, heads, None, facing)
+        self.edit(lambda: self.store.set_proxemics(self.clip, said))
+
+    @rule(frames=ranges())
+    def unsay_how_they_stand(self, frames) -> None:
+        self.edit(lambda: self.store.clear_proxemics(self.clip, (0, 1), frames))
+
+    @rule(frames=ranges())
+    def keep_apart(self, frames) -> None:
+        self.edit(lambda: self.store.keep_apart(self.clip, frames))
 
     @rule(person=st.integers(0, 1), metres=st.sampled_from([None, 1.6, 1.8]))
     def height(self, person, metres) -> None:
