@@ -24,6 +24,7 @@ from app import (
     cli_import,  # noqa: F401  registers its commands
     cli_motion,  # noqa: F401  registers its commands
     cli_proxies,  # noqa: F401  registers its command
+    cli_statements,  # noqa: F401  registers its commands
     cli_synth,  # noqa: F401  registers its command
     cli_train_prior,  # noqa: F401  registers its command
 )
@@ -113,6 +114,13 @@ def fit(
     out: Annotated[Path | None, typer.Option(metavar="FIT.npz", help="Where to write.")] = None,
     body: Annotated[str, typer.Option(help="Body of a fit from file to file.")] = "open-body",
     initializer: Part = BUILT_IN,
+    appearance: Annotated[
+        bool,
+        typer.Option(
+            "--appearance",
+            help="Learn how each person looks and compare the pictures too: several times as long.",
+        ),
+    ] = False,
 ) -> None:
     """Fit two bodies: of a project's clip, or from an obs.npz to a fit.npz."""
     from engine.perception.plugins import require
@@ -121,12 +129,17 @@ def fit(
     if observations is not None and out is not None and project is None:
         from app.cli_project import summary_lines
         from app.fit_command import fit_files
+        from app.fit_orders import fit_config
 
-        result = fit_files(observations, out, video, body, initializer)
+        if appearance and video is None:
+            raise InputError("Pictures can only be compared where they are", expected="--video")
+        result = fit_files(
+            observations, out, video, body, fit_config(initializer, appearance=appearance)
+        )
         print("\n".join(summary_lines(result.diagnostics, result.outcome.value)))
         print(f"Wrote {out}")
     elif project is not None and observations is None and out is None:
-        fit_project(project, clip, frames, initializer)
+        fit_project(project, clip, frames, initializer, appearance=appearance)
     else:
         raise InputError(
             "Say what to fit", expected="--project FILE, or --observations OBS.npz --out FIT.npz"

@@ -23,7 +23,7 @@ from engine.perception.request import BUILT_IN
 
 if TYPE_CHECKING:
     from annotations.records import Changes, ClipRecord
-    from engine.structures import Diagnostics, Observations
+    from engine.structures import Diagnostics, Observations, SwapProposal
 
 commands = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -111,11 +111,16 @@ def detect(
 
 
 def fit_project(
-    project: Path, clip: str | None, frames: Frames, initializer: str = BUILT_IN
+    project: Path,
+    clip: str | None,
+    frames: Frames,
+    initializer: str = BUILT_IN,
+    *,
+    appearance: bool = False,
 ) -> None:
     """Fit the bodies of a clip, or fit a range of it again, and keep the result."""
     from app import cli_progress, worker
-    from app.fit_orders import fit_arguments
+    from app.fit_orders import fit_arguments, fit_config
     from engine.structures import Outcome
 
     with open_project(project) as store:
@@ -129,14 +134,19 @@ def fit_project(
         base = store.head(record.id).id
         span = span_of(frames, record)
         part = None if frames is None or state.motion is None else span
-        problem = fit_arguments(state, record.video, part, store.info().body)
-        result = cli_progress.run(worker.fit(problem, {"initializer": initializer}))
+        avatars = store.avatars(record.id) if appearance else {}
+        body = store.info().body
+        problem = fit_arguments(state, record.video, part, body, avatars=avatars)
+        config = fit_config(initializer, appearance=appearance)
+        result = cli_progress.run(worker.fit(problem, config))
         if result.outcome is Outcome.DIVERGED:
             raise CannotFitError("The fit did not settle", advice=result.advice)
         whole = span_of(None, record)
         say(store.apply_fit(record.id, result, part or whole, base))
         for line in summary_lines(result.diagnostics, result.outcome.value):
             print(line)
+        for number, proposal in enumerate(store.state(record.id).open_swaps, start=1):
+            print(swap_line(number, proposal))
 
 
 @commands.command()
@@ -222,6 +232,16 @@ def summary_lines(diagnostics: Diagnostics, outcome: str) -> list[str]:
         deepest = 1000 * float(np.nanmax(diagnostics.penetration_m))
         lines.append(f"deepest penetration: {deepest:.0f} mm")
     return [*lines, *diagnostics.notes]
+
+
+def swap_line(number: int, proposal: SwapProposal) -> str:
+    """A proposal to exchange two people, for people."""
+    frames = proposal.frames
+    return (
+        f"{number:>3}  people {proposal.person_a + 1} and {proposal.person_b + 1} may be exchanged "
+        f"in frames {frames.start}:{frames.stop}, cost {proposal.cost_before:.1f} -> "
+        f"{proposal.cost_after:.1f}"
+    )
 
 
 def _clip_of(changes: Changes) -> int:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -13,15 +16,18 @@ from engine.errors import CannotFitError, InputError
 from engine.files import ObservationsFile, read_observations, write_fit
 from engine.fit.as_file import fit_file
 from engine.geometry.camera import undistorted_pixels
-from engine.perception.request import BUILT_IN
 from engine.structures import Camera, Constraints, FitResult, Outcome, VideoInfo
 from engine.video import probe
 
 
 def fit_files(
-    observations: Path, out: Path, video: Path | None, body: str, initializer: str = BUILT_IN
+    observations: Path,
+    out: Path,
+    video: Path | None,
+    body: str,
+    config: Mapping[str, Any] = MappingProxyType({}),
 ) -> FitResult:
-    """Fit what a file holds and write what was found.
+    """Fit what a file holds and write what was found; `config` as `app.fit_orders.fit_config`.
 
     Raises InputError for a file that is not what it should be, CannotFitError where it does not
     determine the bodies; then nothing is written.
@@ -35,9 +41,7 @@ def fit_files(
             f"There is one person in {observations.name}; expected two or more who interact"
         )
     check_place(out)
-    result = cli_progress.run(
-        worker.fit({**_problem(given, body), "video": info}, {"initializer": initializer})
-    )
+    result = cli_progress.run(worker.fit({**_problem(given, body), "video": info}, config))
     if result.outcome is Outcome.DIVERGED:
         raise CannotFitError("The fit did not settle", advice=result.advice)
     if given.distortion is not None:

@@ -5,6 +5,7 @@ Imports neither Qt nor torch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from annotations import observed, ranges
 from annotations.corrections import effective_observations
 from annotations.records import ClipState
+from engine.config import AppearanceConfig
 from engine.perception.request import PerceptionParts
 from engine.structures import BoxEdit, Camera, FrameRange, Observations, VideoInfo
 
@@ -44,14 +46,28 @@ def edited_frames(state: ClipState, video: VideoInfo, here: int) -> FrameRange |
     return FrameRange(max(0, start), min(video.frame_count, stop))
 
 
+def fit_config(initializer: str, *, appearance: bool) -> dict[str, Any]:
+    """Arguments of `engine.config.FitConfig`; `appearance`: whether pictures are compared too."""
+    return {
+        "initializer": initializer,
+        "appearance": AppearanceConfig() if appearance else None,
+    }
+
+
 def fit_arguments(
-    state: ClipState, video: VideoInfo, frames: FrameRange | None, body: str
+    state: ClipState,
+    video: VideoInfo,
+    frames: FrameRange | None,
+    body: str,
+    *,
+    avatars: Mapping[int, bytes] | None = None,
 ) -> dict[str, Any]:
     """Arguments of `engine.fit.problem.FitProblem`; `frames` None fits the whole clip anew.
 
     A clip whose every frame may change starts without the bodies and the camera that it has, and
     with the camera that was measured, where there is one. Frames that stay hold the camera that
-    their bodies were fitted with, and so does a fit beside them.
+    their bodies were fitted with, and so does a fit beside them. `avatars` are those that the
+    project has (`Store.avatars`), for a fit that compares pictures.
     """
     protected, measured = protected_ranges(state), state.constraints.camera
     if measured is not None:
@@ -69,6 +85,7 @@ def fit_arguments(
         "warm_start": None if anew else state.motion,
         "frames": None if state.motion is None else frames,
         "video": video,
+        "avatars": dict(avatars or {}),
     }
 
 

@@ -23,10 +23,11 @@ from app.fit_orders import (
     detection_provenance,
     edited_frames,
     fit_arguments,
+    fit_config,
     protected_ranges,
 )
 from app.jobs import Job, Jobs
-from app.operations import ClipSnapshot, Operations, Update
+from app.operations import ClipSnapshot, Operations, Update, snapshot_of
 from app.redetection import CORRECTIONS
 from app.view_state import Candidate, ViewState
 from engine.perception.request import BUILT_IN, PerceptionParts
@@ -45,8 +46,9 @@ if TYPE_CHECKING:
     from annotations.store import Store
 
 _INPUTS = frozenset({"observations", "constraints", "motion", "reviews"})
-_NO_INPUTS = frozenset({"box"})
-"""Kinds of edits that say something for the next look at the video, and nothing to a fit."""
+_NO_INPUTS = frozenset({"box", "kept apart"})
+"""Kinds of edits that say something for the next look at the video or for whoever reviews, and
+nothing to a fit."""
 _TOLD_TO_DETECTION = CORRECTIONS | {"undo", "redo", "go to"}
 
 
@@ -101,6 +103,8 @@ class Fitting(QObject):
         self.scratch: Path | None = None
         """Where detection keeps work in progress, beside the project."""
         self.initializer = BUILT_IN
+        self.appearance = False
+        """Whether fits compare the pictures too, which takes several times as long."""
         jobs.progressed.connect(self._on_progressed)
         jobs.finished.connect(self._on_finished)
         jobs.failed.connect(self._on_failed)
@@ -154,6 +158,15 @@ class Fitting(QObject):
             )
         else:
             self._order(FitOrder(shown, frames))
+
+    def refit_near(self, frame: int) -> None:
+        """Fit what was edited at or nearest to a frame again, wherever the curator looks now."""
+        shown = self._fittable()
+        clip = self._view_state.clip
+        if shown is not None and clip is not None and shown.state.motion is not None:
+            frames = edited_frames(shown.state, clip.video, frame)
+            if frames is not None and not _protected(shown.state, frames):
+                self._order(FitOrder(shown, frames))
 
     def fit_clip(self) -> None:
         shown = self._fittable()
@@ -288,12 +301,27 @@ class Fitting(QObject):
         """What a curator asks for: the fit that runs already is left to run."""
         job = self._job_of(order.base.clip_id)
         asked = job.context if job is not None else None
-        if asked is not None and asked.base is order.base and asked.frames == order.frames:
+        same_base = asked is not None and asked.base.head.id == order.base.head.id
+        if asked is not None and same_base and asked.frames == order.frames:
             self.hinted.emit("This fit is running already.")
         else:
             self._submit(order)
 
     def _submit(self, order: FitOrder) -> None:
+        if not self.appearance:
+            self._start(order, {})
+            return
+        clip_id, frames = order.base.clip_id, order.frames
+
+        def start(found: tuple[ClipSnapshot, dict[int, bytes]]) -> None:
+            self._start(FitOrder(found[0], frames), found[1])
+
+        # The clip may move on while its avatars are read: the order is of what it is then.
+        self._operations.ask(
+            lambda store: (snapshot_of(store, clip_id), store.avatars(clip_id)), start
+        )
+
+    def _start(self, order: FitOrder, avatars: dict[int, bytes]) -> None:
         clip_id = order.base.clip_id
         clip = next((clip for clip in self._view_state.clips if clip.id == clip_id), None)
         if clip is None:
@@ -302,8 +330,11 @@ class Fitting(QObject):
         self.attempted.emit(topic_of(clip_id))
         where = f", {ranges.spoken(order.frames)}" if order.frames is not None else ""
         title = clip_title(clip, self._view_state.clips)
-        problem = fit_arguments(order.base.state, clip.video, order.frames, self.body)
-        arguments = {"problem": problem, "config": {"initializer": self.initializer}}
+        problem = fit_arguments(
+            order.base.state, clip.video, order.frames, self.body, avatars=avatars
+        )
+        config = fit_config(self.initializer, appearance=self.appearance)
+        arguments = {"problem": problem, "config": config}
         self._jobs.submit(
             Job("fit", f"Fitting {title}{where}", worker.fit, arguments, clip_id, order)
         )

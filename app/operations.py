@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
-from annotations.records import Changes, ClipRecord, ClipState, ProjectInfo, RevisionRecord
+from annotations.records import (
+    Changes,
+    ClipRecord,
+    ClipState,
+    FitRecord,
+    ProjectInfo,
+    RevisionRecord,
+)
 from app.background import Background
 from engine.errors import InputError
 
@@ -37,6 +44,8 @@ class ClipSnapshot:
     history: tuple[RevisionRecord, ...]
     undo_label: str | None
     redo_label: str | None
+    fit: FitRecord | None = None
+    """The newest fit that the revision descends from."""
 
 
 @dataclass(frozen=True)
@@ -178,15 +187,19 @@ class Operations(QObject):
         return self._store
 
 
+def snapshot_of(store: Store, clip_id: int) -> ClipSnapshot:
+    """What the window shows of a clip; read in the store thread."""
+    return ClipSnapshot(
+        clip_id,
+        store.state(clip_id),
+        store.head(clip_id),
+        store.history(clip_id),
+        store.can_undo(clip_id),
+        store.can_redo(clip_id),
+        store.last_fit(clip_id),
+    )
+
+
 def _update(store: Store, changes: Changes | None, clip_id: int | None) -> Update:
-    snapshot = None
-    if clip_id is not None:
-        snapshot = ClipSnapshot(
-            clip_id,
-            store.state(clip_id),
-            store.head(clip_id),
-            store.history(clip_id),
-            store.can_undo(clip_id),
-            store.can_redo(clip_id),
-        )
+    snapshot = None if clip_id is None else snapshot_of(store, clip_id)
     return Update(changes, store.clips(), snapshot)
