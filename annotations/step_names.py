@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine.body.joints import KEYPOINT_NAMES
 from engine.structures import (
     BoxEdit,
@@ -75,16 +77,18 @@ def proxemics_step(said: ProxemicsStatement) -> str:
     return f"Say how they stand: {proxemics_words(said)}"
 
 
-def proxemics_words(said: ProxemicsStatement) -> str:
+def proxemics_words(said: ProxemicsStatement, names: Sequence[str] = ()) -> str:
     """What is said, briefly: "intimate, heads 0.40 m, person 1 faces person 2"."""
     words: list[str] = [said.zone] if said.zone is not None else []
     for what, metres in (("heads", said.head_distance), ("pelvises", said.pelvis_distance)):
         words += [f"{what} {metres:.2f} m"] if metres is not None else []
-    people = said.person_a, said.person_b
-    for person, partner, cosine in zip(people, people[::-1], said.facing, strict=True):
+    a, b = (
+        names[person] if person < len(names) else f"person {person + 1}"
+        for person in (said.person_a, said.person_b)
+    )
+    for who, partner, cosine in ((a, b, said.facing[0]), (b, a, said.facing[1])):
         if cosine is not None:
-            how = facing_word(cosine)
-            words.append(f"person {person + 1} {how} person {partner + 1}")
+            words.append(f"{who} {facing_word(cosine)} {partner}")
     return ", ".join(words)
 
 

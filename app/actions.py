@@ -15,7 +15,9 @@ from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QWidget
 
 from app import icons
+from app.proxemics_words import zone_span
 from app.view_state import BRUSH_STEP
+from engine.structures import ZONES, FrameRange, ProxemicsStatement, Zone
 
 if TYPE_CHECKING:
     from app.main_window import MainWindow
@@ -59,6 +61,22 @@ def _row(
     id: str, text: str, menu: Menu, keys: str, run: Handler, **more: Any
 ) -> ActionSpec:  # fmt: skip
     return ActionSpec(id, text, menu, tuple(keys.split()), run, **more)
+
+
+def _zone_rows() -> list[ActionSpec]:
+    """Hall's zones, in the words of a command."""
+
+    def stating(zone: Zone) -> Handler:
+        said = ProxemicsStatement(0, 1, FrameRange(0, 0), zone)
+        return lambda w: w.editing.stand(said)
+
+    return [
+        _row(f"zone_{zone}", f"They stand in the {zone} zone", "People", "", stating(zone),
+             tip=f"Say that their heads are {zone_span(zone)} apart: in the selection, else around "
+             "this frame",
+             needs="people", starts_group=zone == ZONES[0])
+        for zone in ZONES
+    ]  # fmt: skip
 
 
 ACTIONS: tuple[ActionSpec, ...] = (
@@ -202,6 +220,18 @@ ACTIONS: tuple[ActionSpec, ...] = (
     _row("take_back_mask", "Take back the painted mask", "People", "Shift+M",
          lambda w: w.correcting.take_back_mask(),
          tip="The detected mask counts again in this frame", needs="people"),
+    _row("distrust", "Do not believe the detections", "People", "T", lambda w: w.editing.trust(0.0),
+         tip="The fit ignores what was detected of the selected person: in the selection, else in "
+         "this frame. What was placed by hand counts",
+         icon="distrust", needs="people", starts_group=True),
+    _row("trust", "Believe the detections again", "People", "Shift+T",
+         lambda w: w.editing.trust(1.0),
+         tip="The selected person's detections count again: in the selection, else in this frame",
+         needs="people"),
+    *_zone_rows(),
+    _row("take_back_standing", "Take back how they stand", "People", "",
+         lambda w: w.editing.take_back_standing(),
+         tip="Nothing is said any more of zone, distance and facing here", needs="people"),
     _row("take_back_depth", "Take back who is in front", "People", "Shift+D",
          lambda w: w.editing.take_back_depth(),
          tip="Nothing is said any more of who is in front here", needs="bodies"),
@@ -252,15 +282,13 @@ ACTIONS: tuple[ActionSpec, ...] = (
     _row("frame_bodies", "Frame both bodies", "View", "F", lambda w: w.mesh_view.frame_bodies(),
          tip="Frame both bodies", scope="3D view"),
     _row("look_from_top", "From the top", "View", "7", lambda w: w.mesh_view.look_from("top"),
-         tip="See the bodies from the top", scope="3D view"),
+         tip="See the bodies from the top", starts_group=True),
     _row("look_from_camera", "From the camera", "View", "8",
-         lambda w: w.mesh_view.look_from("camera"), tip="See the bodies as the camera does",
-         scope="3D view"),
+         lambda w: w.mesh_view.look_from("camera"), tip="See the bodies as the camera does"),
     _row("look_from_side", "From the side", "View", "9", lambda w: w.mesh_view.look_from("side"),
-         tip="See the bodies from the side", scope="3D view"),
+         tip="See the bodies from the side"),
     _row("see_through", "See-through bodies", "View", "0",
-         lambda w: w.mesh_view.toggle_see_through(), tip="Make the bodies transparent",
-         scope="3D view"),
+         lambda w: w.mesh_view.toggle_see_through(), tip="Make the bodies transparent"),
 
     _row("palette", "Commands…", "Help", "Ctrl+K", lambda w: w.show_palette(),
          tip="Find a command by typing", icon="palette", needs="nothing"),

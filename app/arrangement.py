@@ -21,7 +21,7 @@ from app.preferences import Preferences
 STATE_VERSION = 1
 """Raised when the docks change, so that an old arrangement is not forced on new ones."""
 FIRST_SIZE = QSize(1440, 900)
-FIRST_WIDTHS, FIRST_HEIGHTS = (230, 310), (480, 320)
+FIRST_WIDTHS, FIRST_HEIGHTS = (230, 310), (430, 370)
 """Pixels of the docks left and right, and of the two on the right."""
 FRAME = QSize(8, 48)
 """Pixels that a window manager draws around a window, roughly; Qt knows only once it is shown."""

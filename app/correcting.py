@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from PySide6.QtCore import Signal
 
 from annotations.people import NobodyKind, Source
 from annotations.ranges import spoken
 from app import frame_evidence as evidence
 from app.clip_edits import ClipEdits
-from engine.structures import BoxEdit, FrameRange, KeypointEdit, MaskEdit
+from engine.structures import BoxEdit, FrameRange, KeypointEdit, MaskEdit, SwapProposal
 
 Reach = Literal["frame", "onward", "all"]
 """This frame; from here to the end of the shot, or the selection where there is one; every frame
@@ -22,6 +23,9 @@ of the clip (of somebody else: every frame in which they are seen)."""
 
 class Correcting(ClipEdits):
     """Each method is one gesture and one undo step of the shown clip."""
+
+    swapped = Signal(object)
+    """FrameRange in which a proposed swap was made."""
 
     # -- which frames ---------------------------------------------------------------------------
 
@@ -68,6 +72,14 @@ class Correcting(ClipEdits):
         """Exchange the two people."""
         frames = self.frames(reach)
         self._edit(lambda store, clip: store.swap(clip, frames))
+
+    def accept_swap(self, proposal: SwapProposal) -> None:
+        """Exchange two people where a fit proposes it, and offer to fit those frames again."""
+        frames, people = proposal.frames, (proposal.person_a, proposal.person_b)
+        self._edit(
+            lambda store, clip: store.swap(clip, frames, people),
+            then=lambda: self.swapped.emit(frames),
+        )
 
     def assign(self, person: int, reach: Reach = "onward") -> None:
         """Say that the selected skeleton is `person`."""

@@ -8,7 +8,15 @@ from dataclasses import replace
 from annotations.records import ClipState, Verdict
 from app.clip_edits import ClipEdits
 from app.frame_evidence import depth_order
-from engine.structures import ContactLabel, DepthOrder, FrameRange
+from app.proxemics_words import said_here
+from engine.structures import (
+    ContactLabel,
+    DepthOrder,
+    FrameRange,
+    ProxemicsStatement,
+    SwapProposal,
+    Trust,
+)
 
 CONTACT_SECONDS = 0.5
 """How long a new contact lasts on each side of the current frame, before its ends are dragged."""
@@ -31,6 +39,8 @@ class Editing(ClipEdits):
         first = self._view_state.picked_region
         if first is None or first[0] == person:
             self._view_state.picked_region = (person, region)
+            if first is not None:
+                self.hinted.emit(f"Now from {self._picked()}. Click the body that it touches.")
             return
         frames = self._view_state.selection or self._around_here()
         label = ContactLabel(*first, person, region, frames)
@@ -41,6 +51,17 @@ class Editing(ClipEdits):
             "Drag the ends of the contact on the timeline; E fits the bodies to it.",
             lambda: self._select_contact(label),
         )
+
+    def miss_region(self) -> None:
+        """A click of the contact tool beside the bodies: what was picked stays picked."""
+        picked = self._view_state.picked_region
+        said = f" {self._picked()} is still picked." if picked is not None else ""
+        self.hinted.emit(f"No body was under that click.{said}")
+
+    def _picked(self) -> str:
+        """E.g. "Ann's left palm"."""
+        picked = self._view_state.picked_region
+        return "" if picked is None else f"{self._name(picked[0])}'s {picked[1].replace('_', ' ')}"
 
     def _around_here(self) -> FrameRange:
         clip, here = self._view_state.clip, self._view_state.frame
@@ -89,6 +110,44 @@ class Editing(ClipEdits):
             return
         people = (order.front, order.back)
         self._edit(lambda store, clip: store.clear_depth_order(clip, people, order.frames))
+
+    # -- how they stand, and whom to believe ----------------------------------------------------
+
+    def stand(self, said: ProxemicsStatement) -> None:
+        """State a zone, a distance or a facing in the selection, else around this frame.
+
+        The frames of `said` do not matter.
+        """
+        frames = self._view_state.selection or self._around_here()
+        placed = replace(said, frames=frames)
+        self._edit(
+            lambda store, clip: store.set_proxemics(clip, placed), "E fits the bodies to it."
+        )
+
+    def take_back_standing(self, said: ProxemicsStatement | None = None) -> None:
+        """Nothing is said any more of how the two stand, where it was said (by default here)."""
+        said = said or said_here(self._view_state.state, self._view_state.frame)
+        if said is None:
+            self.hinted.emit("Nothing was said of how they stand in this frame.")
+            return
+        people, frames = (said.person_a, said.person_b), said.frames
+        self._edit(lambda store, clip: store.clear_proxemics(clip, people, frames))
+
+    def trust(self, weight: float) -> None:
+        """Believe the selected person's detections by a share: in the selection, else here."""
+        person = self._view_state.selected_person
+        if person is None:
+            self.hinted.emit("Select a person first (1 or 2): whose detections are meant?")
+            return
+        here = self._view_state.frame
+        frames = self._view_state.selection or FrameRange(here, here + 1)
+        said = Trust(person, frames, weight)
+        self._edit(lambda store, clip: store.set_trust(clip, said), "E fits the bodies to it.")
+
+    def turn_down(self, proposal: SwapProposal) -> None:
+        """The two people are who they are: the proposal to swap them does not come again."""
+        people = proposal.person_a, proposal.person_b
+        self._edit(lambda store, clip: store.keep_apart(clip, proposal.frames, people))
 
     # -- what is known --------------------------------------------------------------------------
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 
 import numpy as np
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QGridLayout
+from PySide6.QtWidgets import QCheckBox, QGridLayout
 
 from annotations import ranges
-from annotations.records import Changes, ClipState
+from annotations.records import Changes, ClipState, FitRecord
 from app.jobs import Job, Jobs
 from app.number_field import NumberField
 from app.panel import ActionButton, Panel, ProgressLine, card, label, plain_button, row, section
@@ -20,6 +21,10 @@ from engine.structures import FitProgress
 USUAL_FOCAL = 1500.0
 """Pixels from which the field steps where none are known: of a phone, about 65 degrees in 1080p."""
 MOST_COSTS = 3
+APPEARANCE = (
+    "Learns how each person looks and matches it to every picture. A fit then takes several times "
+    "as long."
+)
 _SOURCES = {"file": "from the file", "user": "stated", "assumed": "assumed"}
 
 
@@ -29,6 +34,8 @@ class FitPanel(Panel):
     title = "Fit"
     focal_set = Signal(object)
     """Pixels, or None to let the fit assume it."""
+    appearance_set = Signal(bool)
+    """Whether fits compare the pictures too."""
 
     def __init__(self, view_state: ViewState, jobs: Jobs, actions: dict[str, QAction]) -> None:
         super().__init__()
@@ -43,9 +50,13 @@ class FitPanel(Panel):
                 None,
             )
         )
+        self._make_appearance()
         self._make_job_card(actions)
         self._make_candidate_card(actions)
         self._make_camera()
+        self.column.addWidget(section("Last fit"))
+        self._last_fit = label("", "muted")
+        self.column.addWidget(self._last_fit)
         self.column.addWidget(section("Quality"))
         self._quality = label("", "muted")
         self.column.addWidget(self._quality)
@@ -61,6 +72,23 @@ class FitPanel(Panel):
         self._on_state_changed(None)
 
     # -- parts ----------------------------------------------------------------------------------
+
+    def _make_appearance(self) -> None:
+        self._appearance = QCheckBox("Compare the pictures too")
+        self._appearance.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._appearance.toggled.connect(self.appearance_set)
+        self.column.addWidget(self._appearance)
+        self.column.addWidget(label(APPEARANCE, "muted"))
+
+    def show_appearance(self, is_on: bool) -> None:
+        """What holds for the next fit."""
+        self._appearance.blockSignals(True)
+        self._appearance.setChecked(is_on)
+        self._appearance.blockSignals(False)
+
+    def show_fit(self, fit: FitRecord | None) -> None:
+        """What the newest fit of the bodies on show was."""
+        self._last_fit.setText(fit_text(fit))
 
     def _make_job_card(self, actions: dict[str, QAction]) -> None:
         self._job_card, column = card()
@@ -153,6 +181,18 @@ class FitPanel(Panel):
             source = _SOURCES[camera.focal_source]
             self._camera.setText(f"Used: {camera.K[0, 0]:.0f} px, {source}")
         self._quality.setText(_quality(state))
+
+
+def fit_text(fit: FitRecord | None) -> str:
+    """How the bodies were found: "Motion branch, converged, 12 s"."""
+    if fit is None:
+        return "None yet."
+    solver = fit.provenance.get("solver", "")
+    parts = [solver, fit.outcome]
+    with contextlib.suppress(KeyError, ValueError):  # a result from elsewhere need not say it
+        parts.append(spoken_time(float(fit.provenance["seconds"])))
+    words = ", ".join(part for part in parts if part)
+    return f"{words[:1].upper()}{words[1:]}\n{ranges.spoken(fit.frames).capitalize()}"
 
 
 def costs_text(costs: Mapping[str, float]) -> str:

@@ -58,6 +58,8 @@ class FrameView(PictureView):
     """Somebody else under a click: a row of `Observations.others`."""
     region_clicked = Signal(int, str)
     """Contact tool: person and region of the projected body under a click."""
+    region_missed = Signal()
+    """Contact tool: a click beside the bodies."""
     box_drawn = Signal(object)
     """BoxEdit of kind "person": once, when a drawn or moved box is let go."""
     mask_painted = Signal(object)

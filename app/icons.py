@@ -30,6 +30,7 @@ GLYPHS = {
     "depth": "stack",
     "detect": "crosshair",
     "discard": "x",
+    "distrust": "thumbs-down",
     "export": "export",
     "first": "skip-back",
     "fit": "sparkle",

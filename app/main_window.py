@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from annotations.ranges import spoken
 from app import actions, menus
 from app.arrangement import Arrangement
 from app.availability import Situation, obstacle
@@ -46,6 +47,7 @@ from app.person_menu import PersonMenu
 from app.playback import Playback
 from app.preferences import Preferences, PreferencesDialog
 from app.projects import Projects
+from app.proxemics_panel import ProxemicsPanel
 from app.proxies import Proxies
 from app.proxy_cache import folder_beside
 from app.redetection import corrections_since_detection
@@ -86,6 +88,7 @@ class MainWindow(QMainWindow):
         )
         self._snapshot: ClipSnapshot | None = None
         self._shown_clip_id: int | None = None
+        self._shown_project: Path | None = None
         self._situation_shown: Situation | None = None
         self._make_views()
         scopes: dict[actions.Scope, QWidget] = {
@@ -125,6 +128,7 @@ class MainWindow(QMainWindow):
     def _make_panels(self) -> None:
         self.people: IdentityPanel = IdentityPanel(self.view_state, self.actions_by_id)
         self.contacts: ContactPanel = ContactPanel(self.view_state, self.actions_by_id)
+        self.proxemics: ProxemicsPanel = ProxemicsPanel(self.view_state, self.actions_by_id)
         self.fit: FitPanel = FitPanel(self.view_state, self.jobs, self.actions_by_id)
         self.review: ReviewPanel = ReviewPanel(self.view_state, self.actions_by_id)
         self.history: HistoryPanel = HistoryPanel(self.actions_by_id)
@@ -133,7 +137,8 @@ class MainWindow(QMainWindow):
         self.empty_state = EmptyState(self.actions_by_id, self.preferences)
         self.arrangement = Arrangement(self, self.notifications, self.empty_state)
         self.arrangement.put_views((self.frame_view, self.mesh_view), self.timeline)
-        said, judged = (self.people, self.contacts, self.fit), (self.review, self.history)
+        said = (self.people, self.contacts, self.proxemics, self.fit)
+        judged = (self.review, self.history)
         self.arrangement.put_docks(self.clip_browser, said, judged)
         self.setStatusBar(self.status)
 
@@ -163,11 +168,12 @@ class MainWindow(QMainWindow):
         view_state.clips = update.clips
         snapshot = update.snapshot
         if view_state.clip_id is None and update.clips:
-            view_state.clip_id = update.clips[0].id
+            self._go_where_left(update)
         if snapshot is not None and snapshot.clip_id == view_state.clip_id:
             self._snapshot = snapshot
             view_state.set_state(snapshot.state, update.changes)
             self.history.take(snapshot)
+            self.fit.show_fit(snapshot.fit)
             self.people.show_corrections(
                 corrections_since_detection(snapshot.history, snapshot.head)
             )
@@ -178,7 +184,24 @@ class MainWindow(QMainWindow):
         self._refresh_actions()
         self._refresh_title()
 
+    def _go_where_left(self, update: Update) -> None:
+        """The clip and frame of the last time; the first ones of a project that is new here."""
+        path = self.projects.path
+        place = self.preferences.place(path) if path is not None else None
+        known = {clip.id for clip in update.clips}
+        if place is None or place[0] not in known:
+            place = (update.clips[0].id, 0)
+        self.view_state.clip_id, self.view_state.frame = place
+
+    def _keep_place(self) -> None:
+        """Of the project that is shown, which is not the one that was just opened."""
+        clip = self.view_state.clip_id
+        if self._shown_project is not None and clip is not None:
+            self.preferences.keep_place(self._shown_project, clip, self.view_state.frame)
+
     def _on_project_opened(self, info: Any) -> None:
+        self._keep_place()
+        self._shown_project = self.projects.path
         self.notifications.clear_topics()
         self.fitting.forget()
         self.proxies.open_project(self.projects.path)
@@ -202,6 +225,7 @@ class MainWindow(QMainWindow):
         self._snapshot = None
         self.fitting.show_clip()
         self.history.take(None)
+        self.fit.show_fit(None)
         self.status.clear_hint()
         if clip_id is not None:
             self.operations.show(clip_id)
@@ -331,6 +355,17 @@ class MainWindow(QMainWindow):
         if PreferencesDialog(self.preferences, self).exec():
             self._apply_preferences()
 
+    def set_appearance(self, is_on: bool) -> None:
+        """Whether fits compare the pictures too."""
+        self.preferences.appearance = self.fitting.appearance = is_on
+
+    def offer_refit(self, frames: FrameRange) -> None:
+        """People were swapped where a fit proposed it: the bodies there are of who was who."""
+        self.notifications.info(
+            f"Swapped, {spoken(frames)}. The bodies there were fitted to who was who before.",
+            ("Fit again", lambda: self.fitting.refit_near(frames.start)),
+        )
+
     def say_refused(self, why: str) -> None:
         """An edit was refused: what was said of an earlier one is no longer of interest."""
         self.notifications.clear(EDIT)
@@ -358,6 +393,8 @@ class MainWindow(QMainWindow):
         self.fitting.fit_after_detection = self.preferences.fit_after_detection
         self.fitting.parts = self.preferences.parts
         self.fitting.initializer = self.preferences.part("body_initializer")
+        self.fitting.appearance = self.preferences.appearance
+        self.fit.show_appearance(self.preferences.appearance)
 
     # -- the window itself ----------------------------------------------------------------------
 
@@ -413,6 +450,7 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Everything is saved already: end the work and the threads."""
         self.arrangement.keep(self.preferences)
+        self._keep_place()
         self.view_state.playing = False
         self.proxies.shutdown()
         self.jobs.shutdown()

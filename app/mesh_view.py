@@ -40,6 +40,8 @@ class MeshView(GLView):
 
     region_clicked = Signal(int, str)
     """Contact tool: person and region under a click."""
+    region_missed = Signal()
+    """Contact tool: a click beside the bodies."""
     body_clicked = Signal(int)
     """Other tools: the person under a click."""
 
@@ -313,12 +315,13 @@ class MeshView(GLView):
 
     def _clicked(self, position: QPointF) -> None:
         region = self.region_under(position)
-        if region is None:
-            return
-        if self._view_state.tool == "contact":
+        is_contact = self._view_state.tool == "contact"
+        if region is not None and is_contact:
             self.region_clicked.emit(*region)
-        else:
+        elif region is not None:
             self.body_clicked.emit(region[0])
+        elif is_contact:
+            self.region_missed.emit()
 
     def _hovered(self, position: QPointF) -> None:
         if self._view_state.tool == "contact":

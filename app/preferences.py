@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QSettings
@@ -42,6 +43,11 @@ def _user_name() -> str:
         return ""
 
 
+def _key_of(project: Path) -> str:
+    """A path as a key of the settings, where "/" would open a group."""
+    return hashlib.sha256(str(project).encode()).hexdigest()[:16]
+
+
 class Preferences:
     """Typed access to the settings; a value that makes no sense counts as not set."""
 
@@ -73,6 +79,15 @@ class Preferences:
     @fit_after_detection.setter
     def fit_after_detection(self, fit: bool) -> None:
         self._settings.setValue("fit_after_detection", fit)
+
+    @property
+    def appearance(self) -> bool:
+        """Whether fits compare the pictures too."""
+        return bool(self._settings.value("appearance", False, type=bool))
+
+    @appearance.setter
+    def appearance(self, is_on: bool) -> None:
+        self._settings.setValue("appearance", is_on)
 
     @property
     def loop(self) -> bool:
@@ -124,6 +139,23 @@ class Preferences:
             tracker=self.part("tracker"),
             segmenter=self.part("segmenter"),
         )
+
+    def place(self, project: Path) -> tuple[int, int] | None:
+        """(clip id, frame) where the user was in a project."""
+        kept = self._settings.value(f"place/{_key_of(project)}", "")
+        clip, _, frame = str(kept).partition(" ")
+        return (int(clip), int(frame)) if clip.isdigit() and frame.isdigit() else None
+
+    def keep_place(self, project: Path, clip: int, frame: int) -> None:
+        """For when the project is opened again; those of projects that are not recent are
+        forgotten."""
+        known = {_key_of(path) for path in (project, *self.recent)}
+        self._settings.beginGroup("place")
+        for key in self._settings.childKeys():
+            if key not in known:
+                self._settings.remove(key)
+        self._settings.endGroup()
+        self._settings.setValue(f"place/{_key_of(project)}", f"{clip} {frame}")
 
     def state(self, name: str) -> QByteArray:
         """Geometry of the window and the like."""

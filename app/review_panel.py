@@ -20,6 +20,7 @@ from annotations import ranges
 from annotations.records import Changes, ClipState
 from app.panel import ActionButton, Panel, label, row, section
 from app.suspicion import Suspicion, suspicions, unreviewed
+from app.swap_proposals import SwapProposals
 from app.view_state import ViewState
 
 LEAST_LIST = 72
@@ -55,6 +56,8 @@ class ReviewPanel(Panel):
         self.reason.returnPressed.connect(self._send_back)
         self.reason.hide()
         self.column.addWidget(self.reason)
+        self.swaps = SwapProposals(view_state)
+        self.column.addWidget(self.swaps)
         self._make_queue(actions)
         view_state.state_changed.connect(self._on_state_changed)
         view_state.selection_changed.connect(lambda _: self._say_verdict())

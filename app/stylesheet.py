@@ -54,7 +54,9 @@ QPushButton {
 }
 QPushButton:hover { background: $hover; }
 QPushButton:pressed { background: $pressed; }
-QPushButton:checked { background: $accent_ground; border-color: $accent; }
+QPushButton:checked, QPushButton[on="true"] {
+    background: $accent_ground; border-color: $accent;
+}
 QPushButton:focus { border-color: $accent; }
 QPushButton:disabled { color: $text_disabled; background: $surface; }
 QPushButton[role="primary"] {
@@ -65,6 +67,7 @@ QPushButton[role="primary"]:disabled {
     background: $raised; border-color: $border; color: $text_disabled;
 }
 QPushButton[role="danger"] { color: $danger; }
+QPushButton[role="segment"] { padding: 4px 2px; }
 
 QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox {
     background: $raised; border: 1px solid $border; border-radius: ${radius_small}px;

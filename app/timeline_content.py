@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from annotations.records import ClipState
 from app.frame_evidence import depth_order, identity
+from app.proxemics_words import frame_lines
 from engine.structures import ContactLabel, FrameRange, Provenance
 
 REPROJECTION_TOP_PX, PENETRATION_TOP_M = 12.0, 0.03
@@ -126,6 +127,11 @@ class TimelineContent:
     errors: tuple[Curve, ...]
     """Reprojection in pixels per person, to one scale."""
 
+    @property
+    def zone_lanes(self) -> int:
+        """0 where nothing is known of zones, 1 where a fit found or somebody said them, else 2."""
+        return bool(self.state.proxemics) + bool(self.state.constraints.proxemics)
+
     @classmethod
     def of(cls, state: ClipState, frame_count: int) -> TimelineContent:
         people = range(len(state.identities))
@@ -165,6 +171,8 @@ def frame_words(content: TimelineContent | None, frame: int, seconds: float) -> 
     ]
     front = depth_order(state, frame)
     lines += [f"{identity(state, front.front).name} is in front"] if front is not None else []
+    lines += frame_lines(state, frame)
+    lines += _trust_words(state, frame)
     lines += ["Frozen: no fit changes it" for r in state.constraints.frozen if frame in r][:1]
     lines += _edited_words(state, frame)
     for mark in state.reviews:
@@ -172,6 +180,19 @@ def frame_words(content: TimelineContent | None, frame: int, seconds: float) -> 
             reason = f": {mark.reason}" if mark.reason else ""
             lines.append(f"Review: {mark.verdict}{reason}")
     return "\n".join(lines)
+
+
+def trust_words(weight: float) -> str:
+    """How far detections are believed, briefly."""
+    return "not believed" if weight == 0 else f"believed by {100 * weight:.0f} %"
+
+
+def _trust_words(state: ClipState, frame: int) -> list[str]:
+    return [
+        f"Detections of {identity(state, said.person).name}: {trust_words(said.weight)}"
+        for said in state.constraints.trust
+        if frame in said.frames
+    ]
 
 
 def _edited_words(state: ClipState, frame: int) -> list[str]:

@@ -11,6 +11,7 @@ from PySide6.QtGui import QBrush, QColor, QFont, QPainter, QPen, QPolygonF
 from annotations.records import ClipState, Verdict
 from app.frame_evidence import identity
 from app.icons import paint_icon
+from app.proxemics_words import said_words
 from app.region_marks import CONTACT_TINT, NO_CONTACT_TINT
 from app.theme import with_alpha
 from app.timeline_content import (
@@ -20,16 +21,19 @@ from app.timeline_content import (
     TimelineContent,
     contact_words,
     runs,
+    trust_words,
 )
 from app.timeline_scale import TimelineScale, second_marks
-from app.tokens import Tokens
-from engine.structures import ContactLabel, FrameRange
+from app.tokens import Tokens, contrast
+from engine.structures import ZONES, ContactLabel, FrameRange, Zone
 
 GUTTER = 132
-RULER, CURVES, PERSON, CONTACT, REVIEW, GAP = 26, 46, 16, 16, 14, 3
+RULER, CURVES, PERSON, CONTACT, REVIEW, ZONE, GAP = 26, 46, 16, 16, 14, 13, 3
 MOST_CONTACT_ROWS = 5
 IN_FRONT_WIDTH = 70
 """Pixels of a stretch that says so in words."""
+LEAST_WORDS = 44
+"""Pixels below which words would be no more than a letter and dots."""
 VERDICT_ICONS: dict[Verdict, str] = {
     "accepted": "accept", "sent back": "send-back", "unusable": "unusable",
 }  # fmt: skip
@@ -41,6 +45,7 @@ class LaneLayout:
 
     person_count: int
     contact_rows: int
+    zone_lanes: int = 0
 
     @property
     def curves(self) -> tuple[float, float]:
@@ -49,14 +54,23 @@ class LaneLayout:
     def person(self, index: int) -> tuple[float, float]:
         return RULER + CURVES + 2 * GAP + index * (PERSON + GAP), PERSON
 
+    def zones(self, row: int) -> tuple[float, float]:
+        """Row 0 is what a fit found, the last one what somebody said."""
+        return self.person(self.person_count)[0] + row * (ZONE + 1), ZONE
+
+    @property
+    def _below_zones(self) -> float:
+        top, height = self.person(self.person_count)[0], self.zone_lanes * (ZONE + 1)
+        return top + (height + GAP if height else 0)
+
     def contact(self, row: int) -> tuple[float, float]:
-        top = self.person(self.person_count)[0]
+        top = self._below_zones
         return top + (row % MOST_CONTACT_ROWS) * (CONTACT + 1), CONTACT
 
     @property
     def review(self) -> tuple[float, float]:
         rows = min(max(1, self.contact_rows), MOST_CONTACT_ROWS)
-        return self.person(self.person_count)[0] + rows * (CONTACT + 1) + GAP, REVIEW
+        return self._below_zones + rows * (CONTACT + 1) + GAP, REVIEW
 
     @property
     def height(self) -> int:
@@ -67,7 +81,8 @@ class LaneLayout:
     def of(cls, content: TimelineContent | None) -> LaneLayout:
         if content is None:
             return cls(2, 1)
-        return cls(len(content.statuses), max(content.contact_rows, default=0) + 1)
+        rows = max(content.contact_rows, default=0) + 1
+        return cls(len(content.statuses), rows, content.zone_lanes)
 
 
 @dataclass(frozen=True)
@@ -96,6 +111,7 @@ class LanePainter:
             self._curves(content)
             for person in range(len(content.statuses)):
                 self._person(content, person)
+            self._zones(content.state)
             self._contacts(content, contacts, chosen)
             self._reviews(content.state)
             self._cuts(content.state)
@@ -145,6 +161,10 @@ class LanePainter:
         ):
             self.painter.setPen(QColor(color))
             self.painter.drawText(QPointF(self.tokens.space_3, self._curve_label(row)), words)
+        if self.layout.zone_lanes:
+            top, height = self.layout.zones(0)
+            lanes = self.layout.zone_lanes
+            self._ground((top, lanes * (height + 1) - 1), "proxemics", None)
         first, _ = self.layout.contact(0)
         last = self.layout.review[0] - GAP
         self._ground((first, last - first - 1), "contacts", None)
@@ -188,6 +208,8 @@ class LanePainter:
             self.painter.setPen(QPen(QColor(color), 1.0 if is_dense else 1.5))
             for line in self._lines(curve):
                 self.painter.drawPolyline(line)
+            self._peaks(curve, color)
+        self._peaks(content.depth, self.tokens.danger)
         self.painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         highest = content.errors[0].top if content.errors else REPROJECTION_TOP_PX
         tops = (f"{highest:.0f} px", f"{1000 * content.depth.top:.0f} mm")
@@ -206,6 +228,21 @@ class LanePainter:
         share = np.clip(values / curve.top, 0, 1)
         x = self.scale.left + (frames - self.scale.first) * self.scale.pixels_per_frame
         return np.stack([x, top + height - 1 - share * (height - 3)], 1)
+
+    def _peaks(self, curve: Curve, color: str) -> None:
+        """A tip at the lane's upper edge where the curve goes on beyond it."""
+        top = self.layout.curves[0]
+        start, stop = self.scale.visible
+        beyond = curve.values > curve.top
+        self.painter.setPen(Qt.PenStyle.NoPen)
+        self.painter.setBrush(QColor(color))
+        for part, is_beyond in runs(beyond.astype(int)):
+            if is_beyond and part.start < stop and part.stop > start:
+                peak = part.start + int(np.nanargmax(curve.values[part.as_slice()]))
+                x = self.scale.x(peak + 0.5)
+                tip = [QPointF(x - 4, top + 5), QPointF(x + 4, top + 5), QPointF(x, top)]
+                self.painter.drawPolygon(QPolygonF(tip))
+        self.painter.setBrush(Qt.BrushStyle.NoBrush)
 
     def _lines(self, curve: Curve) -> list[QPolygonF]:
         samples = self._samples(curve)
@@ -253,6 +290,9 @@ class LanePainter:
         for order in state.constraints.depth_orders:
             if order.front == person:
                 self._in_front(self._bar(order.frames, lane))
+        for said in state.constraints.trust:
+            if said.person == person:
+                self._distrusted(self._bar(said.frames, lane), said.weight)
         for frames in state.constraints.frozen:
             self._frozen(self._bar(frames, lane))
         self.painter.setPen(QPen(QColor("#ffffff"), 1))
@@ -286,6 +326,62 @@ class LanePainter:
             self.painter.setPen(QColor("#ffffff"))
             words = QRectF(max(bar.left(), self.scale.left) + 5, bar.top(), bar.width(), PERSON)
             self.painter.drawText(words, Qt.AlignmentFlag.AlignVCenter, "in front")
+
+    def _distrusted(self, bar: QRectF, weight: float) -> None:
+        """Struck out, and the paler the less is believed."""
+        tokens = self.tokens
+        self.painter.fillRect(bar, with_alpha(tokens.lane, 0.75 * (1 - weight)))
+        self.painter.setPen(QPen(QColor(tokens.warning), 1.5))
+        middle = round(bar.center().y()) + 0.5
+        words = trust_words(weight)
+        wide = self.painter.fontMetrics().horizontalAdvance(words) + 10
+        left = max(bar.left(), self.scale.left)
+        right = min(bar.right(), self.scale.left + self.scale.width)
+        if right - left <= wide + 16:
+            self.painter.drawLine(QPointF(bar.left(), middle), QPointF(bar.right(), middle))
+            return
+        self.painter.drawLine(QPointF(bar.left(), middle), QPointF(left + 5, middle))
+        self.painter.drawLine(QPointF(left + wide, middle), QPointF(bar.right(), middle))
+        self.painter.setPen(QColor(tokens.text))
+        self.painter.drawText(
+            QRectF(left + 9, bar.top(), wide, bar.height()), Qt.AlignmentFlag.AlignVCenter, words
+        )
+
+    def _zones(self, state: ClipState) -> None:
+        """Found: the zone of every frame as a colour. Said: a bar of its own below, in words."""
+        for pair in state.proxemics[:1]:
+            for frames, zone in runs(pair.zone.astype(int)):
+                if zone >= 0:
+                    bar, color = self._bar(frames, self.layout.zones(0)), self.tokens.zones[zone]
+                    self.painter.fillRect(bar, QColor(color))
+                    self._words_in(bar, ZONES[zone], color)
+        lane = self.layout.zones(self.layout.zone_lanes - 1)
+        self.painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for said in state.constraints.proxemics:
+            color = self.tokens.raised if said.zone is None else self._zone_color(said.zone)
+            bar = self._bar(said.frames, lane, least=4)
+            self.painter.setPen(QPen(QColor(self.tokens.text), 1))
+            self.painter.setBrush(QColor(color))
+            self.painter.drawRoundedRect(bar.adjusted(0.5, 0.5, -0.5, -0.5), 3, 3)
+            self._words_in(bar, said_words(state, said), color)
+        self.painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+
+    def _zone_color(self, zone: Zone) -> str:
+        return self.tokens.zones[ZONES.index(zone)]
+
+    def _words_in(self, bar: QRectF, words: str, ground: str) -> None:
+        """Words on a coloured bar, in whichever ink can be read there."""
+        left = max(bar.left(), self.scale.left) + 6
+        right = min(bar.right(), self.scale.left + self.scale.width) - 4
+        if right - left < LEAST_WORDS:
+            return
+        ink = max(("#ffffff", "#111111"), key=lambda color: contrast(color, ground))
+        self.painter.setPen(QColor(ink))
+        elided = self.painter.fontMetrics().elidedText(
+            words, Qt.TextElideMode.ElideRight, int(right - left)
+        )
+        inner = QRectF(left, bar.top(), right - left, bar.height())
+        self.painter.drawText(inner, Qt.AlignmentFlag.AlignVCenter, elided)
 
     def _frozen(self, bar: QRectF) -> None:
         self.painter.fillRect(bar, with_alpha("#dff1ff", 0.35))

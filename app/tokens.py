@@ -41,6 +41,8 @@ class Tokens:
     grid: str
     lane: str
     """A timeline lane's ground."""
+    zones: tuple[str, str, str, str]
+    """Of intimate, personal, social and public: the nearer the further from the ground."""
 
     space_1: int = 4
     space_2: int = 8
@@ -61,6 +63,7 @@ DARK = Tokens(
     border="#353b46", text="#e8ebf0", text_muted="#a0a8b6", text_disabled="#636b79",
     accent="#5c9dff", accent_text="#0b1220", success="#4cc38a", warning="#f0b849",
     danger="#ff7a76", viewport="#22262d", viewport_low="#14161a", grid="#4a515e", lane="#22262d",
+    zones=("#e389bd", "#a65f8d", "#74506f", "#4d4455"),
 )  # fmt: skip
 LIGHT = Tokens(
     is_dark=False,
@@ -68,6 +71,7 @@ LIGHT = Tokens(
     border="#d0d5de", text="#191c22", text_muted="#565f6e", text_disabled="#9aa2b0",
     accent="#1a63d8", accent_text="#ffffff", success="#15774a", warning="#8a5a00",
     danger="#c5221f", viewport="#fbfcfd", viewport_low="#e6eaf0", grid="#a9b2c0", lane="#f1f3f7",
+    zones=("#8f1d62", "#b95c94", "#d79cc0", "#e6cfde"),
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args, overload
 from PySide6.QtCore import QObject, Signal
 
 from annotations.records import Changes, ClipRecord, ClipState
-from engine.structures import BodyMotion, Camera, FitResult, FrameRange
+from engine.structures import BodyMotion, Camera, FitResult, FrameRange, PairProxemics
 
 Tool = Literal["select", "contact", "depth", "pose", "trust", "box", "mask"]
 TOOLS: tuple[Tool, ...] = get_args(Tool)
@@ -292,6 +292,13 @@ class ViewState(QObject):
         if self.show_before:
             return self._candidate.motion
         return self._state.motion if self._state is not None else None
+
+    def proxemics_shown(self) -> tuple[PairProxemics, ...]:
+        """How the bodies on show stand to each other: the candidate's, or the head's."""
+        result = self._candidate.result if self._candidate is not None else None
+        if result is not None and not self.show_before and result.proxemics:
+            return result.proxemics
+        return self._state.proxemics if self._state is not None else ()
 
     def camera_shown(self) -> Camera | None:
         """The camera that belongs to `motion_shown()`."""

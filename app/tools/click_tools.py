@@ -27,9 +27,13 @@ class ContactTool(FrameTool):
         return event.button() == Qt.MouseButton.LeftButton
 
     def release(self, event: QMouseEvent, *, is_click: bool) -> None:
-        region = self.view.region_under(event.position()) if is_click else None
-        if region is not None and event.button() == Qt.MouseButton.LeftButton:
+        if not is_click or event.button() != Qt.MouseButton.LeftButton:
+            return
+        region = self.view.region_under(event.position())
+        if region is not None:
             self.view.region_clicked.emit(*region)
+        else:
+            self.view.region_missed.emit()
 
     def hover(self, at: QPointF, modifiers: Qt.KeyboardModifier) -> None:
         self._at = at

@@ -30,10 +30,14 @@ from engine.structures import (
     Constraints,
     ContactLabel,
     DepthOrder,
+    Diagnostics,
     FrameRange,
     KeypointEdit,
     Provenance,
+    ProxemicsStatement,
+    Trust,
 )
+from tests.annotations.builders import make_proxemics
 from tests.app.scenes import (
     FRAMES,
     click,
@@ -276,6 +280,52 @@ def test_who_is_in_front_is_written_in_their_lane(timeline, view_state):
     assert changed == [False, True]
     assert "Ben is in front" in timeline.tip_at(at_frame(timeline, 5))
     assert "in front" not in timeline.tip_at(at_frame(timeline, 10))
+
+
+def test_what_is_not_believed_is_struck_out_in_its_lane(timeline, view_state):
+    before = timeline.grab().toImage()
+    said = Constraints(contacts=(HANDS,), trust=(Trust(1, FrameRange(4, 9), 0.0),))
+    view_state.set_state(make_state(constraints=said))
+    after, layout = timeline.grab().toImage(), timeline.lane_layout
+    x = round(timeline.scale.x(8.9))
+    first, second = (round(layout.person(person)[0]) + 3 for person in range(2))
+    assert after.pixelColor(x, second) != before.pixelColor(x, second)
+    assert after.pixelColor(x, first) == before.pixelColor(x, first)
+    words = timeline.tip_at(QPointF(timeline.scale.x(5.5), layout.person(1)[0]))
+    assert "Detections of Ben: not believed" in words
+
+
+def test_zones_have_a_lane_where_they_are_known(timeline, view_state):
+    without = timeline.lane_layout.height
+    pair = make_proxemics(FRAMES)
+    view_state.set_state(make_state(proxemics=(pair,)))
+    layout, picture = timeline.lane_layout, timeline.grab().toImage()
+    assert layout.height > without
+    y = round(layout.zones(0)[0]) + 2
+    for frame in (1, FRAMES - 1):  # the playhead is at 0
+        color = picture.pixelColor(round(timeline.scale.x(frame + 0.9)) - 1, y)
+        assert color.name() == theme().tokens.zones[pair.zone[frame]]
+    said = ProxemicsStatement(0, 1, FrameRange(3, 6), "public")
+    view_state.set_state(make_state(proxemics=(pair,), constraints=Constraints(proxemics=(said,))))
+    assert timeline.lane_layout.height > layout.height
+    y = round(timeline.lane_layout.zones(1)[0]) + 2
+    color = timeline.grab().toImage().pixelColor(round(timeline.scale.x(5.8)), y)
+    assert color.name() == theme().tokens.zones[3]
+
+
+def test_a_peak_beyond_the_lane_has_a_tip(timeline, view_state):
+    pixels = np.full((2, FRAMES), 5.0)
+    view_state.set_state(make_state(diagnostics=Diagnostics(pixels, np.zeros(FRAMES))))
+    top = round(timeline.lane_layout.curves[0]) + 3
+    place = round(timeline.scale.x(6.5))
+    plain = timeline.grab().toImage().pixelColor(place, top)
+    pixels = pixels.copy()
+    pixels[0, 6] = 13.0
+    deep = Diagnostics(pixels, np.zeros(FRAMES))
+    view_state.set_state(make_state(diagnostics=deep))
+    content = timeline._content
+    assert content is not None and content.errors[0].values[6] > content.errors[0].top
+    assert timeline.grab().toImage().pixelColor(place, top) != plain
 
 
 def test_a_cut_is_marked_through_all_lanes_and_named(timeline, view_state):

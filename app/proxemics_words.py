@@ -1,0 +1,87 @@
+"""How two people stand to each other, in words and numbers. NumPy only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from annotations.proxemics import at
+from annotations.records import ClipState
+from annotations.step_names import facing_word, proxemics_words
+from engine.structures import ZONE_EDGES, ZONES, PairProxemics, ProxemicsStatement, Zone
+
+FACINGS = {"Towards": 1.0, "Sideways": 0.0, "Away": -1.0}
+"""What a curator says of facing with one click."""
+UNKNOWN = "–"
+
+
+def zone_span(zone: Zone) -> str:
+    """Metres between the heads: "0.45 to 1.2 m"."""
+    index = ZONES.index(zone)
+    if index == 0:
+        return f"below {ZONE_EDGES[0]:g} m"
+    if index == len(ZONE_EDGES):
+        return f"beyond {ZONE_EDGES[-1]:g} m"
+    return f"{ZONE_EDGES[index - 1]:g} to {ZONE_EDGES[index]:g} m"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A frame of what a fit found of two people."""
+
+    zone: Zone
+    heads: str
+    """Metres with their deviation."""
+    pelvises: str
+    facing: tuple[tuple[str, str], tuple[str, str]]
+    """Of a and of b: words ("faces"), and the cosine with its deviation."""
+
+
+def standing(found: Sequence[PairProxemics], frame: int) -> Standing | None:
+    """The first pair in a frame; None where no fit has said it."""
+    if not found or not 0 <= frame < len(found[0].zone) or found[0].zone[frame] < 0:
+        return None
+    pair = found[0]
+    cosines, deviations = pair.facing[:, frame].tolist(), pair.facing_deviation[:, frame].tolist()
+    a, b = (
+        (facing_word(cosine) if np.isfinite(cosine) else "", with_deviation(cosine, deviation))
+        for cosine, deviation in zip(cosines, deviations, strict=True)
+    )
+    return Standing(
+        ZONES[int(pair.zone[frame])],
+        with_deviation(pair.head_distance[frame], pair.head_deviation[frame], " m"),
+        with_deviation(pair.pelvis_distance[frame], pair.pelvis_deviation[frame], " m"),
+        (a, b),
+    )
+
+
+def with_deviation(value: float, deviation: float, unit: str = "") -> str:
+    """A number with what it may be off by: "0.78 ± 0.06 m"."""
+    if not np.isfinite(value):
+        return UNKNOWN
+    known = f" ± {deviation:.2f}" if np.isfinite(deviation) else ""
+    return f"{value:.2f}{known}{unit}"
+
+
+def said_words(state: ClipState, said: ProxemicsStatement) -> str:
+    """What somebody said, with the people's names: "intimate, heads 0.40 m, Ann faces Ben"."""
+    return proxemics_words(said, [identity.name for identity in state.identities])
+
+
+def said_here(state: ClipState | None, frame: int) -> ProxemicsStatement | None:
+    """What was said of the first two people in a frame."""
+    return None if state is None else at(state.constraints.proxemics, (0, 1), frame)
+
+
+def frame_lines(state: ClipState, frame: int) -> list[str]:
+    """Found and said of a frame, for a tooltip."""
+    lines = []
+    found = standing(state.proxemics, frame)
+    if found is not None:
+        lines.append(f"{found.zone.capitalize()}: heads {found.heads}, pelvises {found.pelvises}")
+    said = said_here(state, frame)
+    if said is not None:
+        lines.append(f"Said: {said_words(state, said)}")
+    return lines
