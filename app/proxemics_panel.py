@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QShowEvent
 from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
@@ -182,7 +182,13 @@ class ProxemicsPanel(Panel):
             else "Half a second around this frame. I and O select other frames."
         )
 
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._show_frame()
+
     def _show_frame(self) -> None:
+        if not self.isVisible():
+            return  # behind another tab nothing has to follow the playhead
         found = standing(self._view_state.proxemics_shown(), self._view_state.frame)
         self._card.setVisible(found is not None)
         self._nothing.setVisible(found is None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from PySide6.QtCore import QModelIndex, QSize, Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
@@ -25,6 +26,7 @@ from app.view_state import ViewState
 
 LEAST_LIST = 72
 """Pixels of height below which the panel scrolls rather than the list of findings."""
+NOTHING_LEFT = "Nothing in this clip looks suspicious any more."
 _EVERYTHING = "All findings"
 _INPUTS = frozenset({"observations", "motion", "reviews", "identities"})
 
@@ -76,9 +78,16 @@ class ReviewPanel(Panel):
         self._hide_reviewed.setChecked(True)
         self._hide_reviewed.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._hide_reviewed.toggled.connect(lambda _: self._refresh_list())
+        self._worst_first = QCheckBox("Worst first")
+        self._worst_first.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._worst_first.setToolTip(
+            "The frames whose bodies are believed to be furthest off come first; N follows the list"
+        )
+        self._worst_first.toggled.connect(lambda _: self._refresh_list())
         self._issue.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._issue.setMinimumContentsLength(8)
-        self.column.addLayout(row(self._issue, self._hide_reviewed))
+        self.column.addWidget(self._issue)
+        self.column.addLayout(row(self._hide_reviewed, self._worst_first, None))
         self._list = _list()
         self._list.itemClicked.connect(lambda item: self._go(self._row_of(item)))
         self._list.itemDoubleClicked.connect(lambda item: self._select(self._row_of(item)))
@@ -115,6 +124,9 @@ class ReviewPanel(Panel):
         """Go to the next (1) or previous (-1) suspicious frame without a verdict."""
         state = self._view_state.state
         waiting = unreviewed(state, self._found) if state is not None else ()
+        if self._worst_first.isChecked():
+            self._step_in_list(direction, waiting)
+            return
         here = self._view_state.frame
         frames = sorted({s.worst for s in waiting})
         onward = [f for f in frames if (f > here if direction > 0 else f < here)]
@@ -123,13 +135,25 @@ class ReviewPanel(Panel):
         elif frames:
             self._go_to(frames[0] if direction > 0 else frames[-1], waiting)
         else:
-            self.hinted.emit("Nothing in this clip looks suspicious any more.")
+            self.hinted.emit(NOTHING_LEFT)
+
+    def _step_in_list(self, direction: int, waiting: tuple[Suspicion, ...]) -> None:
+        """The row after (1) or before (-1) the chosen one that waits, whatever its frame."""
+        rows = [s for s in self._shown if s in waiting]
+        if not rows:
+            self.hinted.emit(NOTHING_LEFT)
+            return
+        current = self._list.indexOfTopLevelItem(self._list.currentItem())
+        chosen = self._shown[current] if current >= 0 else None
+        first = 0 if direction > 0 else len(rows) - 1
+        at = (rows.index(chosen) + direction) % len(rows) if chosen in rows else first
+        self._show(rows[at])
 
     def _go_to(self, frame: int, waiting: tuple[Suspicion, ...]) -> None:
-        self._view_state.playing = False
-        self._view_state.frame = frame
-        here = max((s for s in waiting if s.worst == frame), key=lambda s: s.score)
-        self.hinted.emit(here.reason)
+        self._show(max((s for s in waiting if s.worst == frame), key=lambda s: s.score))
+
+    def _show(self, here: Suspicion) -> None:
+        self._go(here)
         if here in self._shown:
             self._list.setCurrentItem(self._list.topLevelItem(self._shown.index(here)))
         else:  # the filter hides it: no other row is what is shown
@@ -160,7 +184,10 @@ class ReviewPanel(Panel):
         waiting = unreviewed(state, self._found) if state is not None else ()
         shown = waiting if self._hide_reviewed.isChecked() else self._found
         issue = self._issue.currentText()
-        self._shown = tuple(s for s in shown if issue in (_EVERYTHING, s.issue))
+        chosen = [s for s in shown if issue in (_EVERYTHING, s.issue)]
+        if state is not None and self._worst_first.isChecked():
+            chosen.sort(key=lambda s: ranking(state, s), reverse=True)
+        self._shown = tuple(chosen)
         self._list.clear()
         self._list.addTopLevelItems([_item(s, s not in waiting) for s in self._shown])
         self._list.setVisible(bool(self._shown))
@@ -181,6 +208,19 @@ class ReviewPanel(Panel):
 
     def _select(self, suspicion: Suspicion) -> None:
         self._view_state.selection = suspicion.frames
+
+
+def ranking(state: ClipState, suspicion: Suspicion) -> tuple[float, float]:
+    """Larger is worse: the metres by which joints are believed to be off there, where the fit has
+    estimated them, then how suspicious it is."""
+    diagnostics = state.diagnostics
+    expected = diagnostics.expected_error if diagnostics is not None else None
+    if expected is None:
+        return 0.0, suspicion.score
+    people = slice(None) if suspicion.person is None else suspicion.person
+    off = expected[people, suspicion.frames.as_slice()]
+    known = off[np.isfinite(off)]
+    return float(known.max()) if known.size else 0.0, suspicion.score
 
 
 def _verdict_text(state: ClipState | None, frame_count: int) -> str:

@@ -11,7 +11,6 @@ from PySide6.QtGui import QBrush, QColor, QFont, QPainter, QPen, QPolygonF
 from annotations.records import ClipState, Verdict
 from app.frame_evidence import identity
 from app.icons import paint_icon
-from app.proxemics_words import said_words
 from app.region_marks import CONTACT_TINT, NO_CONTACT_TINT
 from app.theme import with_alpha
 from app.timeline_content import (
@@ -21,19 +20,17 @@ from app.timeline_content import (
     TimelineContent,
     contact_words,
     runs,
-    trust_words,
 )
+from app.timeline_marks import paint_distrust, paint_zones
 from app.timeline_scale import TimelineScale, second_marks
-from app.tokens import Tokens, contrast
-from engine.structures import ZONES, ContactLabel, FrameRange, Zone
+from app.tokens import Tokens
+from engine.structures import ContactLabel, FrameRange
 
 GUTTER = 132
 RULER, CURVES, PERSON, CONTACT, REVIEW, ZONE, GAP = 26, 46, 16, 16, 14, 13, 3
 MOST_CONTACT_ROWS = 5
 IN_FRONT_WIDTH = 70
 """Pixels of a stretch that says so in words."""
-LEAST_WORDS = 44
-"""Pixels below which words would be no more than a letter and dots."""
 VERDICT_ICONS: dict[Verdict, str] = {
     "accepted": "accept", "sent back": "send-back", "unusable": "unusable",
 }  # fmt: skip
@@ -111,7 +108,7 @@ class LanePainter:
             self._curves(content)
             for person in range(len(content.statuses)):
                 self._person(content, person)
-            self._zones(content.state)
+            paint_zones(self, content.state)
             self._contacts(content, contacts, chosen)
             self._reviews(content.state)
             self._cuts(content.state)
@@ -189,7 +186,7 @@ class LanePainter:
         )
         self.painter.drawText(label, Qt.AlignmentFlag.AlignVCenter, elided)
 
-    def _bar(self, frames: FrameRange, lane: tuple[float, float], *, least: float = 2.0) -> QRectF:
+    def bar(self, frames: FrameRange, lane: tuple[float, float], *, least: float = 2.0) -> QRectF:
         x0, x1 = self.scale.x(frames.start), self.scale.x(frames.stop)
         return QRectF(x0, lane[0], max(least, x1 - x0), lane[1])
 
@@ -281,20 +278,20 @@ class LanePainter:
         }
         for frames, status in runs(content.statuses[person]):
             if status in brushes:
-                self.painter.fillRect(self._bar(frames, lane), brushes[PersonStatus(status)])
+                self.painter.fillRect(self.bar(frames, lane), brushes[PersonStatus(status)])
         top, height = lane
         for frames in state.edited_of(person):
             self.painter.fillRect(
-                self._bar(frames, (top + height - 3, 3)), QColor(self.tokens.warning)
+                self.bar(frames, (top + height - 3, 3)), QColor(self.tokens.warning)
             )
         for order in state.constraints.depth_orders:
             if order.front == person:
-                self._in_front(self._bar(order.frames, lane))
+                self._in_front(self.bar(order.frames, lane))
         for said in state.constraints.trust:
             if said.person == person:
-                self._distrusted(self._bar(said.frames, lane), said.weight)
+                paint_distrust(self, self.bar(said.frames, lane), said.weight)
         for frames in state.constraints.frozen:
-            self._frozen(self._bar(frames, lane))
+            self._frozen(self.bar(frames, lane))
         self.painter.setPen(QPen(QColor("#ffffff"), 1))
         self.painter.setBrush(QColor("#111111"))
         self.painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -327,62 +324,6 @@ class LanePainter:
             words = QRectF(max(bar.left(), self.scale.left) + 5, bar.top(), bar.width(), PERSON)
             self.painter.drawText(words, Qt.AlignmentFlag.AlignVCenter, "in front")
 
-    def _distrusted(self, bar: QRectF, weight: float) -> None:
-        """Struck out, and the paler the less is believed."""
-        tokens = self.tokens
-        self.painter.fillRect(bar, with_alpha(tokens.lane, 0.75 * (1 - weight)))
-        self.painter.setPen(QPen(QColor(tokens.warning), 1.5))
-        middle = round(bar.center().y()) + 0.5
-        words = trust_words(weight)
-        wide = self.painter.fontMetrics().horizontalAdvance(words) + 10
-        left = max(bar.left(), self.scale.left)
-        right = min(bar.right(), self.scale.left + self.scale.width)
-        if right - left <= wide + 16:
-            self.painter.drawLine(QPointF(bar.left(), middle), QPointF(bar.right(), middle))
-            return
-        self.painter.drawLine(QPointF(bar.left(), middle), QPointF(left + 5, middle))
-        self.painter.drawLine(QPointF(left + wide, middle), QPointF(bar.right(), middle))
-        self.painter.setPen(QColor(tokens.text))
-        self.painter.drawText(
-            QRectF(left + 9, bar.top(), wide, bar.height()), Qt.AlignmentFlag.AlignVCenter, words
-        )
-
-    def _zones(self, state: ClipState) -> None:
-        """Found: the zone of every frame as a colour. Said: a bar of its own below, in words."""
-        for pair in state.proxemics[:1]:
-            for frames, zone in runs(pair.zone.astype(int)):
-                if zone >= 0:
-                    bar, color = self._bar(frames, self.layout.zones(0)), self.tokens.zones[zone]
-                    self.painter.fillRect(bar, QColor(color))
-                    self._words_in(bar, ZONES[zone], color)
-        lane = self.layout.zones(self.layout.zone_lanes - 1)
-        self.painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for said in state.constraints.proxemics:
-            color = self.tokens.raised if said.zone is None else self._zone_color(said.zone)
-            bar = self._bar(said.frames, lane, least=4)
-            self.painter.setPen(QPen(QColor(self.tokens.text), 1))
-            self.painter.setBrush(QColor(color))
-            self.painter.drawRoundedRect(bar.adjusted(0.5, 0.5, -0.5, -0.5), 3, 3)
-            self._words_in(bar, said_words(state, said), color)
-        self.painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-
-    def _zone_color(self, zone: Zone) -> str:
-        return self.tokens.zones[ZONES.index(zone)]
-
-    def _words_in(self, bar: QRectF, words: str, ground: str) -> None:
-        """Words on a coloured bar, in whichever ink can be read there."""
-        left = max(bar.left(), self.scale.left) + 6
-        right = min(bar.right(), self.scale.left + self.scale.width) - 4
-        if right - left < LEAST_WORDS:
-            return
-        ink = max(("#ffffff", "#111111"), key=lambda color: contrast(color, ground))
-        self.painter.setPen(QColor(ink))
-        elided = self.painter.fontMetrics().elidedText(
-            words, Qt.TextElideMode.ElideRight, int(right - left)
-        )
-        inner = QRectF(left, bar.top(), right - left, bar.height())
-        self.painter.drawText(inner, Qt.AlignmentFlag.AlignVCenter, elided)
-
     def _frozen(self, bar: QRectF) -> None:
         self.painter.fillRect(bar, with_alpha("#dff1ff", 0.35))
         if bar.width() > 18:
@@ -395,7 +336,7 @@ class LanePainter:
         state, rows, painter = content.state, content.contact_rows, self.painter
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for index, label in enumerate(contacts):
-            bar = self._bar(label.frames, self.layout.contact(rows[index]), least=4)
+            bar = self.bar(label.frames, self.layout.contact(rows[index]), least=4)
             is_contact = label.kind == "contact"
             color = (CONTACT_TINT if is_contact else NO_CONTACT_TINT)[0]
             painter.setBrush(with_alpha(color, 1.0 if index == chosen else 0.78))
@@ -427,7 +368,7 @@ class LanePainter:
         colors = {"accepted": tokens.success, "sent back": tokens.warning}
         for mark in state.reviews:
             color = colors.get(mark.verdict, tokens.danger)
-            bar = self._bar(mark.frames, self.layout.review)
+            bar = self.bar(mark.frames, self.layout.review)
             self.painter.fillRect(bar, with_alpha(color, 0.85))
             ink = QColor(tokens.accent_text)
             if bar.width() > 16:

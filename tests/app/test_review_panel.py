@@ -10,8 +10,9 @@ from PySide6.QtCore import QRect
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication
 
+from annotations.records import ReviewMark
 from app.review_panel import ReviewPanel
-from engine.structures import Diagnostics
+from engine.structures import Diagnostics, FrameRange
 from tests.app import scenes
 
 WORST = (0, 1, 2, 5, 6, 7, 10, 11)
@@ -68,3 +69,44 @@ def test_a_finding_that_the_filter_hides_leaves_no_other_row_marked(panel):
     panel.step(1)
     assert panel._view_state.frame == 2 and panel._list.currentItem() is None
     assert not panel._list.selectedItems()
+
+
+class TestWorstFirst:
+    """Joints are believed to be off most at frame 7, then 1, then 10; elsewhere hardly."""
+
+    @pytest.fixture
+    def ranked(self, panel):
+        state = panel._view_state.state
+        expected = np.full((2, scenes.FRAMES), 0.01)
+        expected[1, 7], expected[0, 1], expected[0, 10] = 0.3, 0.2, 0.1
+        diagnostics = replace(state.diagnostics, expected_error=expected)
+        panel._view_state.set_state(replace(state, diagnostics=diagnostics))
+        panel._worst_first.click()
+        return panel
+
+    def test_the_list_begins_where_bodies_are_believed_to_be_furthest_off(self, ranked):
+        assert [s.worst for s in ranked._shown][:3] == [7, 1, 10]
+        assert len(ranked._shown) == len(WORST)
+        ranked._worst_first.click()
+        assert [s.worst for s in ranked._shown] == sorted(WORST)
+
+    def test_n_follows_the_list_and_goes_round(self, ranked):
+        seen = []
+        for _ in range(len(WORST) + 1):
+            ranked.step(1)
+            seen.append(ranked._view_state.frame)
+        assert seen[:3] == [7, 1, 10] and set(seen) == set(WORST) and seen[-1] == 7
+        ranked.step(-1)
+        assert ranked._view_state.frame == seen[-2]
+
+    def test_without_an_estimate_the_score_decides(self, panel):
+        panel._worst_first.click()
+        scores = [s.score for s in panel._shown]
+        assert scores == sorted(scores, reverse=True) and len(set(scores)) > 1
+
+    def test_what_is_reviewed_meanwhile_is_passed_over(self, ranked):
+        state = ranked._view_state.state
+        reviewed = (ReviewMark(FrameRange(7, 8), "accepted"),)
+        ranked._view_state.set_state(replace(state, reviews=reviewed))
+        ranked.step(1)
+        assert ranked._view_state.frame == 1

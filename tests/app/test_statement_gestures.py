@@ -70,6 +70,7 @@ def test_without_a_selection_it_is_of_this_frame(qtbot, fitted_window):
 
 def test_a_zone_is_one_click_and_one_step(qtbot, fitted_window):
     window, view_state = fitted_window, fitted_window.view_state
+    window.arrangement.show_panel(window.proxemics)
     height = window.timeline.lane_layout.height
     view_state.selection = FrameRange(5, 9)
     window.proxemics._zones["personal"].click()
