@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from engine.errors import EngineError, InputError
-from engine.motion.prepared import MotionKind, is_prepared, read_prepared
+from engine.motion.prepared import MotionKind, Split, is_prepared, read_prepared
 from engine.motion.readers.joint_npz import read_captured
 from engine.motion.splits import row_of
 from engine.structures import FrameRange
@@ -141,11 +141,11 @@ def suite_of(name: str, sources: Sequence[Source], quick: bool = False) -> Suite
     return Suite(f"{name}-quick" if quick else name, tuple(orders))
 
 
-def sources_in(folder: Path, inside: bool = False) -> list[Source]:
+def sources_in(folder: Path, inside: bool = False, split: Split = "validation") -> list[Source]:
     """What can be used of the .npz files of a folder, in the order of their names; with `inside`
-    of the folders in it too.
+    of the folders in it too. `split` is that of prepared motion; "train" serves calibration.
 
-    Raises InputError where nothing can: with the reason where there is one file.
+    Raises InputError where nothing can: with the reason of the first file.
     """
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}", expected="a folder of motion files")
@@ -153,7 +153,7 @@ def sources_in(folder: Path, inside: bool = False) -> list[Source]:
     files = folder.rglob("*.npz") if inside else folder.glob("*.npz")
     for path in sorted(files)[:FILE_LIMIT]:
         try:
-            source = _source(path)
+            source = _source(path, split)
         except EngineError as error:
             refused.append(error)
             continue
@@ -163,9 +163,18 @@ def sources_in(folder: Path, inside: bool = False) -> list[Source]:
         raise InputError(
             f"There is no motion in {folder} to make cases of",
             expected="prepared motion (.npz) of two people with split validation, or captured one",
-            received=str(refused[0]) if len(refused) == 1 else "",
+            advice=_why_refused(refused),
         )
     return found
+
+
+def _why_refused(errors: Sequence[EngineError]) -> str:
+    """Of the first file that could not be used, and how many more there are."""
+    if not errors:
+        return ""
+    first = str(errors[0]).rstrip(".")
+    more = f" ({len(errors) - 1} more cannot be used)" if len(errors) > 1 else ""
+    return f"{first}{more}."
 
 
 def order_key(order: SynthesisOrder) -> str:
@@ -183,11 +192,11 @@ def _unusual(order: Any, usual: Any) -> dict[str, Any]:
     return {name: value for name, value, default in pairs if value != default}
 
 
-def _source(path: Path) -> Source | None:
-    """None where the file holds one person, or motion that is for training."""
+def _source(path: Path, split: Split) -> Source | None:
+    """None where the file holds one person, or motion that is of another split."""
     if is_prepared(path):
         prepared = read_prepared(path)
-        if prepared.split != "validation" or prepared.motion.person_count < 2:
+        if prepared.split != split or prepared.motion.person_count < 2:
             return None
         usable = np.asarray(prepared.motion.valid.all(axis=0))
         keyed = prepared.kind == "grappling"
@@ -195,7 +204,8 @@ def _source(path: Path) -> Source | None:
         begins = _marked(prepared.starts, len(usable))
         return Source(path, fps, usable, begins, prepared.kind)
     captured, row = read_captured(path), row_of(path.stem)
-    if len(captured.poses) < 2 or (row is not None and row.split == "train"):
+    known = "validation" if row is None else row.split
+    if len(captured.poses) < 2 or known != split:
         return None
     begins = _marked(captured.starts, captured.frame_count)
     return Source(path, captured.fps, captured.valid, begins)
