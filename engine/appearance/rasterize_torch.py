@@ -25,7 +25,7 @@ from engine.appearance.projection import (
     project,
 )
 
-TILE = 16
+TILE = 8
 """Pixels along a side."""
 AT_ONCE = 1 << 22
 """Pixels times splats that are looked at together: a few hundred megabytes at four bytes each."""

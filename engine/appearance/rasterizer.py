@@ -11,7 +11,9 @@ All draw the same picture (docs/decisions/0014-one-rasterizer.md).
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import torch
@@ -19,6 +21,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from engine.appearance.projection import Scene
+from engine.appearance.rasterize_gsplat import gsplat_trouble, rasterize_gsplat
+from engine.appearance.rasterize_torch import rasterize_torch
 from engine.errors import InputError
 
 Backend = Literal["auto", "torch", "warp", "gsplat"]
@@ -44,6 +48,7 @@ def rasterize(
     height: int,
     backgrounds: Float[Tensor, "B H W C"] | None = None,
     backend: Backend = "auto",
+    threads: int = 1,
 ) -> Rendered:
     """Draw isotropic Gaussians, all of them sorted by depth together, front to back.
 
@@ -56,6 +61,7 @@ def rasterize(
         width, height: of the pictures, in pixels.
         backgrounds: seen where alpha is less than 1.
         backend: "auto" takes what is fastest for the tensors' device and type.
+        threads: of `warp`, which then draws so many pictures at once; no result depends on it.
 
     Gradients reach means, scales, opacities, colors and backgrounds, not Ks. Gaussians nearer than
     1 cm to the camera's plane, or behind it, are not drawn and have gradients of zero. On the CPU
@@ -72,7 +78,7 @@ def rasterize(
         means, scales.expand(means.shape[:2]), opacities, colors, Ks.detach(), width, height
     )
     _check(scene)
-    drawn, alphas = _draw(scene, _chosen(backend, scene))
+    drawn, alphas = _draw(scene, _chosen(backend, scene), threads)
     if backgrounds is not None:
         if backgrounds.shape != drawn.shape:
             raise InputError(
@@ -84,16 +90,59 @@ def rasterize(
     return Rendered(drawn, alphas)
 
 
-def _draw(
-    scene: Scene, backend: Backend
-) -> tuple[Float[Tensor, "B H W C"], Float[Tensor, "B H W"]]:
-    from engine.appearance.rasterize_torch import rasterize_torch
-
-    return rasterize_torch(scene)
+def fastest(device: torch.device, dtype: torch.dtype) -> tuple[Backend, str]:
+    """What "auto" takes, and a sentence where that is slower than need be, else ""."""
+    if dtype != torch.float32 or device.type not in ("cpu", "cuda"):
+        return "torch", ""
+    if device.type == "cpu":
+        return "warp", ""
+    reason = gsplat_trouble()
+    if not reason:
+        return "gsplat", ""
+    return "torch", f"Gaussians are drawn by plain torch, which is slower: {reason}"
 
 
 def _chosen(backend: Backend, scene: Scene) -> Backend:
-    return "torch" if backend == "auto" else backend
+    """The backend by name. Raises InputError where it cannot draw these tensors."""
+    device, dtype = scene.means.device, scene.means.dtype
+    if backend == "auto":
+        backend, note = fastest(device, dtype)
+        _say_once(note)
+        return "torch" if not scene.means.numel() else backend
+    fits = {
+        "torch": True,
+        "warp": device.type == "cpu" and dtype == torch.float32,
+        "gsplat": device.type == "cuda" and dtype == torch.float32,
+    }
+    if backend not in fits:
+        names = ", ".join(("auto", *fits))
+        raise InputError("There is no such rasteriser", expected=names, received=f"{backend}")
+    if not fits[backend]:
+        place = {"warp": "on the CPU", "gsplat": "on CUDA"}[backend]
+        raise InputError(
+            f"The rasteriser {backend} cannot draw these Gaussians",
+            expected=f"float32 {place}",
+            received=f"{dtype} on {device}",
+        )
+    if backend == "gsplat" and (reason := gsplat_trouble()):
+        raise InputError(f"gsplat cannot be used: {reason}")
+    return backend
+
+
+@cache
+def _say_once(note: str) -> None:
+    if note:
+        warnings.warn(note, stacklevel=4)
+
+
+def _draw(
+    scene: Scene, backend: Backend, threads: int
+) -> tuple[Float[Tensor, "B H W C"], Float[Tensor, "B H W"]]:
+    if backend == "warp":
+        from engine.appearance.rasterize_warp import rasterize_warp  # compiled at first use
+
+        return rasterize_warp(scene, threads)
+    return rasterize_gsplat(scene) if backend == "gsplat" else rasterize_torch(scene)
 
 
 def _check(scene: Scene) -> None:
@@ -117,6 +166,11 @@ def _check(scene: Scene) -> None:
             )
         if not bool(torch.isfinite(tensor).all()):
             raise InputError(f"The {name} of the Gaussians must be finite numbers")
+    least, most = scene.opacities.aminmax() if count else (0, 1)
+    if least < 0 or most > 1:
+        raise InputError(
+            "Opacities must be between 0 and 1", received=f"{float(least):.3g} to {float(most):.3g}"
+        )
     if scene.width < 1 or scene.height < 1:
         raise InputError(
             "A picture must have pixels", received=f"{scene.width} x {scene.height} of them"
