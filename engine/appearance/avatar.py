@@ -27,6 +27,7 @@ SIZE_LIMIT = 2**20
 """Bytes; an avatar has about 130 kB."""
 _LATENT = "latent"
 _DECODER = "decoder."
+_HEADER = "avatar"
 _LENGTH = 8
 """Bytes at the start of a safetensors file that say how long its header is."""
 
@@ -63,7 +64,8 @@ def avatar_to_bytes(avatar: Avatar) -> bytes:
     tensors |= {_DECODER + name: value for name, value in avatar.decoder.state_dict().items()}
     halves = {name: value.detach().cpu().half().contiguous() for name, value in tensors.items()}
     header = {"format": FORMAT, "body": avatar.body, "density": avatar.density}
-    return save(halves, metadata=header)
+    # One entry: safetensors writes several in any order.
+    return save(halves, metadata={_HEADER: json.dumps(header, sort_keys=True)})
 
 
 def avatar_from_bytes(content: bytes) -> Avatar:
@@ -91,9 +93,9 @@ def _header(content: bytes) -> Mapping[str, object]:
         raise _refused("a file that is cut short" if len(content) else "nothing")
     try:
         said = json.loads(content[_LENGTH : _LENGTH + length])
-        header = said.get("__metadata__", {}) if isinstance(said, dict) else {}
-    except (ValueError, RecursionError) as error:
-        raise _refused("a header that is not text") from error
+        header = json.loads(said["__metadata__"][_HEADER])
+    except (ValueError, RecursionError, KeyError, TypeError) as error:
+        raise _refused("a file without an avatar's header") from error
     return header if isinstance(header, dict) else {}
 
 

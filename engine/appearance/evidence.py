@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
-from engine.appearance.footage import Footage
+from engine.appearance.footage import Footage, Shown
 from engine.appearance.gaussians import Anchors, Gaussians, draw
 from engine.appearance.photometric import absolute
 from engine.body.smpl import PosedBody
@@ -35,65 +37,48 @@ class PictureEvidence:
     """1 - intersection over union of rendered and seen outline, where masks are trusted."""
 
 
-@torch.no_grad()
-def identity_evidence(
-    footage: Footage,
-    posed: PosedBody,
-    look: Gaussians,
-    anchors: Anchors,
-    *,
-    pair: tuple[int, int] = (0, 1),
-) -> tuple[Float[np.ndarray, "F"], Float[np.ndarray, "F"]]:
-    """What the colours cost as people are named, and with the two of `pair` exchanged.
-
-    Bodies in the camera frame of each frame. Only pixels that those two cover count, and those of
-    both renderings, so a smaller person does not win by being smaller.
-    """
-    costs = np.full((2, posed.transforms.shape[1]), np.nan)
-    looks = look, look.exchanged(*pair)
-    for row, frame in enumerate(footage.frames.tolist()):
-        shown = footage.shown([row])
-        at = torch.tensor([frame])
-        drawn = [
-            draw(anchors.skin(posed, one.offsets, at), one, shown.view, shown.background)
-            for one in looks
-        ]
-        covered = torch.stack([shares[..., list(pair)].sum(-1) for _, shares in drawn]).amax(0)
-        there = (covered > COVERED) & (shown.counted > COVERED)
-        if int(there.sum()) < FEWEST:
-            continue
-        for kind, (colors, _) in enumerate(drawn):
-            off = absolute(colors, shown.image)[there].sum() / (COLOR_NOISE * ALIKE)
-            costs[kind, frame] = float(off)
-    return costs[0], costs[1]
-
-
-@torch.no_grad()
-def silhouette_error(
-    footage: Footage, posed: PosedBody, look: Gaussians, anchors: Anchors
-) -> Float[np.ndarray, "P F"]:
-    """1 - IoU of rendered and seen outline per person; NaN where no mask is trusted."""
-    errors = np.full(posed.transforms.shape[:2], np.nan)
-    for row, frame in enumerate(footage.frames.tolist()):
-        shown = footage.shown([row])
-        if not bool(shown.trusted.any()):
-            continue
-        means = anchors.skin(posed, look.offsets, torch.tensor([frame]))
-        _, shares = draw(means, look, shown.view, shown.background)
-        rendered, seen = shares[0] > COVERED, shown.masks[0] > COVERED
-        rendered, seen = rendered & shown.trusted[0], seen & shown.trusted[0]
-        union = (rendered | seen).sum((0, 1))
-        error = 1 - (rendered & seen).sum((0, 1)) / union.clamp_min(1)
-        errors[:, frame] = torch.where(union >= FEWEST, error, torch.nan).numpy()
-    return errors
-
-
 def evidence_of(
     footage: Footage, posed: PosedBody, look: Gaussians, anchors: Anchors
-) -> PictureEvidence:
-    """Both, for a window of two people or more; of one person only the outline."""
-    unknown = np.full(posed.transforms.shape[1], np.nan)
-    costs = unknown, unknown
-    if len(look.scales) > 1:
-        costs = identity_evidence(footage, posed, look, anchors)
-    return PictureEvidence(*costs, silhouette_error(footage, posed, look, anchors))
+) -> Generator[None, None, PictureEvidence]:
+    """All that there is, of bodies in the camera frame of each frame. Yields between pictures."""
+    people, frames = posed.transforms.shape[:2]
+    costs, errors = np.full((2, frames), np.nan), np.full((people, frames), np.nan)
+    looks = (look, look.exchanged(0, 1)) if people > 1 else (look,)
+    for row, frame in enumerate(footage.frames.tolist()):
+        shown = footage.shown([row])
+        with torch.no_grad():
+            drawn = [_drawn(shown, frame, posed, one, anchors) for one in looks]
+            errors[:, frame] = _outline_errors(shown, drawn[0][1])
+            if people > 1:
+                costs[:, frame] = _color_costs(shown, drawn)
+        yield None
+    return PictureEvidence(costs[0], costs[1], errors)
+
+
+Drawn = tuple[Float[Tensor, "H W 3"], Float[Tensor, "H W P"]]
+
+
+def _drawn(shown: Shown, frame: int, posed: PosedBody, look: Gaussians, anchors: Anchors) -> Drawn:
+    means = anchors.skin(posed, look.offsets, torch.tensor([frame]))
+    colors, shares = draw(means, look, shown.view, shown.background)
+    return colors[0], shares[0]
+
+
+def _color_costs(shown: Shown, drawn: list[Drawn]) -> Float[np.ndarray, "2"]:
+    """What colours cost as people are named, and exchanged. Only pixels that the first two cover in
+    either rendering count, and for both, so a smaller person does not win by being smaller."""
+    covered = torch.stack([shares[..., :2].sum(-1) for _, shares in drawn]).amax(0)
+    there = (covered > COVERED) & (shown.counted[0] > COVERED)
+    if int(there.sum()) < FEWEST:
+        return np.full(2, np.nan)
+    off = [absolute(colors[None], shown.image)[0][there].sum() for colors, _ in drawn]
+    return np.array([float(value) for value in off]) / (COLOR_NOISE * ALIKE)
+
+
+def _outline_errors(shown: Shown, shares: Float[Tensor, "H W P"]) -> Float[np.ndarray, "P"]:
+    """1 - IoU of rendered and seen outline per person; NaN where no mask is trusted."""
+    trusted = shown.trusted[0]
+    rendered, seen = (shares > COVERED) & trusted, (shown.masks[0] > COVERED) & trusted
+    union = (rendered | seen).sum((0, 1))
+    error = 1 - (rendered & seen).sum((0, 1)) / union.clamp_min(1)
+    return torch.where(union >= FEWEST, error, torch.nan).double().numpy()

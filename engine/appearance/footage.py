@@ -176,7 +176,7 @@ def _footage(
             np.zeros((0, *shape, people), np.uint8),
             np.zeros((0, people), bool),
             np.zeros((0, people), bool),
-        ]  # fmt: skip
+        ]
     )
     at = np.array(rows, int)
     scaled = boxes[at] - np.tile(crops.origin[at], 2)[:, None]

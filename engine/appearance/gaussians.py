@@ -18,8 +18,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from engine.appearance.rasterizer import Rendered, rasterize
-from engine.body.smpl import BodyModel, PosedBody
 from engine.body.skinning import skin_rest_per_frame, skin_shared_rest
+from engine.body.smpl import BodyModel, PosedBody
 
 COLORS = 3
 """Channels before those of identity."""

@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from engine.config import FitConfig, TermWeights
+from engine.config import AppearanceConfig, FitConfig, TermWeights
 from engine.errors import InputError
 from engine.files import FitFile
 from engine.fit.as_file import fit_file
@@ -98,6 +98,10 @@ CONFIGURATIONS: Mapping[str, Way] = MappingProxyType(
         "joint -physics": Configuration(
             "bodies may be in each other",
             FitConfig(weights=TermWeights(penetration=0.0)),
+        ),
+        "dual": Configuration(
+            "motion and appearance together, where there is a video",
+            FitConfig(appearance=AppearanceConfig()),
         ),
         "prior": PriorEstimate("what the prior says, without any optimisation"),
     }

@@ -9,7 +9,7 @@ from typing import Literal
 
 from engine.errors import InputError
 
-ObservedHow = Literal["clean", "detector", "perceived"]
+ObservedHow = Literal["clean", "detector", "filmed", "perceived"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,11 @@ LEVELS: Mapping[str, Level] = MappingProxyType(
         "clean": Level("clean", True, "true pixels of all keypoints, heights stated"),
         "detector": Level("detector", False, "keypoints as noisy as a detector's"),
         "detector-heights": Level("detector", True, "the same, heights stated"),
+        "filmed": Level(
+            "filmed",
+            False,
+            "keypoints as noisy as a detector's, the drawn video, and true masks made rough",
+        ),
         "perceived": Level("perceived", False, "what perception finds in the drawn video"),
     }
 )

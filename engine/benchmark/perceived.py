@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 from jaxtyping import Float
 
@@ -24,7 +25,7 @@ from engine.metrics import Bodies, other_order
 from engine.metrics.bodies import boxes_around
 from engine.perception import PeopleNotFoundError, PerceptionRequest, perceive
 from engine.stamped_cache import cache_folder
-from engine.structures import Observations, PerceptionProgress
+from engine.structures import Observations, PerceptionProgress, RunLengthMask, VideoInfo
 from engine.synthesis.clip import VIDEO, synthesize
 from engine.synthesis.order import SynthesisOrder, SynthesisProgress
 from engine.video import probe
@@ -33,6 +34,9 @@ from engine.weights import WEIGHTS_DIR
 _CODE = "perception", "synthesis", "body"
 """Packages of engine that decide what is drawn and what is seen in it."""
 Progress = SynthesisProgress | PerceptionProgress
+OUTLINE_NOISE = 0.01
+"""Standard deviation by which an outline is off in a "filmed" case, as a share of the height of the
+mask. It changes from frame to frame, over a ninth of the picture."""
 
 
 def perceived(
@@ -58,6 +62,39 @@ def perceived(
     kept.parent.mkdir(parents=True, exist_ok=True)
     write_observations(kept, ObservationsFile(found, K, video.fps))
     return read_observations(kept).observations
+
+
+def filmed(
+    order: SynthesisOrder,
+    detector: Observations,
+    masks: tuple[tuple[RunLengthMask, ...], ...],
+    folder: Path | None = None,
+) -> Generator[Progress, None, tuple[VideoInfo, Observations]]:
+    """The drawn video of an order, and the made-up detector's keypoints with masks as rough as a
+    segmenter's. `folder`: where the video is kept, else the user's cache."""
+    kept = (folder or cache_folder() / "benchmark") / f"{_key(order)}.mp4"
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=kept.parent) as place:
+            yield from synthesize(replace(order, out=Path(place)))
+            (Path(place) / VIDEO).replace(kept)
+    generator = np.random.default_rng([order.seed, 5])
+    rough = tuple(tuple(rough_mask(mask, generator) for mask in row) for row in masks)
+    return probe(kept), replace(detector, masks=rough)
+
+
+def rough_mask(mask: RunLengthMask, generator: np.random.Generator) -> RunLengthMask | None:
+    """A mask whose outline wanders by `OUTLINE_NOISE`; None where nothing is left of it."""
+    pixels = mask.decode().astype(np.uint8)
+    if not pixels.any():
+        return None
+    height, width = pixels.shape
+    inside, outside = (cv2.distanceTransform(side, cv2.DIST_L2, 3) for side in (pixels, 1 - pixels))
+    coarse = generator.normal(size=(9, 9)).astype(np.float32)
+    wander = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    amount = OUTLINE_NOISE * float(pixels.any(axis=1).sum())
+    rough = np.asarray(inside - outside + amount * wander) > 0
+    return RunLengthMask.encode(rough) if rough.any() else None
 
 
 def named_as(observations: Observations, truth: Bodies) -> Observations:

@@ -26,13 +26,13 @@ from jaxtyping import Float
 
 from engine.benchmark.configurations import Way
 from engine.benchmark.levels import LEVELS
-from engine.benchmark.perceived import perceived
+from engine.benchmark.perceived import filmed, perceived
 from engine.benchmark.suites import Suite
 from engine.errors import CannotFitError
 from engine.files import FitFile
 from engine.fit.problem import FitProblem
 from engine.metrics import bodies_of, score, truth_row
-from engine.structures import Constraints, Observations
+from engine.structures import Constraints, Observations, VideoInfo
 from engine.synthesis.cases import make_case
 from engine.synthesis.order import SynthesisOrder
 
@@ -57,10 +57,12 @@ class BenchCase:
     order: SynthesisOrder
     truth: FitFile
     observations: Mapping[str, Observations]
-    """By how they were made: "clean", "detector", "perceived"."""
+    """By how they were made: "clean", "detector", "filmed", "perceived"."""
     K: Float[np.ndarray, "3 3"]
     heights: tuple[float, ...]
     """Metres, standing."""
+    video: VideoInfo | None = None
+    """What was drawn, for the level that is given it."""
 
     def problem(self, level: str) -> FitProblem:
         """What a fit is told at a level."""
@@ -70,6 +72,7 @@ class BenchCase:
             K=self.K,
             focal_source="file",
             constraints=Constraints(heights=self.heights if told.heights else ()),
+            video=self.video if told.observations == "filmed" else None,
         )
 
 
@@ -140,6 +143,32 @@ def run_suite(
     return list(_scores(cases, fitted, scored))
 
 
+def fit_suite(
+    suite: Suite,
+    configurations: Mapping[str, Way],
+    levels: Sequence[str],
+    *,
+    processes: int = PROCESSES,
+    cache: Path | None = None,
+) -> Generator[BenchmarkProgress, None, tuple[list[BenchCase], list[Fitted]]]:
+    """The cases, and what every configuration made of them at every level, without any score.
+
+    As `run_suite`, which scores them.
+    """
+    kinds = tuple(dict.fromkeys(LEVELS[level].observations for level in levels))
+    rows = list(itertools.product(configurations, levels))
+    count = len(suite.orders)
+    work = _Work(processes, total=count * (len(kinds) + len(rows)))
+    made = [(_made, (order, kinds, cache)) for order in suite.orders]
+    cases = yield from work.done("Making cases", made, ticks=len(kinds))
+    jobs = []
+    for name, level in rows:
+        problems = [case.problem(level) for case in cases]
+        jobs.append((_fitted, (name, level, configurations[name], problems)))
+    fitted = yield from work.done("Fitting", jobs, ticks=count, fresh=True)
+    return cases, fitted
+
+
 def _scores(
     cases: Sequence[BenchCase],
     fitted: Sequence[Fitted],
@@ -167,11 +196,16 @@ def _made(order: SynthesisOrder, kinds: Sequence[str], cache: Path | None) -> Be
     }
     truth = case.truth.fit
     _tick()
+    video = None
+    if "filmed" in kinds:
+        shown = filmed(order, case.detector, case.truth.masks, cache)
+        video, observations["filmed"] = _returned(shown)
+        _tick()
     if "perceived" in kinds:
         observations["perceived"] = _returned(perceived(order, bodies_of(truth), case.K, cache))
         _tick()
     return BenchCase(
-        case.name, order, truth, observations, case.K, tuple(case.truth.heights.tolist())
+        case.name, order, truth, observations, case.K, tuple(case.truth.heights.tolist()), video
     )
 
 

@@ -17,6 +17,7 @@ from scipy.spatial.transform import Rotation
 from engine.benchmark import running
 from engine.benchmark.configurations import Configuration, PriorEstimate, configurations
 from engine.benchmark.levels import LEVELS, QUICK_LEVELS, chosen_levels
+from engine.benchmark.perceived import rough_mask
 from engine.benchmark.running import TRUTH, BenchCase, CaseScore, run_suite
 from engine.benchmark.suites import Suite
 from engine.benchmark.table import mean_rows
@@ -28,7 +29,7 @@ from engine.prior.denoiser import Denoiser, DenoiserConfig
 from engine.prior.prior import Prior
 from engine.prior.skeleton import Skeleton
 from engine.prior.weight_file import write_weights
-from engine.structures import Observations
+from engine.structures import Observations, RunLengthMask
 
 HASTY = FitConfig(
     placement_steps=3, hypothesis_steps=3, joint_steps=8, contact_rounds=1, contact_steps=3
@@ -289,3 +290,32 @@ def test_what_perception_sees_is_kept_for_the_next_run(
     np.testing.assert_array_equal(first.confidence, again.confidence)
     with pytest.raises(AssertionError, match="drawn again"):
         running._made(replace(order, seed=7), ("perceived",), tmp_path)
+
+
+def test_a_filmed_case_has_the_video_and_rough_masks(
+    tiny: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the detector's keypoints; the video is drawn once."""
+    order = replace(tiny.orders[0], frames=replace(tiny.orders[0].frames, stop=3))
+    case = running._made(order, ("filmed",), tmp_path)
+    problem = case.problem("filmed")
+    assert problem.video is not None and problem.video.frame_count == 3
+    np.testing.assert_array_equal(
+        problem.observations.keypoints2d, case.observations["detector"].keypoints2d
+    )
+    assert case.problem("detector").video is None
+    masks, true = problem.observations.masks, case.observations["clean"].masks
+    assert masks is not None and true is None
+    monkeypatch.delattr("engine.benchmark.perceived.synthesize")
+    again = running._made(order, ("filmed",), tmp_path).problem("filmed")
+    assert again.observations.masks == masks
+
+
+def test_rough_masks_are_near_the_true_ones_and_not_equal() -> None:
+    true = np.zeros((200, 160), bool)
+    true[20:180, 50:100] = True
+    rough = rough_mask(RunLengthMask.encode(true), np.random.default_rng(0))
+    assert rough is not None
+    overlap = (rough.decode() & true).sum() / (rough.decode() | true).sum()
+    assert 0.85 < overlap < 0.99
+    assert rough_mask(RunLengthMask.encode(0 * true), np.random.default_rng(0)) is None
