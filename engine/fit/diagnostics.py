@@ -1,33 +1,40 @@
-"""How well bodies explain what was seen, per person and frame."""
+"""How well bodies explain what was seen, per person and frame, and why a frame is suspicious."""
 
 from __future__ import annotations
 
-from itertools import combinations
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from engine.body.smpl import BodyModel
-from engine.fit.interaction import body_parts
-from engine.fit.objective import KEYPOINT_TRUST, keypoints_as_tensors
-from engine.geometry.camera import project, undistorted_pixels
-from engine.geometry.proximity import penetration_depth
-from engine.structures import BodyMotion, Camera, Constraints, Diagnostics, Observations
+from engine.fit import reasons
+from engine.fit.expected_error import expected_error
+from engine.fit.findings import (
+    Findings,
+    findings_of,
+    flips,
+    offset_deviations,
+    project_keypoints,
+)
+from engine.fit.identity import LEAST_GAIN
+from engine.structures import (
+    BodyMotion,
+    Camera,
+    Constraints,
+    Diagnostics,
+    FrameRange,
+    Observations,
+    Reason,
+    SwapProposal,
+)
+
+__all__ = ["diagnose", "kept_outside", "project_keypoints"]
+
+Reasons = dict[Reason, Float[np.ndarray, "P F"]]
 
 
-@torch.no_grad()
-def project_keypoints(
-    motion: BodyMotion, camera: Camera, body: BodyModel
-) -> Float[np.ndarray, "P F 26 2"]:
-    """Halpe-26 keypoints of the bodies in undistorted pixels."""
-    world = body.pose_of(motion).keypoints("halpe26")
-    T = torch.tensor(camera.T_camera_world, dtype=torch.float32)
-    seen = torch.einsum("fij,pfkj->pfki", T[:, :3, :3], world) + T[:, None, :3, 3]
-    return np.asarray(project(seen, torch.tensor(camera.K, dtype=torch.float32)).numpy())
-
-
-@torch.no_grad()
 def diagnose(
     motion: BodyMotion,
     camera: Camera,
@@ -35,24 +42,76 @@ def diagnose(
     constraints: Constraints,
     body: BodyModel,
     notes: tuple[str, ...] = (),
+    *,
+    swaps: Sequence[SwapProposal] | None = None,
+    part: FrameRange | None = None,
 ) -> Diagnostics:
-    """Reprojection error and true penetration depth of the bodies as they are."""
-    observed, weight, _ = keypoints_as_tensors(observations, constraints)
-    undistorted = undistorted_pixels(observed.numpy().astype(np.float64), camera)
-    trusted = weight.numpy() * (KEYPOINT_TRUST > 0.9)
-    distance = np.linalg.norm(project_keypoints(motion, camera, body) - undistorted, axis=-1)
-    total = trusted.sum(-1)
-    error = (distance * trusted).sum(-1) / np.maximum(total, 1e-6)
-    error = np.where((total > 0.5) & motion.valid, error, np.nan)
-    return Diagnostics(error.astype(np.float64), _penetration(motion, body), notes)
+    """Everything that is suspicious of bodies as they are.
+
+    `swaps`: what `engine.fit.identity.propose_swaps` found; None where nobody looked. What takes
+    time is looked at in the frames of `part` only (`kept_outside` fills in the rest), by default in
+    all. About 3 ms a frame.
+    """
+    found = findings_of(motion, camera, observations, constraints, body, part)
+    known = motion.valid
+    depths = [np.nan_to_num(depth) for depth in found.penetration.values()]
+    every = _reasons(found, swaps)
+    error = expected_error(found)
+    return Diagnostics(
+        reprojection_px=np.where(known, found.miss_px, np.nan),
+        penetration_m=np.max(depths, axis=0) if depths else np.zeros(motion.frame_count),
+        notes=notes,
+        reasons={name: np.where(known, values, np.nan) for name, values in every.items()},
+        expected_error=None if error is None else np.where(known, error, np.nan),
+    )
 
 
-def _penetration(motion: BodyMotion, body: BodyModel) -> Float[np.ndarray, "F"]:
-    vertices = body.pose_of(motion).vertices().numpy()
-    depth = np.zeros(motion.frame_count)
-    faces, parts = np.asarray(body.faces), body_parts(body)
-    for a, b in combinations(range(motion.person_count), 2):
-        both = motion.valid[a] & motion.valid[b]
-        pair = penetration_depth(vertices[a][both], vertices[b][both], faces, parts)
-        depth[both] = np.maximum(depth[both], pair)
-    return depth
+def _reasons(found: Findings, swaps: Sequence[SwapProposal] | None) -> Reasons:
+    """Those that could be looked at."""
+    shape = found.shape
+    result: Reasons = {
+        "reprojection": reasons.reprojection(found.miss_px / found.size_px),
+        "jerk": reasons.jerk(found.world, found.times, found.cuts),
+    }
+    if found.agreement is not None:
+        result["silhouette"] = reasons.silhouette(found.agreement)
+    if found.penetration:
+        depth = reasons.worst_of_pairs(found.penetration, shape)
+        result["penetration"] = reasons.penetration(depth)
+        result["depth flip"] = reasons.depth_flip(*flips(found))
+    if any(found.gaps):
+        result["contact"] = reasons.contact(*found.gaps, shape)
+    if found.look is not None:
+        deviations = found.look.deviations(found.rotmats)
+        result["depth flip"] = reasons.depth_flip(*flips(found))
+        result["prior"] = reasons.prior(deviations, offset_deviations(found))
+    if swaps is not None:
+        result["identity"] = reasons.identity(swaps, LEAST_GAIN, shape)
+    return result
+
+
+def kept_outside(found: Diagnostics, before: Diagnostics, part: FrameRange) -> Diagnostics:
+    """`found`, and outside the frames of `part` what was known before. `notes` are those found.
+
+    Whether people are exchanged is asked of whole clips only: what was known of it stays.
+    """
+    inside = np.zeros(found.reprojection_px.shape[1], bool)
+    inside[part.as_slice()] = True
+    nothing = np.full(found.reprojection_px.shape, np.nan)
+
+    def merged(now: np.ndarray | None, was: np.ndarray | None) -> np.ndarray:
+        now, was = (nothing if values is None else values for values in (now, was))
+        return np.where(inside, now, was)
+
+    names = list(dict.fromkeys((*before.reasons, *found.reasons)))
+    every = {n: merged(found.reasons.get(n), before.reasons.get(n)) for n in names}
+    if "identity" in before.reasons and "identity" not in found.reasons:
+        every["identity"] = before.reasons["identity"]
+    known = found.expected_error is not None or before.expected_error is not None
+    return replace(
+        found,
+        reprojection_px=np.where(inside, found.reprojection_px, before.reprojection_px),
+        penetration_m=np.where(inside, found.penetration_m, before.penetration_m),
+        reasons=every,
+        expected_error=merged(found.expected_error, before.expected_error) if known else None,
+    )

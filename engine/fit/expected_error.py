@@ -1,0 +1,144 @@
+"""By how much joints are believed to be off, from all that is suspicious of a frame together.
+
+The logarithm of the error is a sum of `SIGNS`, each a number that grows where a fit is in doubt,
+with weights that are not negative: nothing that speaks against a frame can speak for it.
+`engine.benchmark.error_calibration` fits the weights to fits of training motion whose truth is
+known; its command stands there.
+
+The error is the mean distance of a person's joints from the true ones after the middle of the
+people's pelvises was moved onto the true one: pose and place relative to the partner. How far the
+people are from the camera together is left out: it follows from their heights and the focal length,
+is much the same in a whole clip, and is no reason to look at one of its frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+from jaxtyping import Float
+
+from engine.fit import reasons
+from engine.fit.findings import Findings, flips, offset_deviations
+from engine.fit.second_look import SecondLook
+
+SMOOTHING_SECONDS = 0.15
+"""Standard deviation in time of what is smoothed: a fit carries evidence over to its neighbours."""
+NOISE = 0.03
+"""Metres by which a keypoint of confidence 1 is off; others in proportion to 1 / confidence."""
+LEAST_SURE = 0.05
+ALONG_VIEW = 0.1
+"""Share of the prior's variance that keypoints cannot take away, because it lies along the view:
+a third, but that limbs of known length leave two depths only."""
+FAR = 3.0
+"""Metres between people from which they are as far apart as it matters."""
+
+WEIGHTS: Mapping[str, float] = MappingProxyType(
+    {
+        "miss": 0.2175,
+        "covered": 0.3415,
+        "penetration": 0.0399,
+        "acceleration": 0.1100,
+        "spread": 0.2470,
+        "posterior": 0.6660,
+        "pose": 0.2464,
+    }
+)
+"""As `engine.benchmark.error_calibration` printed them; a sign that is not named weighs nothing."""
+INTERCEPT = 0.6975
+"""Logarithm of metres."""
+
+
+def signs(found: Findings) -> dict[str, Float[np.ndarray, "P F"]]:
+    """What speaks for an error, each larger where there is more of it, smoothed; never NaN."""
+    order, limbs, _ = flips(found)
+    look, nothing = found.look, np.zeros(found.shape)
+    moved = reasons.accelerations(found.world, found.times, found.cuts).mean(axis=-1)
+    depth = reasons.worst_of_pairs(found.penetration, found.shape)
+    result = {
+        "miss": _log(_filled(found.miss_px / found.size_px, 0.03), 0.005),
+        "unsure": found.unsure,
+        "covered": found.covered,
+        "near": -_log(_nearest(found), 0.1),
+        "penetration": _log(depth, 0.005),
+        "acceleration": _log(_filled(moved, 3.0), 1.0),
+        "order": _log(order, 0.02),
+        "limbs": _log(limbs, 0.02),
+        "offset": np.nan_to_num(offset_deviations(found)),
+        "spread": nothing if look is None else _log(_rms(look.spread()), 0.01),
+        "posterior": nothing if look is None else _log(posterior(found, look), 0.001),
+        "pose": nothing if look is None else _log(_pose_deviation(found), 0.1),
+    }
+    return {name: _smoothed(np.nan_to_num(v), found.times) for name, v in result.items()}
+
+
+def expected_error(found: Findings) -> Float[np.ndarray, "P F"] | None:
+    """Metres; NaN where somebody has no body, None without the prior's weights."""
+    if found.look is None:
+        return None
+    values = signs(found)
+    total = INTERCEPT + sum(weight * values[name] for name, weight in WEIGHTS.items())
+    return np.where(found.valid, np.exp(total), np.nan)
+
+
+def posterior(found: Findings, look: SecondLook) -> Float[np.ndarray, "P F"]:
+    """Metres by which joints are expected to be off after keypoints were taken into account.
+
+    Across the view the precisions of the prior and of the keypoint that shows the joint add up, as
+    for two Gaussians; along the view keypoints say little.
+    """
+    before = np.maximum(np.square(look.spread()), 1e-4)
+    sure = np.stack([_smoothed(found.sure[..., j], found.times) for j in range(24)], axis=-1)
+    keypoint = np.square(NOISE / np.maximum(sure, LEAST_SURE))
+    across = 2 / (3 / before + 1 / keypoint)
+    return np.asarray(np.sqrt(across + ALONG_VIEW * before).mean(axis=-1))
+
+
+def _rms(values: Float[np.ndarray, "P F N"]) -> Float[np.ndarray, "P F"]:
+    return np.asarray(np.sqrt(np.square(values).mean(axis=-1)))
+
+
+def _pose_deviation(found: Findings) -> Float[np.ndarray, "P F"]:
+    assert found.look is not None
+    return _rms(found.look.deviations(found.rotmats))
+
+
+def _nearest(found: Findings) -> Float[np.ndarray, "P F"]:
+    """Metres from the pelvis to that of the nearest other person, at most `FAR`."""
+    pelvis = found.joints[:, :, 0]
+    result = np.full(found.shape, FAR)
+    for a in range(len(pelvis)):
+        for b in range(len(pelvis)):
+            if a != b:
+                result[a] = np.fmin(result[a], np.linalg.norm(pelvis[a] - pelvis[b], axis=-1))
+    return result
+
+
+def _log(values: Float[np.ndarray, "P F"], floor: float) -> Float[np.ndarray, "P F"]:
+    """Logarithm of what is not negative, level below `floor`; NaN counts as nothing."""
+    return np.asarray(np.log(np.nan_to_num(values) + floor))
+
+
+def _filled(values: Float[np.ndarray, "P F"], otherwise: float) -> Float[np.ndarray, "P F"]:
+    return np.where(np.isfinite(values), values, otherwise)
+
+
+def _smoothed(
+    values: Float[np.ndarray, "P F"], times: Float[np.ndarray, "F"]
+) -> Float[np.ndarray, "P F"]:
+    """Means over `SMOOTHING_SECONDS`."""
+    reach = max(1, int(np.ceil(3 * SMOOTHING_SECONDS / max(_step(times), 1e-3))))
+    total, weight = np.zeros(values.shape), np.zeros(len(times))
+    for shift in range(-reach, reach + 1):
+        there = np.arange(len(times)) + shift
+        inside = (there >= 0) & (there < len(times))
+        there = np.clip(there, 0, len(times) - 1)
+        share = inside * np.exp(-0.5 * ((times[there] - times) / SMOOTHING_SECONDS) ** 2)
+        total += share * values[:, there]
+        weight += share
+    return np.asarray(total / weight)
+
+
+def _step(times: Float[np.ndarray, "F"]) -> float:
+    return float(np.median(np.diff(times))) if len(times) > 1 else 1.0
