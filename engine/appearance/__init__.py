@@ -1,1 +1,1 @@
-"""People as Gaussians on their bodies' surfaces, drawn into pictures and compared with the video."""
+"""People as Gaussians on their bodies, drawn into pictures and compared with the video."""

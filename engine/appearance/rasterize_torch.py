@@ -43,7 +43,7 @@ def rasterize_torch(
     places = torch.cat([splats.means2d, splats.conics], dim=-1).flatten(0, 1)
     lists = _tile_lists(splats, scene)
     channels = scene.colors.shape[1] + 1
-    tiles, drawn = [], [looks.new_zeros(0, TILE * TILE, channels)]
+    tiles, drawn = [], []
     with_gradient = torch.is_grad_enabled() and (places.requires_grad or looks.requires_grad)
     for part in lists.parts():
         splat, listed = lists.padded(part)
@@ -62,8 +62,12 @@ def rasterize_torch(
     canvas = looks.new_zeros(pictures * lists.down * lists.across, TILE * TILE, channels)
     if tiles:
         canvas = canvas.index_copy(0, torch.cat(tiles), torch.cat(drawn))
+    else:  # an empty picture has gradients too: zeros
+        canvas = canvas + 0 * (places.sum() + looks.sum())
     whole = canvas.reshape(pictures, lists.down, lists.across, TILE, TILE, channels)
-    whole = whole.transpose(2, 3).reshape(pictures, lists.down * TILE, lists.across * TILE, -1)
+    whole = whole.transpose(2, 3).reshape(
+        pictures, lists.down * TILE, lists.across * TILE, channels
+    )
     whole = whole[:, : scene.height, : scene.width]
     return whole[..., :-1], whole[..., -1]
 
@@ -106,7 +110,7 @@ class _TileLists:
     down: int
     splat: Int[Tensor, "M"]
     """Index into all pictures' splats, tile after tile."""
-    start: Int[Tensor, "T+1"]
+    start: Int[Tensor, "E"]
     """Where each tile's list begins."""
 
     def parts(self) -> list[Int[Tensor, "S"]]:

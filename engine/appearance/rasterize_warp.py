@@ -33,7 +33,7 @@ class _Blend(torch.autograd.Function):
     def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, Tensor]:
         *given, task = arguments
         tensors = [tensor.detach().contiguous() for tensor in given]
-        light, still_open = task.plane(1), task.plane(1)
+        light, still_open = task.plane(1.0), task.plane(1.0)
         blocks, seen = task.picture(), torch.zeros_like(tensors[1])
         outputs = [_array(each, Block) for each in (light, still_open, blocks)]
         task.run(0, [*task.inputs(tensors), *outputs, _array(seen)])
@@ -48,7 +48,7 @@ class _Blend(torch.autograd.Function):
         *tensors, light, blocks, seen = ctx.saved_tensors
         pull, to_alphas = (task.to_blocks(each) for each in (pulls[0], pulls[1][..., None]))
         rest = (blocks * pull).sum(dim=3) - light * to_alphas[:, :, :, 0]
-        room = (pull, task.plane(1), task.plane(1), rest, pull.new_zeros(task.sums))
+        room = (pull, task.plane(1.0), task.plane(1.0), rest, pull.new_zeros(task.sums))
         means, scales, opacities, colors = tensors
         shared = opacities.expand_as(scales), colors.expand(task.pictures, *colors.shape)
         to = [torch.zeros_like(each) for each in (means, scales, *shared)]
@@ -82,7 +82,7 @@ class _Task:
         ]  # fmt: skip
 
     def plane(self, value: float) -> Float[Tensor, "B Y X L"]:
-        return torch.full((self.pictures, self._rows, self._columns, ACROSS * DOWN), float(value))
+        return torch.full((self.pictures, self._rows, self._columns, ACROSS * DOWN), value)
 
     def picture(self) -> Float[Tensor, "B Y X C L"]:
         shape = self.pictures, self._rows, self._columns, self._channels, ACROSS * DOWN
@@ -107,12 +107,16 @@ class _Task:
         below = self._rows * DOWN - self._height
         right = self._columns * ACROSS - self._width
         whole = pad(pixels, (0, 0, 0, right, 0, below)) if right or below else pixels
-        cut = whole.reshape(self.pictures, self._rows, DOWN, self._columns, ACROSS, -1)
+        cut = whole.reshape(
+            self.pictures, self._rows, DOWN, self._columns, ACROSS, pixels.shape[-1]
+        )
         return cut.permute(0, 1, 3, 5, 2, 4).flatten(-2).contiguous()
 
     def to_pixels(self, blocks: Float[Tensor, "B Y X C L"]) -> Float[Tensor, "B H W C"]:
         cut = blocks.unflatten(-1, (DOWN, ACROSS)).permute(0, 1, 4, 2, 5, 3)
-        whole = cut.reshape(self.pictures, self._rows * DOWN, self._columns * ACROSS, -1)
+        whole = cut.reshape(
+            self.pictures, self._rows * DOWN, self._columns * ACROSS, blocks.shape[3]
+        )
         shown: Tensor = whole[:, : self._height, : self._width]
         return shown
 

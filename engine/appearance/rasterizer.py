@@ -108,7 +108,7 @@ def _chosen(backend: Backend, scene: Scene) -> Backend:
     if backend == "auto":
         backend, note = fastest(device, dtype)
         _say_once(note)
-        return "torch" if not scene.means.numel() else backend
+        return backend
     fits = {
         "torch": True,
         "warp": device.type == "cpu" and dtype == torch.float32,
