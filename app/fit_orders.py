@@ -86,6 +86,7 @@ def fit_arguments(
         "frames": None if state.motion is None else frames,
         "video": video,
         "avatars": dict(avatars or {}),
+        "diagnostics": None if anew else state.diagnostics,
     }
 
 

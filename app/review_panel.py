@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from PySide6.QtCore import QModelIndex, QSize, Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
@@ -20,7 +19,7 @@ from PySide6.QtWidgets import (
 from annotations import ranges
 from annotations.records import Changes, ClipState
 from app.panel import ActionButton, Panel, label, row, section
-from app.suspicion import Suspicion, suspicions, unreviewed
+from app.suspicion import Suspicion, ranking, suspicions, unreviewed
 from app.swap_proposals import SwapProposals
 from app.view_state import ViewState
 
@@ -208,19 +207,6 @@ class ReviewPanel(Panel):
 
     def _select(self, suspicion: Suspicion) -> None:
         self._view_state.selection = suspicion.frames
-
-
-def ranking(state: ClipState, suspicion: Suspicion) -> tuple[float, float]:
-    """Larger is worse: the metres by which joints are believed to be off there, where the fit has
-    estimated them, then how suspicious it is."""
-    diagnostics = state.diagnostics
-    expected = diagnostics.expected_error if diagnostics is not None else None
-    if expected is None:
-        return 0.0, suspicion.score
-    people = slice(None) if suspicion.person is None else suspicion.person
-    off = expected[people, suspicion.frames.as_slice()]
-    known = off[np.isfinite(off)]
-    return float(known.max()) if known.size else 0.0, suspicion.score
 
 
 def _verdict_text(state: ClipState | None, frame_count: int) -> str:

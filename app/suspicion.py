@@ -1,7 +1,8 @@
 """Frames that look wrong, and why, in words that a curator reads. NumPy only.
 
-Evidence is relative to the clip itself: a reprojection error is suspicious when it stands out from
-what this video and this pair of people usually give.
+What is wrong with bodies the fit found out itself (engine.fit.diagnostics); what is wrong with
+detections is found here. Of fits made before they looked at themselves, only reprojection and
+penetration are told, from what they measured.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from jaxtyping import Bool, Float
 from annotations import ranges
 from annotations.corrections import effective_observations
 from annotations.records import ClipState
-from engine.structures import FrameRange, Observations
+from engine.structures import Diagnostics, FrameRange, Observations, Reason
+from engine.suspicion_words import ISSUES, OF_BOTH, words
 
 OUTLIER = 3.5
 """Robust standard deviations above the clip's median from which an error stands out."""
@@ -65,6 +67,19 @@ def unreviewed(state: ClipState, found: tuple[Suspicion, ...]) -> tuple[Suspicio
     """Those whose worst frame carries no verdict yet."""
     judged = ranges.union(mark.frames for mark in state.reviews)
     return tuple(s for s in found if not any(s.worst in frames for frames in judged))
+
+
+def ranking(state: ClipState, suspicion: Suspicion) -> tuple[float, float]:
+    """Larger is worse: the metres by which joints are believed to be off there, where the fit has
+    estimated them, then how suspicious it is."""
+    diagnostics = state.diagnostics
+    expected = diagnostics.expected_error if diagnostics is not None else None
+    if expected is None:
+        return 0.0, suspicion.score
+    people = slice(None) if suspicion.person is None else suspicion.person
+    off = expected[people, suspicion.frames.as_slice()]
+    known = off[np.isfinite(off)]
+    return float(known.max()) if known.size else 0.0, suspicion.score
 
 
 def _of_observations(state: ClipState) -> list[Suspicion]:
@@ -129,26 +144,64 @@ def _mean_distance(
 
 
 def _of_fit(state: ClipState) -> list[Suspicion]:
+    """What the fit found suspicious of itself; of fits made before it did, what can be told."""
     diagnostics = state.diagnostics
     if diagnostics is None:
         return []
-    found = []
+    if diagnostics.reasons:
+        return [
+            one
+            for reason, score in diagnostics.reasons.items()
+            for one in _of_reason(state, diagnostics, reason, score)
+        ]
     sizes = _sizes(state)
-    for person, identity in enumerate(state.identities[: len(diagnostics.reprojection_px)]):
-        error, name = diagnostics.reprojection_px[person], identity.name
+    found = []
+    for person in range(min(len(state.identities), len(diagnostics.reprojection_px))):
+        error = diagnostics.reprojection_px[person]
+        score = _outlier(error / sizes[person])
+        found += _told(state, diagnostics, "reprojection", (person,), score)
+    depth = np.nan_to_num(diagnostics.penetration_m) / DEEP_PENETRATION
+    everybody = tuple(range(len(state.identities)))
+    return [*found, *_told(state, diagnostics, "penetration", everybody, depth)]
 
-        def off(frame: int, error: np.ndarray = error, name: str = name) -> tuple[str, str]:
-            pixels = f"{error[frame]:.0f} px"
-            return f"{name}, {pixels}", f"The body of {name} misses the joints by {pixels}."
 
-        found += _spans(_outlier(error / sizes[person]), person, "Off the joints", off)
-    depth = np.nan_to_num(diagnostics.penetration_m)
+def _of_reason(
+    state: ClipState, diagnostics: Diagnostics, reason: Reason, score: Float[np.ndarray, "P F"]
+) -> list[Suspicion]:
+    score = np.nan_to_num(score)[: len(state.identities)]
+    if reason not in OF_BOTH:
+        return [
+            one
+            for person, mine in enumerate(score)
+            for one in _told(state, diagnostics, reason, (person,), mine)
+        ]
+    pairs = combinations(range(len(score)), 2)
+    return [
+        one
+        for a, b in pairs
+        for one in _told(state, diagnostics, reason, (a, b), np.minimum(score[a], score[b]))
+    ]
 
-    def deep(frame: int) -> tuple[str, str]:
-        centimetres = f"{100 * depth[frame]:.0f} cm"
-        return f"{centimetres} deep", f"The bodies are {centimetres} inside each other."
 
-    return [*found, *_spans(depth / DEEP_PENETRATION, None, "Penetration", deep)]
+def _told(
+    state: ClipState,
+    diagnostics: Diagnostics,
+    reason: Reason,
+    people: tuple[int, ...],
+    score: Float[np.ndarray, "F"],
+) -> list[Suspicion]:
+    names = [state.identities[person].name for person in people]
+
+    def say(frame: int) -> tuple[str, str]:
+        measure = None
+        if reason == "reprojection":
+            measure = float(diagnostics.reprojection_px[people[0], frame])
+        elif reason == "penetration" and len(state.identities) <= 2:
+            measure = float(diagnostics.penetration_m[frame])
+        return words(reason, float(score[frame]), names, measure)
+
+    person = people[0] if len(people) == 1 else None
+    return _spans(score, person, ISSUES[reason], say)
 
 
 def _sizes(state: ClipState) -> Float[np.ndarray, "P F"]:
@@ -184,7 +237,7 @@ def _outlier(values: Float[np.ndarray, "F"]) -> Float[np.ndarray, "F"]:
     median = float(np.median(known))
     deviation = 1.4826 * float(np.median(np.abs(known - median)))
     threshold = max(LEAST_REPROJECTION, median + OUTLIER * deviation)
-    return np.nan_to_num(values) / threshold
+    return np.asarray(np.nan_to_num(values) / threshold)
 
 
 def _spans(

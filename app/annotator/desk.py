@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from annotations.corrections import effective_observations
 from annotations.records import ClipState
 from app.annotator.sight import Gaps, region_gaps
-from app.suspicion import suspicions, unreviewed
+from app.suspicion import ranking, suspicions, unreviewed
 from engine.body.display import DisplayBody
 from engine.structures import Observations
 
@@ -85,9 +85,10 @@ class Desk:
         return {}
 
     def ranked_frames(self) -> list[int]:
-        """The worst frames of the findings that wait for a verdict, the worst finding first."""
+        """The worst frames of the findings that wait for a verdict, the worst finding first: by
+        the error that the fit expects there, where it does."""
         found = unreviewed(self.state, suspicions(self.state))
-        worst = sorted(found, key=lambda s: (-s.score, s.worst))
+        worst = sorted(found, key=lambda s: (*(-rank for rank in ranking(self.state, s)), s.worst))
         return list(dict.fromkeys(s.worst for s in worst))
 
     def _in_camera(self, frame: int) -> Float[np.ndarray, "2 K 3"]:

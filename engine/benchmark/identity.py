@@ -41,6 +41,7 @@ LOST_SHARE, LOST_SECONDS = 0.5, (0.1, 0.9)
 VARIANTS = 3
 """What is made of a clip: one without an exchange, the others with one or two."""
 _CODE = "synthesis", "body"
+Row = dict[str, str | int | float | None]
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,27 @@ class Judged:
 def iou(a: FrameRange, b: FrameRange) -> float:
     shared = max(0, min(a.stop, b.stop) - max(a.start, b.start))
     return shared / max(len(a) + len(b) - shared, 1)
+
+
+def bench_clips(
+    suite: Suite, folder: Path | None = None
+) -> Generator[SynthesisProgress, None, list[Row]]:
+    """Rows for the joints alone and with clothes: of all clips, and of those in which people wear
+    different clothes. Clips are kept in `folder`, else in the user's cache."""
+    trials: list[Trial] = []
+    orders = small_orders(suite)
+    for index, order in enumerate(orders):
+        clip = yield from drawn(order, folder)
+        trials += trials_of(clip, index)
+        done = (index + 1) / len(orders)
+        yield SynthesisProgress(f"Clip {index + 1} of {len(orders)}", done)
+    rows: list[Row] = []
+    for evidence, looks in (("joints", False), ("joints and clothes", True)):
+        found = [judged(trial, looks=looks) for trial in trials]
+        unlike = [one for one in found if not one.trial.clip.same_clothes]
+        for clips, part in (("all", found), ("different clothes", unlike)):
+            rows.append({"evidence": evidence, "clips": clips, **row_of(part)})
+    return rows
 
 
 def small_orders(suite: Suite) -> list[SynthesisOrder]:
@@ -179,7 +201,7 @@ def judged(trial: Trial, *, looks: bool = True) -> Judged:
     return Judged(trial, propose_swaps(trial.observations, trial.clip.video if looks else None))
 
 
-def row_of(found: Sequence[Judged]) -> dict[str, str | int | float | None]:
+def row_of(found: Sequence[Judged]) -> Row:
     """Shares over trials; None where there is nothing to count."""
     injected = sum(len(one.trial.exchanged) for one in found)
     proposed = sum(len(one.proposals) for one in found)

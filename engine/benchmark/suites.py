@@ -127,9 +127,18 @@ def make_suite(name: str, folder: Path, quick: bool = False) -> Suite:
     return suite_of(name, sources_in(folder), quick)
 
 
-def suite_of(name: str, sources: Sequence[Source], quick: bool = False) -> Suite:
-    """The suite of some sources, of which there must be one at least."""
-    count, lengths = (QUICK_CASES, QUICK_LENGTHS) if quick else (CASES, LENGTHS)
+def suite_of(
+    name: str,
+    sources: Sequence[Source],
+    quick: bool = False,
+    *,
+    count: int | None = None,
+    lengths: tuple[int, ...] = (),
+) -> Suite:
+    """The suite of some sources, of which there must be one at least; `count` and `lengths` in
+    place of the usual number of cases and of their frames."""
+    usual = (QUICK_CASES, QUICK_LENGTHS) if quick else (CASES, LENGTHS)
+    count, lengths = count or usual[0], lengths or usual[1]
     if len(sources) > count:
         chosen = np.linspace(0, len(sources) - 1, count).round().astype(int)
         sources = [sources[i] for i in chosen]

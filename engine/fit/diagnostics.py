@@ -91,10 +91,7 @@ def _reasons(found: Findings, swaps: Sequence[SwapProposal] | None) -> Reasons:
 
 
 def kept_outside(found: Diagnostics, before: Diagnostics, part: FrameRange) -> Diagnostics:
-    """`found`, and outside the frames of `part` what was known before. `notes` are those found.
-
-    Whether people are exchanged is asked of whole clips only: what was known of it stays.
-    """
+    """`found`, and outside the frames of `part` what was known before. `notes` are those found."""
     inside = np.zeros(found.reprojection_px.shape[1], bool)
     inside[part.as_slice()] = True
     nothing = np.full(found.reprojection_px.shape, np.nan)
@@ -105,8 +102,6 @@ def kept_outside(found: Diagnostics, before: Diagnostics, part: FrameRange) -> D
 
     names = list(dict.fromkeys((*before.reasons, *found.reasons)))
     every = {n: merged(found.reasons.get(n), before.reasons.get(n)) for n in names}
-    if "identity" in before.reasons and "identity" not in found.reasons:
-        every["identity"] = before.reasons["identity"]
     known = found.expected_error is not None or before.expected_error is not None
     return replace(
         found,

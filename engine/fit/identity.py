@@ -23,7 +23,8 @@ from engine.fit.clothes import (
     parts_apart,
     parts_clear,
 )
-from engine.fit.exchange_path import Sights, cost_of, decode
+from engine.fit.exchange_path import SWITCH, Sights, cost_of, decode
+from engine.fit.window import cut
 from engine.structures import FrameRange, Observations, SwapProposal, VideoInfo
 
 SEEN = 0.15
@@ -32,6 +33,10 @@ NEAR_SECONDS = 0.12
 """Around frames in which names may change: detectors exchange people late."""
 LEAST_GAIN = 12.0
 """Nats that an exchange must save to be proposed."""
+AROUND = 150
+"""Frames on each side of a part of a clip that tell who is who in it."""
+ROUNDS = 4
+"""Between looks and names, at most."""
 SHORTEST_SECONDS = 0.08
 """Of an exchange that is proposed; shorter ones are slips of single frames."""
 
@@ -58,6 +63,20 @@ def propose_swaps(
     return tuple(sorted(found, key=lambda one: one.cost_after - one.cost_before))
 
 
+def propose_swaps_in(observations: Observations, part: FrameRange) -> tuple[SwapProposal, ...]:
+    """`propose_swaps` of a part of a clip and `AROUND` frames on each side, by the joints alone;
+    those that reach into the part."""
+    shown = FrameRange(
+        max(0, part.start - AROUND), min(observations.frame_count, part.stop + AROUND)
+    )
+    found = []
+    for swap in propose_swaps(cut(observations, shown)):
+        frames = FrameRange(swap.frames.start + shown.start, swap.frames.stop + shown.start)
+        if max(frames.start, part.start) < min(frames.stop, part.stop):
+            found.append(replace(swap, frames=frames))
+    return tuple(found)
+
+
 def _of_pair(
     observations: Observations,
     pair: tuple[int, int],
@@ -67,13 +86,25 @@ def _of_pair(
     sights = sights_of(observations, pair)
     given = np.zeros(len(sights.times)) if extra is None else extra
     sights = replace(sights, evidence=given)
-    path = decode(sights)
-    if colors is not None:
-        for _ in range(2):  # what people look like follows from who they are, and the other way
+    if colors is None:
+        return _proposals(sights, decode(sights), pair)
+    # What people look like follows from who they are, and the other way round: from two beginnings,
+    # of which the one is kept that explains the clip with least.
+    found = []
+    for path in (decode(sights), np.zeros(len(given), bool)):
+        for _ in range(ROUNDS):
             looks = _looks_evidence(observations, pair, colors, path)
-            sights = replace(sights, evidence=given + looks)
-            path = decode(sights)
-    return _proposals(sights, path, pair)
+            said, before = replace(sights, evidence=given + looks), path
+            path = decode(said)
+            if (path == before).all():
+                break
+        found.append((float(cost_of(said, path).sum()) + SWITCH * _changes(path), said, path))
+    _, said, path = min(found, key=lambda one: one[0])
+    return _proposals(said, path, pair)
+
+
+def _changes(path: Bool[np.ndarray, "F"]) -> int:
+    return int(np.count_nonzero(np.diff(path.astype(int))))
 
 
 def sights_of(observations: Observations, pair: tuple[int, int]) -> Sights:
