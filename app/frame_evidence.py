@@ -174,6 +174,12 @@ def depth_order(state: ClipState | None, frame: int) -> DepthOrder | None:
     return next((order for order in orders if frame in order.frames), None)
 
 
+def trust(state: ClipState, person: int, frame: int) -> float:
+    """How far what was detected of a person in a frame is believed, 0..1."""
+    said = (t.weight for t in state.constraints.trust if t.person == person and frame in t.frames)
+    return next(said, 1.0)
+
+
 def trail(state: ClipState, person: int, frame: int) -> Float[np.ndarray, "N 2"]:
     """Middle of the hips over the last frames, in picture pixels; NaN in gaps."""
     observations = state.observations

@@ -25,6 +25,7 @@ from app.overlay_items import (
     version_words,
 )
 from app.picture_transform import PictureTransform
+from app.proxemics_words import trust_words
 from app.theme import theme
 from app.view_state import ViewState
 
@@ -57,6 +58,7 @@ class FrameOverlay:
                 paint_trail(self.painter, points, someone.color)
             if "skeletons" in self.layers and skeleton is not None:
                 strength = DIMMED if chosen not in (None, person) else 1.0
+                strength *= DIMMED + (1 - DIMMED) * evidence.trust(state, person, self.frame)
                 bones = evidence.bones(state)
                 paint_skeleton(self.painter, skeleton, bones, someone.color, strength)
         for person in range(len(state.identities)):
@@ -95,18 +97,23 @@ class FrameOverlay:
             if evidence.drawn_box(state, person, self.frame) is not None:
                 paint_drawn_corners(self.painter, QRectF(x0, y0, x1 - x0, y1 - y0), someone.color)
         if "names" in self.layers:
-            order = evidence.depth_order(state, self.frame)
-            is_in_front = order is not None and order.front == person
             paint_name(
                 self.painter,
                 QPointF(x0, y0 - 3),
-                f"{someone.name} · in front" if is_in_front else someone.name,
+                " · ".join((someone.name, *self._said_of(state, person))),
                 someone.color,
                 tokens=theme().tokens,
                 is_selected=is_selected,
                 bounds=self.bounds,
                 taken=self.names,
             )
+
+    def _said_of(self, state: ClipState, person: int) -> list[str]:
+        """What somebody said of a person in this frame, in a word or two each."""
+        order = evidence.depth_order(state, self.frame)
+        weight = evidence.trust(state, person, self.frame)
+        said = ["in front"] if order is not None and order.front == person else []
+        return [*said, trust_words(weight)] if weight < 1 else said
 
     def paint_joint_hint(
         self, state: ClipState, person: int, keypoint: int, skeleton: Skeleton, *, is_held: bool

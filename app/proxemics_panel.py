@@ -201,10 +201,10 @@ class ProxemicsPanel(Panel):
         self._zone.setText(found.zone.capitalize())
         self._swatch.set_color(theme().tokens.zones[ZONES.index(found.zone)])
         self._span.setText(zone_span(found.zone))
-        names = [identity(state, person).name for person in range(2)]
         lines = [("Heads", found.heads), ("Pelvises", found.pelvises)]
-        for (how, cosine), who, whom in zip(found.facing, names, names[::-1], strict=True):
-            lines.append((f"{who} {how} {whom}" if how else who, cosine))
+        for person, (how, cosine) in enumerate(found.facing):
+            name = identity(state, person).name
+            lines.append((f"{name}: {how}" if how else name, cosine))
         for (what, number), (words, value) in zip(self._rows, lines, strict=True):
             what.setText(words)
             number.setText(value)

@@ -1,4 +1,4 @@
-"""How two people stand to each other, in words and numbers. NumPy only."""
+"""How two people stand to each other, and who is believed, in words and numbers. NumPy only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from annotations.proxemics import at
 from annotations.records import ClipState
-from annotations.step_names import facing_word, proxemics_words
+from annotations.step_names import FACING_EDGE, proxemics_words
 from engine.structures import ZONE_EDGES, ZONES, PairProxemics, ProxemicsStatement, Zone
 
 FACINGS = {"Towards": 1.0, "Sideways": 0.0, "Away": -1.0}
@@ -36,7 +36,7 @@ class Standing:
     """Metres with their deviation."""
     pelvises: str
     facing: tuple[tuple[str, str], tuple[str, str]]
-    """Of a and of b: words ("faces"), and the cosine with its deviation."""
+    """Of a and of b: a word ("towards"), and the cosine with its deviation."""
 
 
 def standing(found: Sequence[PairProxemics], frame: int) -> Standing | None:
@@ -46,7 +46,7 @@ def standing(found: Sequence[PairProxemics], frame: int) -> Standing | None:
     pair = found[0]
     cosines, deviations = pair.facing[:, frame].tolist(), pair.facing_deviation[:, frame].tolist()
     a, b = (
-        (facing_word(cosine) if np.isfinite(cosine) else "", with_deviation(cosine, deviation))
+        (_direction(cosine), with_deviation(cosine, deviation))
         for cosine, deviation in zip(cosines, deviations, strict=True)
     )
     return Standing(
@@ -55,6 +55,14 @@ def standing(found: Sequence[PairProxemics], frame: int) -> Standing | None:
         with_deviation(pair.pelvis_distance[frame], pair.pelvis_deviation[frame], " m"),
         (a, b),
     )
+
+
+def _direction(cosine: float) -> str:
+    """The nearest of what a curator may say: "towards"."""
+    if not np.isfinite(cosine):
+        return ""
+    meant = float(np.sign(cosine)) if abs(cosine) > FACING_EDGE else 0.0
+    return next(words for words, value in FACINGS.items() if value == meant).lower()
 
 
 def with_deviation(value: float, deviation: float, unit: str = "") -> str:
@@ -85,3 +93,8 @@ def frame_lines(state: ClipState, frame: int) -> list[str]:
     if said is not None:
         lines.append(f"Said: {said_words(state, said)}")
     return lines
+
+
+def trust_words(weight: float) -> str:
+    """How far detections are believed, briefly."""
+    return "not believed" if weight == 0 else f"believed by {100 * weight:.0f} %"

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 
 from annotations.records import ClipState
 from app.frame_evidence import depth_order, identity
-from app.proxemics_words import frame_lines
+from app.proxemics_words import frame_lines, trust_words
 from engine.structures import ContactLabel, FrameRange, Provenance
 
 REPROJECTION_TOP_PX, PENETRATION_TOP_M = 12.0, 0.03
@@ -180,11 +180,6 @@ def frame_words(content: TimelineContent | None, frame: int, seconds: float) -> 
             reason = f": {mark.reason}" if mark.reason else ""
             lines.append(f"Review: {mark.verdict}{reason}")
     return "\n".join(lines)
-
-
-def trust_words(weight: float) -> str:
-    """How far detections are believed, briefly."""
-    return "not believed" if weight == 0 else f"believed by {100 * weight:.0f} %"
 
 
 def _trust_words(state: ClipState, frame: int) -> list[str]:

@@ -8,9 +8,9 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
 from annotations.records import ClipState
-from app.proxemics_words import said_words
+from app.proxemics_words import said_words, trust_words
 from app.theme import with_alpha
-from app.timeline_content import runs, trust_words
+from app.timeline_content import runs
 from app.tokens import contrast
 from engine.structures import ZONES, Zone
 

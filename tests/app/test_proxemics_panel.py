@@ -51,7 +51,7 @@ class TestWords:
 
     @pytest.mark.parametrize(
         ("cosine", "words"),
-        [(0.9, "faces"), (0.1, "stands sideways to"), (-0.9, "turns away from")],
+        [(0.9, "towards"), (0.1, "sideways"), (-0.9, "away")],
     )
     def test_facing_is_told_in_words(self, cosine, words):
         pair = replace(make_proxemics(3), facing=np.full((2, 3), cosine))
@@ -84,7 +84,7 @@ class TestReadout:
         view_state.frame = scenes.FRAMES - 1
         assert panel._zone.text() == "Intimate"
         assert panel._rows[0][1].text().startswith("0.30 ±")
-        assert panel._rows[2][0].text().startswith("Ann ")
+        assert panel._rows[2][0].text().startswith("Ann: ")
 
     def test_shows_the_bodies_on_show(self, panel, view_state):
         (pair,) = view_state.state.proxemics
