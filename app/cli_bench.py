@@ -81,6 +81,16 @@ def proximity(quick: Quick = False, json: Json = None) -> None:
 
 
 @benches.command()
+def raster(quick: Quick = False, json: Json = None) -> None:
+    """Drawing two people of Gaussians with gradients: each way of doing it beside plain torch."""
+    from engine.appearance.benchmark import CHANNELS, bench_raster
+
+    with reported(json) as rows:
+        print(f"{CHANNELS} channels, one picture, forward and backward")
+        rows += bench_raster(quick)
+
+
+@benches.command()
 def desk(quick: Quick = False, json: Json = None) -> None:
     """Playback in the window: distinct frames per second with two 7k bodies in both views."""
     from app.benchmark import bench_desk
@@ -142,6 +152,66 @@ def fit(
         write_plot(plot, results.means)
     if json is not None:
         write_json(json, [*results.means, *(results.cases if cases else ())])
+
+
+@benches.command()
+def refit(
+    quick: Quick = False,
+    json: Json = None,
+    motion: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Captured motion in place of the generated one."),
+    ] = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Where the time of each re-fit goes, by stage.")
+    ] = False,
+) -> None:
+    """What a re-fit makes somebody wait for: until bodies have moved, and until they stay."""
+    from app.refit_benchmark import bench_refit, print_results
+
+    check_place(json)
+    rows = bench_refit(motion, quick, profile)
+    print_results(rows)
+    if json is not None:
+        write_json(json, rows)
+
+
+@benches.command()
+def diagnostics(
+    quick: Quick = False,
+    json: Json = None,
+    motion: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Captured motion in place of the generated one."),
+    ] = None,
+    level: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="One of the levels only; repeatable."),
+    ] = None,
+) -> None:
+    """Whether the frames that a fit believes to be worst are the worst."""
+    from app.diagnostics_benchmark import RANKING, bench_diagnostics
+
+    with reported(json) as rows:
+        print(RANKING)
+        rows += bench_diagnostics(motion, tuple(level or ()), quick)
+
+
+@benches.command()
+def identity(
+    quick: Quick = False,
+    json: Json = None,
+    motion: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Captured motion in place of the generated one."),
+    ] = None,
+) -> None:
+    """Whether people who were exchanged for a while are found, in drawn clips."""
+    from app.diagnostics_benchmark import FINDING, bench_identity
+
+    with reported(json) as rows:
+        print(FINDING)
+        rows += bench_identity(motion, quick)
 
 
 @benches.command()
