@@ -22,6 +22,7 @@ from app.panel import ActionButton, Panel, label, row, section
 from app.suspicion import Suspicion, ranking, suspicions, unreviewed
 from app.swap_proposals import SwapProposals
 from app.view_state import ViewState
+from engine.suspicion_words import error_words
 
 LEAST_LIST = 72
 """Pixels of height below which the panel scrolls rather than the list of findings."""
@@ -188,7 +189,8 @@ class ReviewPanel(Panel):
             chosen.sort(key=lambda s: ranking(state, s), reverse=True)
         self._shown = tuple(chosen)
         self._list.clear()
-        self._list.addTopLevelItems([_item(s, s not in waiting) for s in self._shown])
+        if state is not None:
+            self._list.addTopLevelItems([_item(state, s, s not in waiting) for s in self._shown])
         self._list.setVisible(bool(self._shown))
         self._count.setText(f"SUSPICIOUS FRAMES · {len(waiting)} TO LOOK AT")
         self._nothing.setVisible(not self._shown)
@@ -221,15 +223,24 @@ def _verdict_text(state: ClipState | None, frame_count: int) -> str:
     return "\n".join(spoken)
 
 
-def _item(suspicion: Suspicion, reviewed: bool) -> QTreeWidgetItem:
+def _item(state: ClipState, suspicion: Suspicion, reviewed: bool) -> QTreeWidgetItem:
     strength = "strong" if suspicion.score >= 2 else "clear" if suspicion.score >= 1.3 else "slight"
     frames = suspicion.frames
     where = f"{frames.start}" if len(frames) == 1 else f"{frames.start}–{frames.stop - 1}"
-    brief = f"{suspicion.issue}\n{suspicion.brief}"
+    brief, tip = f"{suspicion.issue}\n{suspicion.brief}", f"{suspicion.reason} ({strength})"
+    off = ranking(state, suspicion)[0]
+    if off > 0:
+        brief += f" · about {100 * off:.0f} cm off"
+        tip += f" {error_words(off, _names(state, suspicion))}"
     item = QTreeWidgetItem([where, brief, "✓" if reviewed else ""])
-    item.setToolTip(1, f"{suspicion.reason} ({strength}) A double-click selects these frames.")
+    item.setToolTip(1, f"{tip} A double-click selects these frames.")
     item.setTextAlignment(0, Qt.AlignmentFlag.AlignTop)
     return item
+
+
+def _names(state: ClipState, suspicion: Suspicion) -> list[str]:
+    everybody = [identity.name for identity in state.identities]
+    return everybody if suspicion.person is None else [everybody[suspicion.person]]
 
 
 class _List(QTreeWidget):

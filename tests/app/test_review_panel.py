@@ -90,6 +90,11 @@ class TestWorstFirst:
         ranked._worst_first.click()
         assert [s.worst for s in ranked._shown] == sorted(WORST)
 
+    def test_each_row_says_how_far_off_that_is(self, ranked):
+        row = ranked._list.topLevelItem(0)
+        assert row.text(1).endswith(" · about 30 cm off")
+        assert "Joints of Ben are believed to be 30 cm off." in row.toolTip(1)
+
     def test_n_follows_the_list_and_goes_round(self, ranked):
         seen = []
         for _ in range(len(WORST) + 1):

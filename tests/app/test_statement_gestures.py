@@ -10,6 +10,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QPushButton
 
 from annotations.store import Store
+from app import frame_evidence as evidence
 from app import worker
 from engine.config import AppearanceConfig
 from engine.structures import FrameRange, ProxemicsStatement, SwapProposal, Trust
@@ -51,8 +52,11 @@ def test_t_ignores_the_selected_person_s_detections_there(qtbot, fitted_window):
     press(window, KEY.Key_T)
     assert "Select a person" in window.status.passing.text() and said(window).trust == ()
     view_state.selected_person, view_state.selection = 1, FrameRange(5, 9)
+    view_state.frame = 6
     press(window, KEY.Key_T)
     qtbot.waitUntil(lambda: said(window).trust == (Trust(1, FrameRange(5, 9), 0.0),), timeout=WAIT)
+    assert evidence.trust(view_state.state, 1, 6) == 0.0
+    assert evidence.trust(view_state.state, 1, 9) == evidence.trust(view_state.state, 0, 6) == 1.0
     assert "Detections of Person 2: not believed" in window.timeline.tip_at(at(window, 6))
     press(window, KEY.Key_T, Qt.KeyboardModifier.ShiftModifier)
     qtbot.waitUntil(lambda: said(window).trust == (), timeout=WAIT)
