@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 
@@ -48,6 +48,8 @@ class TermWeights:
     """Regions that a person said do not touch, nearer than the clearance, in units of 1 cm."""
     depth_order: float = 5.0
     """Bodies that a person ordered in depth, in units of 5 cm."""
+    proxemics: float = 5.0
+    """Zone, distances and facing that a person stated, in units of 5 cm and of a cosine of 0.1."""
     behind: float = 1.5
     """How far behind each other the prior saw people, in its standard deviations, where nobody said
     who is in front or what touches."""
@@ -57,7 +59,7 @@ class TermWeights:
 class AppearanceConfig:
     """How avatars are learnt from the video and what they then say of the motion."""
 
-    size: int = 192
+    size: int = 128
     """Longer side, in pixels, of the crop around the people in which pictures are compared."""
     density: Literal["1k2", "2k5", "7k"] = "2k5"
     """Mesh of the body whose vertices carry one Gaussian each."""
@@ -87,10 +89,10 @@ class AppearanceConfig:
     """L-BFGS iterations between two refreshes."""
     stride: int = 4
     """Every so many frames are looked at between two refreshes, others after the next."""
-    photometric: float = 500.0
+    photometric: float = 5000.0
     """Difference between rendering and picture (0..1), summed over pixels and divided by the pixels
     of the people's boxes."""
-    identity: float = 100.0
+    identity: float = 1000.0
     """Squared difference between where people are rendered and their masks, likewise."""
 
 
@@ -106,20 +108,23 @@ class FitConfig:
     """L-BFGS iterations for each hypothesis of facing before the best is chosen per person."""
     joint_steps: int = 150
     """L-BFGS iterations on everything but penetration."""
-    refit_steps: int = 60
-    """The same for a part of a clip that starts from bodies it had."""
+    refit_steps: int = 12
+    """The same, in Newton's coordinates, for a part of a clip beside bodies that are held."""
     label_rounds: int = 2
     """How often people are moved as wholes to where labelled regions can meet."""
     label_steps: int = 25
     """L-BFGS iterations between two searches for the nearest points of labelled regions."""
     parting_rounds: int = 6
     """How often people are moved as wholes out of each other, before anything is bent for it."""
-    contact_rounds: int = 12
+    contact_rounds: int = 30
     """How often the correspondences of penetration and contact are refreshed."""
-    contact_steps: int = 15
-    """L-BFGS iterations between two refreshes."""
-    settled: float = 0.005
-    """Metres: a fit has converged once 95 % of all joints move less between two refreshes."""
+    contact_steps: int = 6
+    """Iterations in Newton's coordinates between two refreshes."""
+    steady: float = 0.005
+    """Metres: while labels alone pull, the next stage begins once 95 % of all joints move less between
+    two refreshes."""
+    settled: float = 0.0005
+    """Metres: a fit has converged once 95 % of all joints move less in each of two refreshes."""
     keypoint_noise: float = 0.018
     """Standard deviation of a keypoint as a share of the person's size in the image."""
     robust_widths: tuple[float, float, float, float] = (40.0, 12.0, 6.0, 4.0)
@@ -133,6 +138,19 @@ class FitConfig:
     """Metres that regions labelled "no contact" keep."""
     context: int = 6
     """Frames on each side of a re-fit range that are frozen and hold its ends."""
+    prior: Literal["start", "denoise", "deep"] = "start"
+    """What the prior does in a whole fit after the first bodies: nothing more; it takes noise off
+    the bodies as they are; its weights are fine-tuned to the clip (engine.fit.prior_stage)."""
+    deep_steps: int = 45
+    """Steps of Adam on the prior's weights; many more, and it learns the keypoints' noise."""
+    deep_rate: float = 1e-4
+    """Their learning rate, which fades to a twentieth."""
+    denoise_level: int = 20
+    """Steps of noise, of 100, that are put on the bodies."""
+    denoise_draws: int = 4
+    """Draws of that noise, whose answers are averaged."""
+    denoise_steps: int = 60
+    """L-BFGS iterations of `joint_steps` that are left for what it then says."""
     window: int = 400
     """Longest stretch of frames solved at once; longer clips are solved in turn."""
     initializer: str = "dyad"
@@ -142,3 +160,15 @@ class FitConfig:
     """The appearance branch; None leaves it out: nothing of it is computed."""
     tolerance: float = 1e-4
     """Relative change of the cost over ten iterations below which a stage has converged."""
+
+
+def longer(config: FitConfig, times: int) -> FitConfig:
+    """The same fit, allowed so many times as many steps, and satisfied as much later."""
+    return replace(
+        config,
+        refit_steps=config.refit_steps * times,
+        contact_rounds=config.contact_rounds * times,
+        parting_rounds=config.parting_rounds * times,
+        settled=config.settled / times,
+        tolerance=config.tolerance / times,
+    )

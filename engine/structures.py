@@ -286,6 +286,12 @@ class ProxemicsStatement:
     """Of a and of b: cosine between where the person faces, on the floor, and the way to the
     other; 1 towards, -1 away."""
 
+    @property
+    def says_how_far(self) -> bool:
+        """Whether it is about distance, and not about facing alone."""
+        said = self.zone, self.head_distance, self.pelvis_distance
+        return any(value is not None for value in said)
+
 
 @dataclass(frozen=True)
 class Constraints:

@@ -82,6 +82,7 @@ def gather(
         height_offset=body.v_template[top, 1] - body.v_template[bottom, 1],
         height_per_beta=body.shapedirs[top, 1] - body.shapedirs[bottom, 1],
         depth_orders=constraints.depth_orders,
+        proxemics=constraints.proxemics,
         behind=_behind(first, constraints),
         log_focal_from_usual=math.log(K[0, 0] / assumed_intrinsics(observations.image_size)[0, 0]),
     )
@@ -102,10 +103,19 @@ def _behind(first: Start3D, constraints: Constraints) -> tuple[Behind, ...]:
         for label in constraints.contacts:
             if {label.person_a, label.person_b} == {a, b}:
                 weight[label.frames.as_slice()] = 0
+        for said in constraints.proxemics:
+            if said.says_how_far and {said.person_a, said.person_b} == {a, b}:
+                weight[said.frames.as_slice()] = 0
         apart = pelvis[b] - pelvis[a]
-        deviation = NEAR_DEVIATION + DEVIATION_PER_METRE * apart.norm(dim=-1)
-        pairs.append(Behind(a, b, ray, (apart * ray).sum(-1), deviation, weight))
+        metres = (apart * ray).sum(-1)
+        pairs.append(Behind(a, b, ray, metres, deviation_behind(apart), weight))
     return tuple(pairs)
+
+
+def deviation_behind(apart: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n"]:
+    """Metres by which the start errs about who is how far behind whom, of people so far apart."""
+    deviation: Tensor = NEAR_DEVIATION + DEVIATION_PER_METRE * apart.norm(dim=-1)
+    return deviation
 
 
 def first_floor(state: FitState, body: BodyModel, anchor: Anchor, evidence: Evidence) -> Tensor:

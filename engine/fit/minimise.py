@@ -8,6 +8,7 @@ what the smoothness terms allow at its frequency; held frames are masked after t
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator
 
 import torch
@@ -63,13 +64,15 @@ class Minimiser:
         self._optimizer = torch.optim.LBFGS(
             list(self._moves.values()),
             lr=1.0,
-            max_iter=self.iterations_per_report,
+            max_iter=1,
+            max_eval=30,  # else torch allows a line search one evaluation, and takes its step
             history_size=20,
             tolerance_grad=0.0,
             tolerance_change=0.0,
             line_search_fn="strong_wolfe",
         )
         self._last: dict[str, float] = {}
+        self._seen: deque[tuple[Tensor, Tensor, list[Tensor], dict[str, float]]] = deque(maxlen=8)
 
     @property
     def state(self) -> FitState:
@@ -77,11 +80,15 @@ class Minimiser:
         with torch.no_grad():
             return self._current()
 
-    def run(self, iterations: int) -> Iterator[dict[str, float]]:
-        """Yields the cost of each term after each stretch; stops early once it has converged."""
+    def run(self, iterations: int) -> Iterator[dict[str, float] | None]:
+        """Yields the cost of each term after each stretch, and None between two iterations; stops
+        early once it has converged."""
         previous = float("inf")
         for _ in range(-(-iterations // self.iterations_per_report)):
-            total = self._optimizer.step(self._closure).item()
+            for iteration in range(self.iterations_per_report):
+                if iteration:
+                    yield None
+                total = self._optimizer.step(self._closure).item()
             yield self._last
             if previous - total < self._tolerance * abs(total):
                 return
@@ -96,9 +103,21 @@ class Minimiser:
         return unscaled(values)
 
     def _closure(self) -> Tensor:
+        """The cost and its gradient, looked up where they were computed last: an iteration begins
+        where the one before ended."""
+        place = torch.cat([move.detach().flatten() for move in self._moves.values()])
+        for at, value, gradients, costs in self._seen:
+            if torch.equal(at, place):
+                for move, gradient in zip(self._moves.values(), gradients, strict=True):
+                    move.grad = gradient.clone()
+                self._last = costs
+                return value
         self._optimizer.zero_grad()
-        costs = self._cost(self._current())
-        total = torch.stack(list(costs.values())).sum()
+        terms = self._cost(self._current())
+        total = torch.stack(list(terms.values())).sum()
         total.backward()
-        self._last = {name: float(c.detach()) for name, c in costs.items()}
-        return total
+        costs = {name: float(c.detach()) for name, c in terms.items()}
+        gradients = [move.grad.clone() for move in self._moves.values() if move.grad is not None]
+        self._seen.append((place, total.detach(), gradients, costs))
+        self._last = costs
+        return total.detach()

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from engine.body.joints import HALPE26
 from engine.config import FitConfig
-from engine.fit import terms
+from engine.fit import proxemics, terms
 from engine.fit.state import Posed
-from engine.structures import Constraints, DepthOrder, Observations
+from engine.fit.trust import trust
+from engine.structures import Constraints, DepthOrder, Observations, ProxemicsStatement
 
 LAYOUT = "halpe26"
 """Bodies always carry all 26 keypoints; a COCO-17 detection leaves the last nine without weight."""
@@ -73,6 +74,8 @@ class Evidence:
     height_offset: Float[Tensor, ""]
     height_per_beta: Float[Tensor, "B"]
     depth_orders: tuple[DepthOrder, ...] = ()
+    proxemics: tuple[ProxemicsStatement, ...] = ()
+    """As people stated them."""
     behind: tuple[Behind, ...] = ()
     """As the prior saw them, of every two people."""
     log_focal_from_usual: float = 0.0
@@ -95,13 +98,14 @@ class Evidence:
         per_person = ("observed", "weight", "edited", "noise_px", "pose_target", "pose_weight",
                       "standing", "on_feet", "heights")  # fmt: skip
         chosen = {name: getattr(self, name)[index] for name in per_person}
-        return replace(self, **chosen, depth_orders=(), behind=())
+        return replace(self, **chosen, depth_orders=(), proxemics=(), behind=())
 
 
 def keypoints_as_tensors(
     observations: Observations, constraints: Constraints
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Observed (P,F,26,2), weight and edited flags (P,F,26); people's edits applied as truth."""
+    """Observed (P,F,26,2), weight and edited flags (P,F,26); people's edits applied as truth, and
+    detections believed as far as `engine.fit.trust` says."""
     people, frames, count = observations.confidence.shape
     observed = np.zeros((people, frames, 26, 2))
     confidence = np.zeros((people, frames, 26))
@@ -116,6 +120,7 @@ def keypoints_as_tensors(
         edited[edit.person, edit.frame, edit.keypoint] = edit.visible
     seen = np.isfinite(observed).all(-1) & (confidence > 0.1)
     weight = np.where(seen, np.square(confidence) * KEYPOINT_TRUST, 0.0)
+    weight *= trust(observations, constraints)[..., None]
     weight = np.where(edited, 1.0, weight)
     return (
         torch.tensor(np.where(seen[..., None], observed, 0.0), dtype=torch.float32),
@@ -138,6 +143,16 @@ def frame_weights(times: np.ndarray) -> tuple[Tensor, Tensor]:
     )
 
 
+def keypoint_cost(posed: Posed, evidence: Evidence, config: FitConfig) -> Float[Tensor, "P F"]:
+    """Weighted cost of the keypoints of everybody in every frame."""
+    weights = config.weights
+    K = torch.cat([evidence.K[:2, :2] * posed.log_focal.exp(), evidence.K[:2, 2:]], dim=1)
+    squared = terms.reprojection(posed.keypoints_camera, evidence.observed, K, evidence.noise_px)
+    robust = terms.geman_mcclure(squared, evidence.robust_width) * weights.reprojection
+    believed = torch.where(evidence.edited, squared * weights.edited, robust)
+    return (believed * evidence.weight).sum(-1)
+
+
 def objective(posed: Posed, evidence: Evidence, config: FitConfig) -> dict[str, Float[Tensor, "P"]]:
     """Weighted cost of each term per person (scene terms are shared equally)."""
     weights = config.weights
@@ -145,11 +160,8 @@ def objective(posed: Posed, evidence: Evidence, config: FitConfig) -> dict[str, 
     people = posed.transl.shape[0]
     costs: dict[str, Tensor] = {}
 
-    K = torch.cat([evidence.K[:2, :2] * posed.log_focal.exp(), evidence.K[:2, 2:]], dim=1)
-    squared = terms.reprojection(posed.keypoints_camera, evidence.observed, K, evidence.noise_px)
-    robust = terms.geman_mcclure(squared, evidence.robust_width) * weights.reprojection
-    believed = torch.where(evidence.edited, squared * weights.edited, robust)
-    costs["reprojection"] = torch.einsum("pfk,pfk,f->p", believed, evidence.weight, time)
+    believed = keypoint_cost(posed, evidence, config)
+    costs["reprojection"] = torch.einsum("pf,f->p", believed, time)
 
     if weights.pose:
         distance = terms.rotation_distance(posed.rotmats, evidence.pose_target)
@@ -176,6 +188,9 @@ def objective(posed: Posed, evidence: Evidence, config: FitConfig) -> dict[str, 
     if weights.depth_order and evidence.depth_orders:
         ordered = _depth_order(posed, evidence) / people
         costs["depth order"] = weights.depth_order * ordered.expand(people)
+    if weights.proxemics and evidence.proxemics:
+        stated = proxemics.cost(posed, evidence.proxemics, time) / people
+        costs["proxemics"] = weights.proxemics * stated.expand(people)
     if weights.behind and evidence.behind:
         costs["behind"] = weights.behind * (_behind(posed, evidence) / people).expand(people)
     return costs

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
+from engine.appearance.evidence import PictureEvidence
 from engine.body.smpl import BodyModel
-from engine.fit.diagnostics import diagnose
+from engine.fit.closeness import closeness
+from engine.fit.diagnostics import diagnose, kept_outside
+from engine.fit.identity import propose_swaps, propose_swaps_in
 from engine.fit.problem import FitProblem
 from engine.fit.start import Start
 from engine.fit.state import Anchor, FitState, Posed, pose
@@ -19,10 +23,12 @@ from engine.perception.mask_order import Masks, ordered_masks
 from engine.structures import (
     BodyMotion,
     Camera,
+    Diagnostics,
     FitResult,
     FrameRange,
     Outcome,
     Provenance,
+    SwapProposal,
 )
 
 ADVICE = {
@@ -41,6 +47,10 @@ class Solved:
     camera: Camera
     outcome: Outcome
     notes: tuple[str, ...]
+    avatars: Mapping[int, bytes] = field(default_factory=dict)
+    """By person, as the appearance branch learnt them; empty where it is off."""
+    pictures: Mapping[int, PictureEvidence] = field(default_factory=dict)
+    """By the first frame of the window, what the pictures said of it in the end."""
 
 
 def _world(begin: Start, state: FitState, posed: Posed) -> Float[np.ndarray, "F 4 4"]:
@@ -82,9 +92,10 @@ def motion_and_camera(
         getattr(motion, name)[:, part][:, inside] = value[:, inside]
     camera = problem.camera
     whole = np.broadcast_to(T[:1], (motion.frame_count, 4, 4)).copy()
-    if camera is not None and begin.scene.T_camera_world is not None:
+    given = camera is not None and begin.scene.T_camera_world is not None
+    if camera is not None and (given or problem.camera_found):
         whole = camera.T_camera_world.copy()
-    else:
+    if not given:
         whole[part] = T
     distortion = np.zeros(5) if camera is None else camera.distortion
     return motion, Camera(
@@ -139,26 +150,62 @@ def _focal_note(camera: Camera) -> str:
 
 def _masks(problem: FitProblem, motion: BodyMotion, camera: Camera) -> Masks | None:
     """Of the frames that were solved, divided by whose body is in front."""
-    frames = problem.frames or FrameRange(0, problem.observations.frame_count)
+    frames = _part(problem)
     return ordered_masks(problem.observations, motion, camera, range(frames.start, frames.stop))
+
+
+def _part(problem: FitProblem) -> FrameRange:
+    """The frames that were to be solved."""
+    return problem.frames or FrameRange(0, problem.observations.frame_count)
+
+
+def _swaps(problem: FitProblem, solved: Solved) -> tuple[SwapProposal, ...]:
+    """People who are probably exchanged. Of a part of a clip only the joints are asked, those of
+    the frames around it too."""
+    if problem.frames is not None:
+        return propose_swaps_in(problem.observations, problem.frames)
+    said = np.zeros(solved.motion.frame_count)
+    for start, seen in solved.pictures.items():
+        nats = np.nan_to_num(seen.cost_as_is - seen.cost_exchanged)
+        said[start : start + len(nats)] = nats
+    pictures = {(0, 1): said} if solved.pictures else None
+    return propose_swaps(problem.observations, problem.video, evidence=pictures)
+
+
+def _diagnostics(
+    problem: FitProblem,
+    body: BodyModel,
+    solved: Solved,
+    swaps: tuple[SwapProposal, ...],
+) -> Diagnostics:
+    """Of the whole clip; where a part was solved and the rest is known, of that part anew."""
+    notes = (_focal_note(solved.camera), *solved.notes)
+    before = problem.diagnostics
+    part = None if before is None else problem.frames
+    found = diagnose(
+        solved.motion, solved.camera, problem.observations, problem.constraints, body, notes,
+        swaps=swaps, part=part,
+    )  # fmt: skip
+    return found if before is None or part is None else kept_outside(found, before, part)
 
 
 @torch.no_grad()
 def result(problem: FitProblem, body: BodyModel, solved: Solved, seconds: float) -> FitResult:
     """The last window's bodies are those of the whole clip; they are diagnosed once."""
     motion, camera = solved.motion, solved.camera
-    notes = (_focal_note(camera), *solved.notes)
+    swaps = _swaps(problem, solved)
     return FitResult(
         motion=motion,
         camera=camera,
-        diagnostics=diagnose(
-            motion, camera, problem.observations, problem.constraints, body, notes
-        ),
+        diagnostics=_diagnostics(problem, body, solved, swaps),
         outcome=solved.outcome,
         advice=ADVICE[solved.outcome],
+        appearance=solved.avatars,
+        swaps=swaps,
+        proxemics=closeness(motion, camera, problem.observations, body, _part(problem)),
         masks=_masks(problem, motion, camera),
         provenance={
-            "solver": "motion branch",
+            "solver": "both branches" if solved.avatars else "motion branch",
             "body": body.name,
             "seconds": f"{seconds:.2f}",
         },

@@ -8,31 +8,43 @@ penetration, penetration.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from functools import partial
+from typing import TypeVar
 
-import numpy as np
+import torch
 
+from engine.appearance.evidence import PictureEvidence
 from engine.body.smpl import BodyModel
 from engine.config import FitConfig
-from engine.errors import InputError
-from engine.fit import results, stages, start
+from engine.errors import CannotFitError, InputError
+from engine.fit import appearance_stage, prior_stage, results, stages, start
+from engine.fit.aside import aside
 from engine.fit.evidence import standing_evidence
 from engine.fit.interaction import Surfaces
+from engine.fit.keypoint_gate import gated
 from engine.fit.labels import Labels
 from engine.fit.problem import FitProblem, check
 from engine.fit.stages import Setting
 from engine.fit.state import FitState
-from engine.fit.window import movable_frames
+from engine.fit.window import movable_frames, windows
 from engine.perception.request import BUILT_IN
-from engine.structures import FitProgress, FitResult, FrameRange, Outcome
+from engine.structures import FitProgress, FitResult, FrameRange, Outcome, Provenance
 
 SURFACE_DENSITY = "1k2"
 """Contact and penetration are solved on the coarsest mesh; its surface is within millimetres."""
+SHORTEST = 8
+"""Frames of the shortest window that is tried when memory runs out."""
+SILENCE = 0.05
+"""Seconds of the processor after which a caller hears something, new or not."""
 WORST_LAST = (Outcome.CONVERGED, Outcome.STEP_LIMIT, Outcome.DIVERGED)
 
 Fit = Generator[FitProgress, None, FitResult]
+Found = TypeVar("Found")
+Steps = Generator[FitProgress | None, None, Found]
+"""None is a breath: nothing to report, and a good moment to stop."""
 
 
 @dataclass
@@ -73,42 +85,88 @@ def solve(problem: FitProblem, config: FitConfig | None = None) -> Fit:
             "Every frame to fit is accepted or frozen",
             advice="Send back or thaw what may change, and fit again.",
         )
+    if config.appearance is not None:
+        appearance_stage.known_avatars(problem, config.appearance)  # refused now, not after a fit
+    problem = replace(problem, observations=gated(problem.observations, problem.constraints))
+    return (yield from _breathing(_solving(problem, config)))
+
+
+def _solving(problem: FitProblem, config: FitConfig) -> Steps[FitResult]:
     began = time.monotonic()
     body = BodyModel.load(problem.body, SURFACE_DENSITY)
     if config.initializer != BUILT_IN and problem.initial is None:
         yield FitProgress(f"First bodies by {config.initializer}", 0.0, None)
         problem = start.initialized(problem, config)
-    problem = start.oriented(problem, body)
-    windows = _windows(problem, config)
-    job, done = sum(map(len, windows)), 0
+    posed = yield from aside(partial(start.oriented, problem, body))
+    found = yield from _in_turn(posed, body, config, began)
+    seconds = time.monotonic() - began
+    return (yield from aside(partial(results.result, *found, seconds)))
+
+
+def _in_turn(
+    problem: FitProblem, body: BodyModel, config: FitConfig, began: float
+) -> Steps[tuple[FitProblem, BodyModel, results.Solved]]:
+    """The windows one after the other; one that does not fit into memory is halved."""
+    waiting = deque(windows(problem, config))
+    job, done = sum(map(len, waiting)), 0
     solved, outcome = None, Outcome.CONVERGED
-    for frames in windows:
+    pictures: dict[int, PictureEvidence] = {}
+    notes: tuple[str, ...] = ()
+    while waiting:
+        frames = waiting.popleft()
         clock = Clock(1.0, done / job, len(frames) / job, began)
-        solved = yield from _solve_window(replace(problem, frames=frames), body, config, clock)
-        problem = replace(problem, warm_start=solved.motion, camera=solved.camera)
+        work = _solve_window(replace(problem, frames=frames), body, config, clock)
+        try:
+            solved = yield from work
+        except (MemoryError, torch.OutOfMemoryError) as error:
+            waiting.extendleft(reversed(_halved(frames, error)))
+            notes = (f"Not enough memory for {len(frames)} frames at once: solved in parts.",)
+            continue
+        problem = replace(
+            problem,
+            warm_start=solved.motion,
+            camera=solved.camera,
+            camera_found=problem.camera_found or problem.camera is None,
+            avatars={**problem.avatars, **solved.avatars},
+        )
+        pictures |= solved.pictures
         outcome = max(outcome, solved.outcome, key=WORST_LAST.index)
         done += len(frames)
     assert solved is not None
-    solved = replace(solved, outcome=outcome)
-    return results.result(problem, body, solved, time.monotonic() - began)
+    solved = replace(solved, outcome=outcome, pictures=pictures, notes=(*solved.notes, *notes))
+    return problem, body, solved
 
 
-def _windows(problem: FitProblem, config: FitConfig) -> list[FrameRange]:
-    """Stretches of at most `config.window` frames, to be solved in turn, each held by the last.
+def _halved(frames: FrameRange, error: BaseException) -> tuple[FrameRange, FrameRange]:
+    """Both halves. Raises CannotFitError where they would be too short to say anything."""
+    if len(frames) < 2 * SHORTEST:
+        raise CannotFitError(
+            "There is not enough memory even for a few frames",
+            advice="Close other programs, or fit on a machine with more memory.",
+        ) from error
+    middle = (frames.start + frames.stop) // 2
+    return FrameRange(frames.start, middle), FrameRange(middle, frames.stop)
 
-    Those without a frame that may change are left out.
-    """
-    whole = problem.frames or FrameRange(0, problem.observations.frame_count)
-    count = max(1, -(-len(whole) // config.window))
-    edges = np.linspace(whole.start, whole.stop, count + 1).astype(int).tolist()
-    movable = movable_frames(problem)
-    return [FrameRange(a, b) for a, b in pairwise(edges) if movable[a:b].any()]
+
+def _breathing(work: Steps[FitResult]) -> Fit:
+    """Work that says the last thing again where it would be silent for long, so that it can be
+    stopped there."""
+    said, last = FitProgress("Starting", 0.0, None), time.process_time()
+    while True:
+        try:
+            progress = next(work)
+        except StopIteration as stop:
+            found: FitResult = stop.value
+            return found
+        if progress is not None or time.process_time() - last > SILENCE:
+            said, last = progress or said, time.process_time()
+            yield said
 
 
 def _solve_window(
     problem: FitProblem, body: BodyModel, config: FitConfig, clock: Clock
-) -> Generator[FitProgress, None, results.Solved]:
-    begin = start.prepare(problem, body, config)
+) -> Steps[results.Solved]:
+    begin = yield from aside(partial(start.prepare, problem, body, config))
     setting = Setting(
         body=body,
         evidence=begin.evidence,
@@ -130,20 +188,43 @@ def _solve_window(
         return FitProgress(stage, fraction, remaining, costs, motion, camera)
 
     yield report("Starting", {}, state, 0.0)
-    state, setting = yield from stages.choose(setting, begin.hypotheses, report)
-    setting = setting.with_width(config.robust_widths[2])
-    state = yield from stages.bring_together(setting, state, report)
-    state = yield from stages.fit(setting, state, _steps(begin, config), report)
+    anew = not setting.only_poses or stages.doubtful(setting, begin.hypotheses)
+    if anew:
+        state, setting = yield from stages.choose(setting, begin.hypotheses, report)
+    asked = problem.initial is None and _unknown(begin, problem)
+    look = prior_stage.look(begin.told, begin.K, setting) if asked else None
+    state, setting = yield from prior_stage.tune(setting, state, look, report)
+    setting = setting.with_width(config.robust_widths[2 if anew else 3])
+    state = yield from stages.attract(setting, state, report)
+    if anew or setting.labels.of_kind("contact"):
+        steps = _steps(setting)
+        state, setting = yield from prior_stage.fit(setting, state, steps, look, report)
     evidence = standing_evidence(setting.evidence, state, body, begin.scene.anchor)
     setting = replace(setting, evidence=evidence).with_width(config.robust_widths[3])
     # People do not grow thin, nor the room tilt, so that bodies fit into each other.
     setting = replace(setting, shape_free=False, focal_free=False, up_free=False, floor_free=False)
     meet = len(state.betas) > 1 and config.weights.penetration > 0
     surfaces = Surfaces(body, begin.labels, config, _step(setting)) if meet else None
-    state = yield from stages.part(setting, state, surfaces, report)
+    if anew:
+        state = yield from stages.part(setting, state, surfaces, report)
     state, outcome = yield from stages.resolve(setting, state, surfaces, report)
-    motion, camera = results.motion_and_camera(begin, problem, state, body)
-    return results.Solved(motion, camera, outcome, begin.notes)
+    seen = appearance_stage.Refined(state)
+    if config.appearance is not None:
+        seen = yield from appearance_stage.refine(problem, begin, setting, state, surfaces, report)
+    motion, camera = results.motion_and_camera(begin, problem, seen.state, body)
+    pictures = {} if seen.evidence is None else {begin.frames.start: seen.evidence}
+    return results.Solved(
+        motion, camera, seen.outcome or outcome, begin.notes + seen.notes, seen.avatars, pictures
+    )
+
+
+def _unknown(begin: start.Start, problem: FitProblem) -> bool:
+    """Whether the frames that may move have no bodies yet."""
+    warm = problem.warm_start
+    if warm is None:
+        return True
+    made = warm.provenance[:, begin.frames.as_slice()][:, begin.movable.numpy()]
+    return bool((made == Provenance.MISSING).all())
 
 
 def _step(setting: Setting) -> float:
@@ -152,8 +233,9 @@ def _step(setting: Setting) -> float:
     return float(step.median()) if len(step) else 1 / 30
 
 
-def _steps(begin: start.Start, config: FitConfig) -> int:
-    return config.joint_steps if begin.shape_free else config.refit_steps
+def _steps(setting: Setting) -> int:
+    config = setting.config
+    return config.refit_steps if setting.only_poses else config.joint_steps
 
 
 def _work(begin: start.Start, setting: Setting) -> float:
@@ -162,8 +244,10 @@ def _work(begin: start.Start, setting: Setting) -> float:
     load = begin.hypotheses.count / people
     return (
         load * (config.placement_steps + config.hypothesis_steps)
-        + (config.label_rounds * config.contact_steps if setting.labels else 0)
-        + _steps(begin, config)
+        + (config.label_rounds * config.label_steps if setting.labels else 0)
+        + _steps(setting)
+        + (config.deep_steps if config.prior == "deep" and begin.shape_free else 0)
         + (config.parting_rounds * config.contact_steps if people > 1 else 0)
-        + config.contact_rounds * (config.contact_steps * 1.5 + 3)
+        + config.contact_rounds * config.contact_steps
+        + appearance_stage.work(config.appearance)
     )

@@ -13,12 +13,20 @@ from engine.body.smpl import BodyModel
 from engine.config import FitConfig
 from engine.errors import InputError
 from engine.fit.evidence import first_floor, gather, standing_evidence
-from engine.fit.hypotheses import Hypotheses, hypotheses
+from engine.fit.hypotheses import Hypotheses, hypotheses, placement_of
 from engine.fit.objective import Evidence
 from engine.fit.problem import FitProblem
 from engine.fit.scene import Scene, held, scene_of, upright
 from engine.fit.state import FitState
-from engine.fit.window import cut, cut_constraints, only, shots_apart, window_of
+from engine.fit.trust import believed, gated_by_masks
+from engine.fit.window import (
+    cut,
+    cut_constraints,
+    only,
+    shapes_held,
+    shots_apart,
+    window_of,
+)
 from engine.geometry.camera import assumed_intrinsics, undistorted_pixels
 from engine.geometry.rotations import axis_angle_to_matrix, matrix_to_6d, sixd_to_matrix
 from engine.perception.initialization import Start3D, initialize, with_bodies, with_shapes
@@ -29,6 +37,7 @@ from engine.structures import (
     ContactLabel,
     FocalSource,
     FrameRange,
+    Observations,
 )
 
 SMOOTHING_SECONDS = 0.06
@@ -47,6 +56,8 @@ class Start:
     """Frames of the clip that the window covers, held context included."""
     movable: Bool[Tensor, "F"]
     evidence: Evidence
+    told: Observations
+    """What the prior was shown: undistorted, and trusted as people said."""
     scene: Scene
     state: FitState
     hypotheses: Hypotheses
@@ -77,20 +88,23 @@ def undistorted_edits(constraints: Constraints, camera: Camera) -> Constraints:
 def prepare(problem: FitProblem, body: BodyModel, config: FitConfig) -> Start:
     """Cut out the window, lift it to 3D, and lay out what the solver needs."""
     frames, movable, warm = window_of(problem, config)
-    observations = shots_apart(cut(problem.observations, frames))
     constraints = cut_constraints(problem.constraints, frames)
+    observations = gated_by_masks(cut(problem.observations, frames), constraints)
+    observations = shots_apart(observations)
     K, focal_source = _intrinsics(problem)
     camera = problem.camera
     if camera is not None:
         pixels = undistorted_pixels(observations.keypoints2d, replace(camera, K=K))
         observations = replace(observations, keypoints2d=pixels.astype(np.float64))
         constraints = undistorted_edits(constraints, replace(camera, K=K))
-    first = initialize(observations, K, body, heights=constraints.heights)
+    told = believed(observations, constraints)
+    first = initialize(told, K, body, heights=constraints.heights, proxemics=constraints.proxemics)
     first = with_shapes(first, body, _first_shapes(problem, first, body))
     if problem.initial is not None:
         first = with_bodies(first, problem.initial, frames.as_slice(), config.initializer)
     first = _smoothed(first, observations.times)
     continued = held(movable, warm)
+    kept = continued or shapes_held(problem)
     scene = scene_of(problem, frames, first.up, continued)
     state = _first_state(first, scene.up, body, problem, frames, warm)
     evidence = gather(observations, constraints, first, state, body, K, scene.up, config)
@@ -102,18 +116,19 @@ def prepare(problem: FitProblem, body: BodyModel, config: FitConfig) -> Start:
         frames=frames,
         movable=movable,
         evidence=standing_evidence(evidence, state, body, scene.anchor),
+        told=told,
         scene=scene,
         state=state,
-        hypotheses=hypotheses(first, state, warm, movable),
+        hypotheses=hypotheses(with_shapes(first, body, state.betas), state, warm, movable),
         labels=constraints.contacts,
         K=K,
         focal_source=focal_source,
-        shape_free=not continued and problem.betas is None,
-        focal_free=not continued and focal_source == "assumed" and scene.gravity == "estimated",
+        shape_free=not kept and problem.betas is None,
+        focal_free=not kept and focal_source == "assumed" and scene.gravity == "estimated",
         seen=(evidence.weight.sum(-1) > 1).numpy(),
         notes=(
             *_notes(problem, scene, first),
-            *(_kept_heights(evidence, state) if continued else ()),
+            *(_kept_heights(evidence, state) if kept else ()),
         ),
     )
 
@@ -123,7 +138,8 @@ def oriented(problem: FitProblem, body: BodyModel) -> FitProblem:
     if problem.camera is None or problem.warm_start is not None:
         return problem
     said = problem.constraints.heights
-    first = initialize(problem.observations, problem.camera.K, body, heights=said)
+    shots = shots_apart(problem.observations)
+    first = initialize(shots, problem.camera.K, body, heights=said)
     camera = upright(problem.camera, first.up.numpy().astype(np.float64))
     if camera is None:
         return replace(problem, gravity_known=False)
@@ -190,20 +206,18 @@ def _first_state(
 ) -> FitState:
     betas = first.betas
     rotation = matrix_to_6d(first.rotmats)
-    pelvis = first.pelvis
-    if warm is not None and problem.warm_start is not None:
-        start = problem.warm_start
+    pelvis, start = first.pelvis, problem.warm_start
+    if start is not None and (warm is not None or shapes_held(problem)):
         betas = torch.tensor(start.betas, dtype=torch.float32)
+    if warm is not None and start is not None:
         warm_rotation, warm_pelvis = _warm_bodies(problem, frames, body, betas)
         keep = torch.from_numpy(warm)[None, :, None]
         rotation = torch.where(keep[..., None], warm_rotation, rotation)
         pelvis = torch.where(keep, warm_pelvis, pelvis)
-    depth = pelvis[..., 2:].clamp_min(0.3)
-    placement = torch.cat([pelvis[..., :2] / depth, depth.log()], dim=-1)
     return FitState(
         betas=betas,
         rotation=rotation,
-        placement=placement,
+        placement=placement_of(pelvis),
         log_focal=torch.tensor(0.0),
         up=up.clone(),
         floor=torch.tensor(0.0),

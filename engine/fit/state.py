@@ -50,6 +50,27 @@ SCALE: dict[str, Tensor] = {
 
 
 @dataclass(frozen=True)
+class Anchor:
+    """Per-frame transform from the camera to the anchor frame; None when they are the same."""
+
+    rotation: Float[Tensor, "F 3 3"] | None = None
+    translation: Float[Tensor, "F 3"] | None = None
+
+    def __call__(self, points: Float[Tensor, "P F N 3"]) -> Float[Tensor, "P F N 3"]:
+        if self.rotation is None or self.translation is None:
+            return points
+        return torch.einsum("fij,pfnj->pfni", self.rotation, points) + self.translation[:, None]
+
+    def directions(self, direction: Float[Tensor, "3"]) -> Float[Tensor, "3"]:
+        """A direction that is the same in every camera frame, as the anchor has it on average."""
+        if self.rotation is None:
+            return direction
+        turned: Tensor = (self.rotation @ direction).mean(0)
+        unit: Tensor = turned / turned.norm()
+        return unit
+
+
+@dataclass(frozen=True)
 class Posed:
     """What the terms look at."""
 
@@ -65,6 +86,14 @@ class Posed:
     floor: Float[Tensor, ""]
     log_focal: Float[Tensor, ""]
     rotation: Float[Tensor, "P F 24 6"]
+    anchor: Anchor
+
+    @property
+    def forward(self) -> Float[Tensor, "P F 3"]:
+        """Where each pelvis faces in the anchor frame: its own z axis, a unit vector."""
+        pelvis = self.body.joints[:, :, :1]
+        ahead = self.anchor(pelvis + self.rotmats[:, :, :1, :, 2]) - self.anchor(pelvis)
+        return ahead[:, :, 0]
 
     @property
     def rotmats(self) -> Float[Tensor, "P F 24 3 3"]:
@@ -86,27 +115,6 @@ class Posed:
             joints=body.joints[:, frames],
         )
         return (part or body.model).skin(some)
-
-
-@dataclass(frozen=True)
-class Anchor:
-    """Per-frame transform from the camera to the anchor frame; None when they are the same."""
-
-    rotation: Float[Tensor, "F 3 3"] | None = None
-    translation: Float[Tensor, "F 3"] | None = None
-
-    def __call__(self, points: Float[Tensor, "P F N 3"]) -> Float[Tensor, "P F N 3"]:
-        if self.rotation is None or self.translation is None:
-            return points
-        return torch.einsum("fij,pfnj->pfni", self.rotation, points) + self.translation[:, None]
-
-    def directions(self, direction: Float[Tensor, "3"]) -> Float[Tensor, "3"]:
-        """A direction that is the same in every camera frame, as the anchor has it on average."""
-        if self.rotation is None:
-            return direction
-        turned: Tensor = (self.rotation @ direction).mean(0)
-        unit: Tensor = turned / turned.norm()
-        return unit
 
 
 def scaled(state: FitState) -> dict[str, Tensor]:
@@ -140,6 +148,7 @@ def pose(state: FitState, body: BodyModel, anchor: Anchor) -> Posed:
         floor=state.floor,
         log_focal=state.log_focal,
         rotation=state.rotation,
+        anchor=anchor,
     )
 
 

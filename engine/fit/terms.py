@@ -128,8 +128,13 @@ def penetration(depth: Float[Tensor, "N"], slack: Float[Tensor, "N"] | float) ->
     return ((depth - slack) / 0.01).clamp_min(0).square()
 
 
+TOUCHING, NEAR = 0.005, 3.0
+"""Metres that regions may be apart which touch, and the units of 1 cm beyond that from which on
+the pull does not grow."""
+
+
 def contact(
-    distance: Float[Tensor, "*n"], touching: float = 0.005, near: float = 3.0
+    distance: Float[Tensor, "*n"], touching: float = TOUCHING, near: float = NEAR
 ) -> Float[Tensor, "*n"]:
     """Distance between two regions that touch, in units of 1 cm, beyond `touching` metres.
 
@@ -143,3 +148,19 @@ def contact(
 def no_contact(distance: Float[Tensor, "*n"], clearance: float) -> Float[Tensor, "*n"]:
     """Regions nearer than `clearance` metres, in units of 1 cm."""
     return ((clearance - distance) / 0.01).clamp_min(0).square()
+
+
+def zone(distance: Float[Tensor, "*n"], nearest: float, furthest: float) -> Float[Tensor, "*n"]:
+    """A distance between heads (metres) outside a zone, in units of 5 cm beyond its edge."""
+    beyond = torch.maximum(nearest - distance, distance - furthest)
+    return (beyond / 0.05).clamp_min(0).square()
+
+
+def stated_distance(distance: Float[Tensor, "*n"], stated: float) -> Float[Tensor, "*n"]:
+    """A distance (metres) more than 2 cm from a stated one, in units of 5 cm."""
+    return (((distance - stated).abs() - 0.02) / 0.05).clamp_min(0).square()
+
+
+def facing(cosine: Float[Tensor, "*n"], stated: float) -> Float[Tensor, "*n"]:
+    """The cosine of where somebody faces more than 0.05 from a stated one, in units of 0.1."""
+    return (((cosine - stated).abs() - 0.05) / 0.1).clamp_min(0).square()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -10,8 +11,15 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from engine.config import FitConfig
+from engine.fit import proxemics
 from engine.fit.problem import FitProblem
-from engine.structures import Constraints, FrameRange, Observations, Provenance
+from engine.structures import (
+    Constraints,
+    FrameRange,
+    Observations,
+    Provenance,
+    RunLengthMask,
+)
 
 CUT_SECONDS = 10.0
 """Terms that see motion divide by time: over ten seconds any change costs next to nothing."""
@@ -23,11 +31,11 @@ def window_of(
     """The frames to load, which of them may move, and which have bodies to start from."""
     count = problem.observations.frame_count
     part = problem.frames or FrameRange(0, count)
-    known = _known(problem)
+    known, cuts = _known(problem), problem.observations.cuts
     start, stop = part.start, part.stop
     for _ in range(config.context):
-        start -= start > 0 and bool(known[start - 1])
-        stop += stop < count and bool(known[stop])
+        start -= start > 0 and start not in cuts and bool(known[start - 1])
+        stop += stop < count and stop not in cuts and bool(known[stop])
     cut = slice(start, stop)
     movable = torch.from_numpy(movable_frames(problem)[cut])
     has_warm = known[cut] if known[cut].any() else None
@@ -43,6 +51,27 @@ def movable_frames(problem: FitProblem) -> Bool[np.ndarray, "F"]:
     for frozen in problem.constraints.frozen:
         movable[frozen.as_slice()] &= ~known[frozen.as_slice()]
     return movable
+
+
+def windows(problem: FitProblem, config: FitConfig) -> list[FrameRange]:
+    """Stretches of at most `config.window` frames of one shot each, to be solved in turn, each held
+    by the one before it. Those without a frame that may change are left out."""
+    whole = problem.frames or FrameRange(0, problem.observations.frame_count)
+    cuts = sorted({at for at in problem.observations.cuts if whole.start < at < whole.stop})
+    movable, found = movable_frames(problem), []
+    for first, last in pairwise((whole.start, *cuts, whole.stop)):
+        count = max(1, -(-(last - first) // config.window))
+        edges = np.linspace(first, last, count + 1).astype(int).tolist()
+        found += [FrameRange(a, b) for a, b in pairwise(edges) if movable[a:b].any()]
+    return found
+
+
+def shapes_held(problem: FitProblem) -> bool:
+    """Whether frames outside the part that is solved have bodies, whose shapes are everybody's."""
+    known = _known(problem)
+    if problem.frames is not None:
+        known[problem.frames.as_slice()] = False
+    return bool(known.any()) and problem.frames is not None
 
 
 def _known(problem: FitProblem) -> Bool[np.ndarray, "F"]:
@@ -61,11 +90,18 @@ def cut(observations: Observations, frames: FrameRange) -> Observations:
         confidence=observations.confidence[:, part],
         boxes=observations.boxes[:, part],
         times=observations.times[part],
-        masks=None,
+        masks=_masks(observations, part),
         cuts=tuple(
             at - frames.start for at in observations.cuts if frames.start < at < frames.stop
         ),
     )
+
+
+def _masks(
+    observations: Observations, part: slice
+) -> tuple[tuple[RunLengthMask | None, ...], ...] | None:
+    masks = observations.masks
+    return None if masks is None else tuple(row[part] for row in masks)
 
 
 def shots_apart(observations: Observations) -> Observations:
@@ -117,6 +153,17 @@ def cut_constraints(constraints: Constraints, frames: FrameRange) -> Constraints
             replace(order, frames=moved(order.frames))
             for order in constraints.depth_orders
             if len(moved(order.frames))
+        ),
+        proxemics=proxemics.moved(constraints.proxemics, frames),
+        mask_edits=tuple(
+            replace(edit, frame=edit.frame - frames.start)
+            for edit in constraints.mask_edits
+            if edit.frame in frames
+        ),
+        trust=tuple(
+            replace(one, frames=moved(one.frames))
+            for one in constraints.trust
+            if len(moved(one.frames))
         ),
         frozen=(),
     )

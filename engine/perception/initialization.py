@@ -19,7 +19,7 @@ from engine.errors import WeightError
 from engine.geometry.rotations import axis_angle_to_matrix
 from engine.perception.plugins import InitialBodies
 from engine.prior.prior import Prior
-from engine.structures import Observations
+from engine.structures import Observations, ProxemicsStatement
 
 GUESS_VARIANCE = 0.5
 """rad^2: how far people's joints are from the rest pose, roughly, where nothing was seen."""
@@ -61,19 +61,26 @@ def _prior() -> Prior:
     return Prior.load()
 
 
+def shipped_prior() -> Prior:
+    """The prior that ships, read once. Raises WeightError where it is missing or altered."""
+    return _prior()
+
+
 def initialize(
     observations: Observations,
     K: Float[np.ndarray, "3 3"],
     body: BodyModel,
     *,
     heights: Sequence[float | None] = (),
+    proxemics: Sequence[ProxemicsStatement] = (),
 ) -> Start3D:
     """Bodies to start from, for undistorted observations of a camera with intrinsics `K`.
 
     With the prior's weights: what it says of everybody together, `heights` (metres, by person) as
-    far as they were stated. Who is never seen stands where the others suggest, with a large
-    variance. Without the weights, or where nobody is seen at all: upright people in four facings,
-    at a distance that follows from their size.
+    far as they were stated, and what was said of how two people stand to each other. Who is never
+    seen stands where the others suggest, with a large variance. Without the weights, or where
+    nobody is seen at all: upright people in four facings, at a distance that follows from their
+    size.
     """
     if not (observations.confidence > 0).any():
         return _upright(observations, K, body, "nobody is seen here.")
@@ -81,7 +88,7 @@ def initialize(
         prior = _prior()
     except WeightError as error:
         return _upright(observations, K, body, str(error))
-    start = _seen(prior, observations, K, heights)
+    start = _seen(prior, observations, K, heights, proxemics)
     if body.name == OPEN_BODY:
         return start
     # Shapes of another body mean something else: people of its mean shape, as large in the picture.
@@ -95,12 +102,14 @@ def _seen(
     observations: Observations,
     K: Float[np.ndarray, "3 3"],
     heights: Sequence[float | None],
+    proxemics: Sequence[ProxemicsStatement],
 ) -> Start3D:
     """What the prior sees, in shapes of the open body."""
     people = observations.person_count
     found = prior.estimate(
         observations.keypoints2d, observations.confidence, observations.layout, K,
         observations.times, heights=[*heights[:people], *[None] * (people - len(heights))],
+        proxemics=proxemics,
     )  # fmt: skip
     pose = np.concatenate([found.global_orient[:, :, None], found.body_pose], axis=2)
     betas = torch.tensor(found.betas, dtype=torch.float32)

@@ -11,8 +11,8 @@ from torch import Tensor
 from engine.body.joints import SMPL_JOINTS, mirrored
 from engine.body.smpl import BodyModel
 from engine.geometry.rotations import axis_angle_to_matrix
-from engine.prior.dataset import WorldWindows, chained
-from engine.prior.skeleton import relative
+from engine.prior.dataset import WorldWindows
+from engine.prior.skeleton import chained, relative
 from engine.prior.timing import uniform
 
 _JOINT_MIRROR = list(mirrored(SMPL_JOINTS))

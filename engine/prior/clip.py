@@ -64,7 +64,10 @@ class Windowing:
             share = fade.view(shape) * (1.0 if trust is None else trust[index])
             total[part] += window * share
             weight[part] += share
-        return (total / weight)[: self.frames]
+        # Not 0 / 0, whose gradient is no number either.
+        nowhere = torch.full_like(total, torch.nan)
+        mean = torch.where(weight > 0, total / weight.clamp_min(1e-12), nowhere)
+        return mean[: self.frames]
 
 
 def check_clip(

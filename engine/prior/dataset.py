@@ -19,11 +19,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from engine.body.kinematics import LEVEL_STEPS
 from engine.body.smpl import BodyModel
 from engine.errors import InputError
 from engine.geometry.rotations import axis_angle_to_matrix, matrix_to_6d, sixd_to_matrix
 from engine.motion.prepared import MotionKind, PreparedMotion, Split, read_prepared
+from engine.prior.skeleton import chained
 from engine.prior.timing import KEY_SECONDS, Times, even_times, keyed_times, spline_shares, uniform
 from engine.prior.windows import RATE
 
@@ -167,15 +167,6 @@ def load_library(
     return MotionLibrary(
         torch.cat(sixd), torch.cat(pelvis), torch.tensor(rows), torch.stack(betas), tuple(clips)
     )
-
-
-def chained(local: Float[Tensor, "*batch 24 3 3"]) -> Float[Tensor, "*batch 24 3 3"]:
-    """Orientations of the joints from their rotations relative to the parents."""
-    levels = [local[..., :1, :, :]]
-    for step in LEVEL_STEPS:
-        above = levels[-1][..., step.parents_in_level, :, :]
-        levels.append(above @ local[..., step.joints, :, :])
-    return torch.cat(levels, dim=-3)
 
 
 def _orientations(prepared: PreparedMotion) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ drawn = prior.sample(8, 64, proxemics=wanted, generator=generator)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,16 +25,14 @@ from engine.errors import InputError
 from engine.geometry.rotations import matrix_to_6d, matrix_to_axis_angle, sixd_to_matrix
 from engine.prior.clip import (
     WINDOWS,
-    Windowing,
     at_times,
     blended,
     blended_as_seen,
     check_clip,
     rays_in_halpe26,
-    seen_on_grid,
     side_by_side,
-    windows_of,
 )
+from engine.prior.clip_windows import ClipWindows
 from engine.prior.condition import Condition, Told, condition
 from engine.prior.denoiser import FRAMES_PER_TOKEN, Denoised, Denoiser
 from engine.prior.diffusion import ddim, level_of, noised
@@ -55,7 +54,7 @@ from engine.prior.proxemics import Proxemics
 from engine.prior.skeleton import Skeleton
 from engine.prior.weight_file import read_weights
 from engine.prior.windows import PairWindows, Seen
-from engine.structures import Layout
+from engine.structures import Layout, ProxemicsStatement
 from engine.weights import find
 
 LOSS_STEPS = 10, 25, 40, 55, 70
@@ -116,6 +115,14 @@ class Prior:
         """Of the body that it was trained on."""
         return self._skeleton
 
+    def copy(self) -> Prior:
+        """Another one of the same weights, to be changed without changing this one."""
+        return Prior(deepcopy(self._network), self._skeleton)
+
+    def parameters(self) -> list[torch.nn.Parameter]:
+        """The network's weights."""
+        return list(self._network.parameters())
+
     @torch.no_grad()
     def estimate(
         self,
@@ -126,12 +133,14 @@ class Prior:
         times: Float[np.ndarray, "F"],
         *,
         heights: Sequence[float | None] = (),
+        proxemics: Sequence[ProxemicsStatement] = (),
     ) -> EstimatedMotion:
         """Everybody's motion in the camera frame.
 
         `keypoints2d` in undistorted pixels, NaN where nothing was seen; `times` in seconds,
-        increasing, at any rate; `heights` standing, in metres, where they are known. Two people
-        are seen together; one, or more than two, each alone. A person who is never seen is guessed
+        increasing, at any rate; `heights` standing, in metres, where they are known, and what was
+        said of how two people stand to each other. Two people are seen together; one, or more than
+        two, each alone. A person who is never seen is guessed
         from the partner, with `evidence` 0. Raises InputError for keypoints of another layout, and
         where there are no people, frames, times or intrinsics to speak of.
         """
@@ -142,7 +151,7 @@ class Prior:
         height = torch.tensor(known, dtype=torch.float32)
         together = [slice(None)] if people == 2 else [slice(p, p + 1) for p in range(people)]
         parts = [
-            self._clip(*seen_on_grid(rays[rows], seen[rows], times), height[rows])
+            self._clip(ClipWindows.of(rays[rows], seen[rows], times), height[rows], proxemics)
             for rows in together
         ]
         motion = side_by_side([part for part, _ in parts], seen)
@@ -163,34 +172,76 @@ class Prior:
 
     def _clip(
         self,
-        rays: Float[Tensor, "G P 26 2"],
-        confidence: Float[Tensor, "G P 26"],
+        clip: ClipWindows,
         heights: Float[Tensor, "P"],
+        proxemics: Sequence[ProxemicsStatement],
     ) -> tuple[PairWindows, Float[Tensor, "G P 24"]]:
         """One window as long as the clip, at 30 Hz."""
-        cut = Windowing.of(len(rays))
-        seen = windows_of(rays, confidence, cut)
-        answer = self.estimate_windows(seen, heights.expand(len(seen.rays), -1))
+        cut, seen = clip.cut, clip.seen
+        told = clip.told(proxemics)
+        answer = self.estimate_windows(seen, heights.expand(clip.count, -1), told)
         return blended(answer.windows, cut, seen), blended_as_seen(answer.log_variance, cut, seen)
 
     @torch.no_grad()
-    def estimate_windows(self, seen: Seen, heights: Float[Tensor, "B P"]) -> WindowEstimate:
+    def estimate_windows(
+        self, seen: Seen, heights: Float[Tensor, "B P"], proxemics: Proxemics | None = None
+    ) -> WindowEstimate:
         """Bodies from 2D, in the camera's frame: what the network says of the windows, and of them
         in a mirror, averaged. `heights` in metres, NaN where unknown."""
-        first = self._from_2d(seen, heights)
-        second = self._from_2d(seen.mirrored(), heights)
+        first = self.see(seen, heights, proxemics)
+        second = self.see(seen.mirrored(), heights, proxemics)
         turned = second.windows.mirrored()
         return WindowEstimate(
             _mean(first.windows, turned),
             (first.log_variance + second.log_variance[..., _JOINT_MIRROR]) / 2,
         )
 
-    def _from_2d(self, seen: Seen, heights: Float[Tensor, "W P"]) -> WindowEstimate:
+    def see(
+        self, seen: Seen, heights: Float[Tensor, "W P"], proxemics: Proxemics | None = None
+    ) -> WindowEstimate:
+        """Bodies from 2D, as `estimate_windows` but for the mirror. Gradients reach the weights."""
         count, people, frames = seen.confidence.shape[:3]
         view = view_of_seen(seen)
         told = replace(Told.nothing(view, people, frames), seen=seen, heights=heights)
+        if proxemics is not None:
+            told = replace(told, proxemics=proxemics)
         nothing = torch.zeros(count, people, frames, SIZE)
         answer = self._ask(nothing, 1.0, condition(told))
+        up = (view.R_virtual_camera.mT @ answer.up[..., None])[..., 0]
+        return WindowEstimate(unpack(answer.state, view, up), answer.log_variance)
+
+    @torch.no_grad()
+    def denoise(
+        self,
+        windows: PairWindows,
+        seen: Seen,
+        step: int,
+        *,
+        generator: torch.Generator,
+        heights: Float[Tensor, "B P"] | None = None,
+        proxemics: Proxemics | None = None,
+        partner: bool = True,
+    ) -> WindowEstimate:
+        """What the network makes of the windows after `step` steps of noise (0 to `STEPS` - 1),
+        being told what is seen; at the last step that alone counts.
+
+        One answer for one draw of noise: answers for several spread about as much as the motion
+        is uncertain. Without `partner` everybody is looked at alone. Raises InputError for an odd
+        number of frames.
+        """
+        count, people, frames = windows.pelvis.shape[:3]
+        _check_even(frames)
+        view = view_of(seen, windows)
+        told = replace(_told(view, people, frames, partner), seen=seen)
+        if heights is not None:
+            told = replace(told, heights=heights)
+        if proxemics is not None:
+            told = replace(told, proxemics=proxemics)
+        noise = torch.randn(1, people, frames, SIZE, generator=generator)
+        state = pack(windows, view)
+        steps = torch.full((count,), step)
+        noisy = noised(state, noise.expand_as(state), steps)
+        answer = self._ask(noisy, float(level_of(steps)[0]), condition(told))
         up = (view.R_virtual_camera.mT @ answer.up[..., None])[..., 0]
         return WindowEstimate(unpack(answer.state, view, up), answer.log_variance)
 

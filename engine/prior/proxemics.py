@@ -6,6 +6,7 @@ social to 3.6 m, public beyond; here between the heads.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from engine.prior.skeleton import HEAD, Skeleton
 from engine.prior.windows import PairWindows
-from engine.structures import ZONE_EDGES, ZONES
+from engine.structures import ZONE_EDGES, ZONES, ProxemicsStatement
 
 FEATURES = len(ZONES) + 4 * 2
 """Numbers per person and frame that `Proxemics.features` gives."""
@@ -37,10 +38,9 @@ class Proxemics:
     @classmethod
     def nothing(cls, count: int, people: int, frames: int) -> Proxemics:
         """Nothing is said of any window."""
-        unsaid = torch.full((count, frames), torch.nan)
         return cls(
-            unsaid,
-            unsaid,
+            torch.full((count, frames), torch.nan),
+            torch.full((count, frames), torch.nan),
             torch.full((count, people, frames), torch.nan),
             torch.full((count, frames), -1),
         )
@@ -53,6 +53,17 @@ class Proxemics:
             self.head_distance.masked_fill(~heads, nan),
             self.facing.masked_fill(~facing[:, None], nan),
             self.zone.masked_fill(~zone, -1),
+        )
+
+    def at(self, frames: Int[Tensor, "W T"]) -> Proxemics:
+        """W windows of what is said of one: by frame of it, nothing where that is negative."""
+        nowhere = frames < 0
+        place = frames.clamp_min(0)
+        return Proxemics(
+            self.pelvis_distance[0, place].masked_fill(nowhere, torch.nan),
+            self.head_distance[0, place].masked_fill(nowhere, torch.nan),
+            self.facing[0, :, place].transpose(0, 1).masked_fill(nowhere[:, None], torch.nan),
+            self.zone[0, place].masked_fill(nowhere, -1),
         )
 
     def features(self) -> Float[Tensor, "B P F 12"]:
@@ -78,21 +89,52 @@ def zone_of(head_distance: Float[Tensor, "*batch"]) -> Int[Tensor, "*batch"]:
     return torch.bucketize(head_distance, head_distance.new_tensor(ZONE_EDGES), right=True)
 
 
+def stated(statements: Sequence[ProxemicsStatement], frames: int) -> Proxemics:
+    """What was said of people 0 and 1 over so many frames, as one window."""
+    said = Proxemics.nothing(1, 2, frames)
+    for statement in statements:
+        part = statement.frames.as_slice()
+        for values, value in (
+            (said.pelvis_distance[0], statement.pelvis_distance),
+            (said.head_distance[0], statement.head_distance),
+            (said.facing[0, statement.person_a], statement.facing[0]),
+            (said.facing[0, statement.person_b], statement.facing[1]),
+        ):
+            if value is not None:
+                values[part] = value
+        if statement.zone is not None:
+            said.zone[0, part] = ZONES.index(statement.zone)
+    return said
+
+
 def measure(windows: PairWindows, skeleton: Skeleton) -> Proxemics:
     """All of it, of two people (of more: the nearest two count for distances; nothing for one)."""
     count, people, frames = windows.pelvis.shape[:3]
     if people < 2:
         return Proxemics.nothing(count, people, frames)
     joints = skeleton.joints(windows.rotations, windows.betas) + windows.pelvis[..., None, :]
-    heads = joints[..., HEAD, :]
-    head_distance = _nearest(heads)
-    up = windows.up[:, None, None]
-    middle = (windows.pelvis.sum(1, keepdim=True) - windows.pelvis) / (people - 1)
-    way = _level(middle - windows.pelvis, up)
     # The open body faces along its own z axis.
-    forward = _level(windows.rotations[..., 0, :, 2], up)
+    forward = windows.rotations[..., 0, :, 2]
+    return measured(joints[..., HEAD, :], windows.pelvis, forward, windows.up)
+
+
+def measured(
+    heads: Float[Tensor, "B P F 3"],
+    pelvises: Float[Tensor, "B P F 3"],
+    forward: Float[Tensor, "B P F 3"],
+    up: Float[Tensor, "B 3"],
+) -> Proxemics:
+    """The same of two people or more whose heads and pelvises (metres) are known, and which way
+    each pelvis faces, all in one frame; `up` is a unit vector in it."""
+    against = up[:, None, None]
+    middle = (pelvises.sum(1, keepdim=True) - pelvises) / (pelvises.shape[1] - 1)
+    way = _level(middle - pelvises, against)
+    head_distance = _nearest(heads)
     return Proxemics(
-        _nearest(windows.pelvis), head_distance, (way * forward).sum(-1), zone_of(head_distance)
+        _nearest(pelvises),
+        head_distance,
+        (way * _level(forward, against)).sum(-1),
+        zone_of(head_distance),
     )
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from engine.body.joints import SMPL_JOINTS, SMPL_PARENTS
+from engine.body.kinematics import LEVEL_STEPS
 from engine.body.smpl import BodyModel
 
 PARENTS = list(SMPL_PARENTS[1:])
@@ -49,6 +50,15 @@ def relative(orientations: Float[Tensor, "*batch 24 3 3"]) -> Float[Tensor, "*ba
     """Rotations relative to the parents; the root's stays in the frame of the orientations."""
     local = orientations[..., PARENTS, :, :].mT @ orientations[..., 1:, :, :]
     return torch.cat([orientations[..., :1, :, :], local], dim=-3)
+
+
+def chained(local: Float[Tensor, "*batch 24 3 3"]) -> Float[Tensor, "*batch 24 3 3"]:
+    """Orientations of the joints from their rotations relative to the parents (see `relative`)."""
+    levels = [local[..., :1, :, :]]
+    for step in LEVEL_STEPS:
+        above = levels[-1][..., step.parents_in_level, :, :]
+        levels.append(above @ local[..., step.joints, :, :])
+    return torch.cat(levels, dim=-3)
 
 
 def _chain() -> Float[Tensor, "24 23"]:

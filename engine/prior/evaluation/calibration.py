@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from engine.prior.evaluation.held_out import joined
-from engine.prior.proxemics import ZONE_EDGES, Proxemics, measure
+from engine.prior.proxemics import Proxemics, measure
 from engine.prior.skeleton import Skeleton
 from engine.prior.windows import PairWindows
-from engine.structures import ZONES
+from engine.structures import ZONE_EDGES, ZONES
 
 FRAMES = 32
 """Of a sample."""

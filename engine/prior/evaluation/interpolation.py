@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from engine.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
-from engine.prior.dataset import chained
+from engine.prior.skeleton import chained
 from engine.prior.windows import PairWindows
 
 
