@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float
 
 from engine.fit import reasons
-from engine.fit.findings import Findings, flips, offset_deviations
+from engine.fit.findings import Findings, flips
 from engine.fit.second_look import SecondLook
 
 SMOOTHING_SECONDS = 0.15
@@ -31,44 +31,39 @@ LEAST_SURE = 0.05
 ALONG_VIEW = 0.1
 """Share of the prior's variance that keypoints cannot take away, because it lies along the view:
 a third, but that limbs of known length leave two depths only."""
-FAR = 3.0
-"""Metres between people from which they are as far apart as it matters."""
 
 WEIGHTS: Mapping[str, float] = MappingProxyType(
     {
-        "miss": 0.2175,
-        "covered": 0.3415,
-        "penetration": 0.0399,
-        "acceleration": 0.1100,
-        "spread": 0.2470,
-        "posterior": 0.6660,
-        "pose": 0.2464,
+        "posterior": 1.0572,
+        "limbs": 0.0981,
+        "pose": 0.5001,
+        "hidden": 0.3029,
+        "miss": 0.7962,
     }
 )
 """As `engine.benchmark.error_calibration` printed them; a sign that is not named weighs nothing."""
-INTERCEPT = 0.6975
+INTERCEPT = 0.9661
 """Logarithm of metres."""
 
 
 def signs(found: Findings) -> dict[str, Float[np.ndarray, "P F"]]:
-    """What speaks for an error, each larger where there is more of it, smoothed; never NaN."""
-    order, limbs, _ = flips(found)
+    """What speaks for an error, each larger where there is more of it, smoothed; never NaN.
+
+    posterior  how far off joints must be expected with such keypoints, by the prior's variance
+    limbs      metres that the most doubtful limb moves if it is mirrored in depth
+    pose       how far the fit is from what the prior says, in the prior's deviations
+    hidden     how far somebody is covered by another, where keypoints are unsure
+    miss       how far joints are from keypoints, beyond what is not suspicious
+    """
+    _, limbs, _ = flips(found)
     look, nothing = found.look, np.zeros(found.shape)
-    moved = reasons.accelerations(found.world, found.times, found.cuts).mean(axis=-1)
-    depth = reasons.worst_of_pairs(found.penetration, found.shape)
+    miss = np.fmax(found.miss_px / found.size_px, reasons.LEAST_MISS) / reasons.LEAST_MISS
     result = {
-        "miss": _log(_filled(found.miss_px / found.size_px, 0.03), 0.005),
-        "unsure": found.unsure,
-        "covered": found.covered,
-        "near": -_log(_nearest(found), 0.1),
-        "penetration": _log(depth, 0.005),
-        "acceleration": _log(_filled(moved, 3.0), 1.0),
-        "order": _log(order, 0.02),
-        "limbs": _log(limbs, 0.02),
-        "offset": np.nan_to_num(offset_deviations(found)),
-        "spread": nothing if look is None else _log(_rms(look.spread()), 0.01),
         "posterior": nothing if look is None else _log(posterior(found, look), 0.001),
+        "limbs": _log(limbs, 0.02),
         "pose": nothing if look is None else _log(_pose_deviation(found), 0.1),
+        "hidden": found.covered * found.unsure,
+        "miss": np.log(miss),
     }
     return {name: _smoothed(np.nan_to_num(v), found.times) for name, v in result.items()}
 
@@ -104,24 +99,9 @@ def _pose_deviation(found: Findings) -> Float[np.ndarray, "P F"]:
     return _rms(found.look.deviations(found.rotmats))
 
 
-def _nearest(found: Findings) -> Float[np.ndarray, "P F"]:
-    """Metres from the pelvis to that of the nearest other person, at most `FAR`."""
-    pelvis = found.joints[:, :, 0]
-    result = np.full(found.shape, FAR)
-    for a in range(len(pelvis)):
-        for b in range(len(pelvis)):
-            if a != b:
-                result[a] = np.fmin(result[a], np.linalg.norm(pelvis[a] - pelvis[b], axis=-1))
-    return result
-
-
 def _log(values: Float[np.ndarray, "P F"], floor: float) -> Float[np.ndarray, "P F"]:
     """Logarithm of what is not negative, level below `floor`; NaN counts as nothing."""
     return np.asarray(np.log(np.nan_to_num(values) + floor))
-
-
-def _filled(values: Float[np.ndarray, "P F"], otherwise: float) -> Float[np.ndarray, "P F"]:
-    return np.where(np.isfinite(values), values, otherwise)
 
 
 def _smoothed(
