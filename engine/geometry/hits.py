@@ -20,7 +20,7 @@ from torch import Tensor
 
 from engine.body.joints import SMPL_JOINTS, SMPL_PARENTS
 from engine.body.smpl import BodyModel
-from engine.geometry.proximity import MeshQuery, Parts, box_overlap
+from engine.geometry.proximity import Parts, SurfaceQuery, box_overlap, surface_query
 
 NEIGHBOURHOOD = 0.02
 """Metres outside a body within which vertices are watched, so that what parts does not go on."""
@@ -53,7 +53,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class Search:
-    query: MeshQuery
+    query: SurfaceQuery
     parts: Parts
     part_of_vertex: Int[np.ndarray, "V"]
     faces: Int[Tensor, "T 3"]
@@ -61,8 +61,8 @@ class Search:
     @classmethod
     def of(cls, model: BodyModel) -> Search:
         part = model.data.weights.argmax(axis=1)
-        query = MeshQuery(model.data.faces, model.vertex_count)
-        return cls(query, Parts(part), part, model.faces)
+        query = surface_query(model.data.faces, model.vertex_count, model.faces.device)
+        return cls(query, Parts(part), part, model.faces.cpu())
 
 
 def find_hits(
@@ -74,14 +74,26 @@ def find_hits(
     """Of every two people (skins F, V, 3) in the given frames; `neighbourhood` in metres."""
     hits = []
     for inner, outer in permutations(range(len(skins)), 2):
-        near = np.flatnonzero(box_overlap(skins[inner], skins[outer], neighbourhood))
+        near = box_overlap(skins[inner][frames], skins[outer][frames], neighbourhood)
         found = [
             _hits_in_frame(frame, skins[inner][frame], skins[outer][frame], (search, neighbourhood))
-            for frame in np.intersect1d(near, frames).tolist()
+            for frame in frames[near].tolist()
         ]
         if any(len(vertex) for _, vertex, *_ in found):
             hits.append(Hit(inner, outer, *map(torch.cat, zip(*found, strict=True))))
     return hits
+
+
+def together(hits: Sequence[Hit]) -> list[Hit]:
+    """Hits of several stretches of frames as one for every two people."""
+    pairs: dict[tuple[int, int], list[Hit]] = {}
+    for hit in hits:
+        pairs.setdefault((hit.inner, hit.outer), []).append(hit)
+    names = "frame", "vertex", "corners", "barycentric", "outwards", "inside"
+    return [
+        Hit(*pair, *(torch.cat([getattr(hit, name) for hit in same]) for name in names))
+        for pair, same in sorted(pairs.items())
+    ]
 
 
 def _hits_in_frame(
@@ -98,7 +110,7 @@ def _hits_in_frame(
         points_none = torch.zeros(0, 3)
         return none, none, none.reshape(-1, 3), points_none, points_none, none.bool()
     search.query.move(mesh)
-    closest = search.query.closest(points[candidates])
+    closest = search.query.closest(points[candidates]).to("cpu")
     corners, weights = search.faces[closest.face], closest.barycentric
     surface = (torch.from_numpy(mesh)[corners] * weights[..., None]).sum(dim=1)
     away = surface - torch.from_numpy(points[candidates])

@@ -1,13 +1,14 @@
 """Signed distance between two bodies: how deep one is inside the other, and where.
 
-The queries run in Warp's winding-number kernel (one thread on the CPU); the closest points are
-rebuilt in torch from face and barycentric coordinates, so that gradients reach both meshes.
+The queries run in Warp's winding-number kernel (one thread on the CPU), or in plain torch on other
+devices (`engine.geometry.closest_torch`); the closest points are rebuilt in torch from face and
+barycentric coordinates, so that gradients reach both meshes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -25,9 +26,35 @@ class ClosestPoints:
     found: Bool[Tensor, "N"]
     """False where nothing lies within the search distance."""
 
+    def to(self, device: torch.device | str) -> ClosestPoints:
+        moved = (self.face, self.barycentric, self.inside, self.found)
+        return ClosestPoints(*(tensor.to(device) for tensor in moved))
+
+
+@runtime_checkable
+class SurfaceQuery(Protocol):
+    """Closest-point queries against one watertight mesh whose vertices move."""
+
+    def move(self, vertices: Float[np.ndarray, "V 3"]) -> None:
+        """Set the vertices (metres)."""
+
+    def closest(self, points: Float[np.ndarray, "N 3"], max_distance: float = 0.6) -> ClosestPoints:
+        """Closest points of the mesh; keep `max_distance` (m) above the deepest penetration."""
+
+
+def surface_query(
+    faces: Int[np.ndarray, "T 3"], vertex_count: int, device: torch.device | str = "cpu"
+) -> SurfaceQuery:
+    """Warp's on the CPU, plain torch anywhere else; answers lie on the device."""
+    if torch.device(device).type == "cpu":
+        return MeshQuery(faces, vertex_count)
+    from engine.geometry.closest_torch import TorchMeshQuery
+
+    return TorchMeshQuery(faces, vertex_count, device)
+
 
 class MeshQuery:
-    """Closest-point queries against one watertight mesh whose vertices move."""
+    """A `SurfaceQuery` by Warp, on the CPU."""
 
     def __init__(self, faces: Int[np.ndarray, "T 3"], vertex_count: int) -> None:
         from engine.geometry import closest_kernel  # slow to import, compiled at first use
