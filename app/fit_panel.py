@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from PySide6.QtCore import Qt, Signal
@@ -16,7 +16,7 @@ from app.jobs import Job, Jobs
 from app.number_field import NumberField
 from app.panel import ActionButton, Panel, ProgressLine, card, label, plain_button, row, section
 from app.view_state import Candidate, ViewState
-from engine.structures import FitProgress
+from engine.structures import Diagnostics, FitProgress, FrameRange
 
 USUAL_FOCAL = 1500.0
 """Pixels from which the field steps where none are known: of a phone, about 65 degrees in 1080p."""
@@ -166,7 +166,7 @@ class FitPanel(Panel):
             f"{ranges.spoken(candidate.frames).capitalize()}, {candidate.result.outcome.value}"
         ]
         if before is not None:
-            lines += _compared(before, after, candidate)
+            lines += compared(before, after, candidate.frames)
         if candidate.result.advice:
             lines.append(candidate.result.advice)
         self._candidate_text.setText("\n".join(lines))
@@ -250,14 +250,26 @@ def _quality(state: ClipState | None) -> str:
     return "\n".join([*lines, *diagnostics.notes])  # fmt: skip
 
 
-def _compared(before: object, after: object, candidate: Candidate) -> list[str]:
-    """What the re-fit changed in its frames, in numbers."""
-    where = candidate.frames.as_slice()
-    old = np.nanmean(before.reprojection_px[:, where])  # type: ignore[attr-defined]
-    new = np.nanmean(after.reprojection_px[:, where])  # type: ignore[attr-defined]
-    deep_old = 100 * np.nanmax(before.penetration_m[where])  # type: ignore[attr-defined]
-    deep_new = 100 * np.nanmax(after.penetration_m[where])  # type: ignore[attr-defined]
-    return [
-        f"Joints off: {old:.1f} → {new:.1f} px",
-        f"Penetration: {deep_old:.1f} → {deep_new:.1f} cm",
+def compared(before: Diagnostics, after: Diagnostics, frames: FrameRange) -> list[str]:
+    """What a re-fit changed in its frames, in numbers, a line for each that both fits know."""
+    where = frames.as_slice()
+    pixels = [d.reprojection_px[:, where] for d in (before, after)]
+    deepest = [100 * d.penetration_m[where] for d in (before, after)]
+    expected = [
+        np.zeros(0) if d.expected_error is None else 100 * d.expected_error[:, where]
+        for d in (before, after)
     ]
+    lines = [
+        _change("Joints off: {:.1f} → {:.1f} px", pixels, np.mean),
+        _change("Believed to be off: {:.0f} → {:.0f} cm", expected, np.mean),
+        _change("Penetration: {:.1f} → {:.1f} cm", deepest, np.max),
+    ]
+    return [line for line in lines if line]
+
+
+def _change(
+    words: str, values: Sequence[np.ndarray], reduced: Callable[[np.ndarray], float]
+) -> str:
+    """Empty where one side knows nothing."""
+    known = [each[np.isfinite(each)] for each in values]
+    return words.format(*map(reduced, known)) if all(each.size for each in known) else ""
