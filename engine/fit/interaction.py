@@ -6,6 +6,7 @@ points, faces and ways are fixed and the term is smooth.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,11 +18,15 @@ from engine.body.regions import region_vertices
 from engine.body.smpl import BodyModel
 from engine.config import FitConfig
 from engine.fit import terms
+from engine.fit.curvature import Rows
+from engine.fit.jacobian import FREEDOM, Jacobian
 from engine.fit.state import Posed
-from engine.geometry.hits import Hit, Search, depth_of, find_hits, to_one_side
+from engine.geometry.hits import Hit, Search, depth_of, find_hits, to_one_side, together
 from engine.geometry.proximity import Parts
 from engine.structures import ContactLabel
 
+AT_ONCE = 16
+"""Frames between two breaths."""
 SIDE_SECONDS = 0.13
 """Standard deviation of the smoothing of the way by which a limb leaves the other body."""
 
@@ -67,20 +72,27 @@ class Surfaces:
             for name in (label.region_a, label.region_b)
         }
 
-    @torch.no_grad()
-    def correspondences(self, posed: Posed, movable: Bool[Tensor, "F"]) -> Correspondences:
-        """Who is inside whom with the bodies as they are."""
+    def correspondences(
+        self, posed: Posed, movable: Bool[Tensor, "F"]
+    ) -> Generator[None, None, Correspondences]:
+        """Who is inside whom with the bodies as they are; in steps."""
         every = np.arange(posed.transl.shape[1])
-        skins = list(posed.surfaces(torch.from_numpy(every)).numpy())
-        joints = posed.body.joints.numpy()
+        with torch.no_grad():
+            skins = list(posed.surfaces(torch.from_numpy(every)).numpy())
+        joints = posed.body.joints.detach().numpy()
         runs = [every], self._side_frames
+        frames = np.flatnonzero(movable.numpy())
+        hits: list[Hit] = []
+        for first in range(0, len(frames), AT_ONCE):
+            hits += find_hits(skins, frames[first : first + AT_ONCE], self._search)
+            yield None
         inside = []
-        for found in find_hits(skins, np.flatnonzero(movable.numpy()), self._search):
+        for found in together(hits):
             hit = to_one_side(found, joints, runs, self._search)
             inside.append(Inside(hit, torch.from_numpy(self._slack(hit))))
         used = [term.hit.frame for term in inside]
-        frames = torch.unique(torch.cat(used)) if used else torch.zeros(0, dtype=torch.long)
-        return Correspondences(tuple(inside), frames)
+        needed = torch.unique(torch.cat(used)) if used else torch.zeros(0, dtype=torch.long)
+        return Correspondences(tuple(inside), needed)
 
     def _slack(self, hit: Hit) -> Float[np.ndarray, "N"]:
         """Metres of depth that are allowed: flesh gives way where regions are said to touch."""
@@ -108,6 +120,29 @@ class Surfaces:
         each = [self._penetration(skins, found, term, time) for term in found.inside]
         return {"penetration": weight * torch.stack(each).sum()}
 
+    @torch.no_grad()
+    def rows(self, found: Correspondences, posed: Posed, jacobian: Jacobian, time: Tensor) -> Rows:
+        """How stiff it is: along the way out of every point that is deeper than it may be."""
+        people, weight = len(posed.transl), self._config.weights.penetration
+        frames = [torch.zeros(0, dtype=torch.long)]
+        rows = [torch.zeros(0, people, FREEDOM)]
+        skins = list(posed.surfaces(found.frames)) if found.inside and weight else []
+        for term in found.inside if weight else ():
+            at = torch.searchsorted(found.frames, term.hit.frame)
+            deep = depth_of(replace(term.hit, frame=at), skins) > term.slack - 0.002
+            hit = term.hit.kept(deep)
+            outer = jacobian.skin(hit.corners, hit.barycentric, hit.outer, hit.frame)
+            inner = jacobian.skin(
+                hit.vertex[:, None], torch.ones(len(hit.vertex), 1), hit.inner, hit.frame
+            )
+            row = torch.zeros(len(hit.frame), people, FREEDOM)
+            row[:, hit.outer] += jacobian.along(outer, hit.outwards)
+            row[:, hit.inner] -= jacobian.along(inner, hit.outwards)
+            stiff = 2 * weight * time[hit.frame] / 0.01**2 / 100 * 1200 / skins[0].shape[1]
+            rows.append(row * stiff.sqrt()[:, None, None])
+            frames.append(hit.frame)
+        return Rows(torch.cat(frames), torch.cat(rows))
+
     def _penetration(
         self, skins: list[Tensor], found: Correspondences, term: Inside, time: Tensor
     ) -> Tensor:
@@ -115,3 +150,18 @@ class Surfaces:
         depth = depth_of(replace(term.hit, frame=at), skins)
         each = terms.penetration(depth, term.slack) * time[term.hit.frame]
         return each.sum() / 100 * 1200 / skins[0].shape[1]
+
+
+@dataclass(frozen=True)
+class PenetrationTerm:
+    """Bodies out of each other, with the points as they were when they were looked for."""
+
+    surfaces: Surfaces
+    found: Correspondences
+    time: Float[Tensor, "F"]
+
+    def __call__(self, posed: Posed) -> dict[str, Tensor]:
+        return self.surfaces.cost(posed, self.found, self.time)
+
+    def rows(self, posed: Posed, jacobian: Jacobian) -> Rows:
+        return self.surfaces.rows(self.found, posed, jacobian, self.time)

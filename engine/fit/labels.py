@@ -19,9 +19,11 @@ from engine.body.regions import face_regions, region_names, region_vertices
 from engine.body.smpl import BodyModel
 from engine.config import FitConfig
 from engine.fit import terms
+from engine.fit.curvature import Rows
+from engine.fit.jacobian import FREEDOM, Jacobian
 from engine.fit.state import Posed
 from engine.geometry.triangles import closest_on_triangles
-from engine.structures import ContactLabel
+from engine.structures import ContactKind, ContactLabel
 
 DEEPEST = 0.1
 """Metres behind the other's skin up to which a point is inside it; further, on its far side."""
@@ -57,6 +59,7 @@ class Labels:
     def __init__(
         self, body: BodyModel, labels: tuple[ContactLabel, ...], movable: Bool[Tensor, "F"]
     ) -> None:
+        self._given = body, labels, movable
         spoken = {name for label in labels for name in (label.region_a, label.region_b)}
         skin = {name: region_skin(body, name) for name in spoken}
         used = [values.ravel() for patch in skin.values() for values in patch]
@@ -69,6 +72,12 @@ class Labels:
         self._frames = [_frames(label, movable) for label in labels]
         self._labels = labels
         self._needed = torch.unique(torch.cat([*self._frames, torch.zeros(0, dtype=torch.long)]))
+
+    def of_kind(self, *kinds: ContactKind) -> Labels:
+        """Those of some kinds; all where none is named."""
+        body, labels, movable = self._given
+        some = tuple(label for label in labels if label.kind in kinds)
+        return Labels(body, some, movable) if kinds and some != labels else self
 
     def __bool__(self) -> bool:
         return len(self._needed) > 0
@@ -128,6 +137,63 @@ class Labels:
                 # Each label is seen from both sides.
                 costs[kind] = weight * torch.stack(each).sum() / 2
         return costs
+
+    @torch.no_grad()
+    def rows(self, seen: LabelTerm, posed: Posed, jacobian: Jacobian) -> Rows:
+        """How stiff the labels are: regions that touch hold each other in every direction, those
+        that do not are parted along the way between them."""
+        skin, people = posed.surfaces(self._needed, self._model), len(posed.transl)
+        frames = [torch.zeros(0, dtype=torch.long)]
+        found = [torch.zeros(0, people, FREEDOM)]
+        for one in seen.found:
+            directions, stiff = _stiffness(one, skin, seen)
+            mine = jacobian.skin(
+                one.point[:, None], torch.ones(len(one.point), 1), one.person, one.frame,
+                self._model,
+            )  # fmt: skip
+            theirs = jacobian.skin(one.corners, one.barycentric, one.other, one.frame, self._model)
+            for axis in range(directions.shape[1]):
+                row = torch.zeros(len(one.frame), people, FREEDOM)
+                row[:, one.person] += jacobian.along(mine, directions[:, axis])
+                row[:, one.other] -= jacobian.along(theirs, directions[:, axis])
+                found.append(row * stiff.sqrt()[:, None, None])
+                frames.append(one.frame)
+        return Rows(torch.cat(frames), torch.cat(found))
+
+
+@dataclass(frozen=True)
+class LabelTerm:
+    """What was said of touch, with the nearest points as they were when they were looked for."""
+
+    labels: Labels
+    found: tuple[Attachment, ...]
+    time: Float[Tensor, "F"]
+    config: FitConfig
+
+    def __call__(self, posed: Posed) -> dict[str, Tensor]:
+        return self.labels.costs(posed, self.found, self.time, self.config)
+
+    def rows(self, posed: Posed, jacobian: Jacobian) -> Rows:
+        return self.labels.rows(self, posed, jacobian)
+
+
+def _stiffness(
+    one: Attachment, skin: Tensor, seen: LabelTerm
+) -> tuple[Float[Tensor, "N D 3"], Float[Tensor, "N"]]:
+    """Directions in which an attachment holds, and how much (second derivative per metre^2)."""
+    point = skin[one.person, one.at, one.point]
+    triangle = skin[one.other, one.at[:, None], one.corners]
+    offset = point - (triangle * one.barycentric[..., None]).sum(1)
+    weights, time = seen.config.weights, seen.time[one.frame]
+    distance = offset.norm(dim=-1).clamp_min(1e-6)
+    if one.label.kind == "contact":
+        beyond = ((distance - terms.TOUCHING) / 0.01).clamp_min(0)
+        slope = 2 * beyond.clamp_max(terms.NEAR) / 0.01
+        axes = torch.eye(3).expand(len(offset), 3, 3)
+        return axes, weights.contact / 2 * slope / distance * time
+    near = distance < seen.config.clearance + DEEPEST
+    unit = (offset / distance[:, None])[:, None]
+    return unit, weights.no_contact / 2 * 2 / 0.01**2 * near * time
 
 
 def _cost(one: Attachment, skin: Tensor, time: Tensor, config: FitConfig) -> Tensor:

@@ -14,6 +14,7 @@ from engine.structures import (
     BodyMotion,
     Camera,
     Constraints,
+    Diagnostics,
     FocalSource,
     FrameRange,
     Observations,
@@ -33,6 +34,8 @@ class FitProblem:
     """A whole camera, in any world. None: a static camera, gravity to be estimated."""
     gravity_known: bool = True
     """Whether the camera's world is known to have y up. `solve` finds out where it is given."""
+    camera_found: bool = False
+    """Whether `camera` is what the fit itself found for the shots before. `solve` sets it."""
     K: np.ndarray | None = None
     """(3, 3) intrinsics where no whole camera is known. None: the focal length is assumed."""
     focal_source: FocalSource = "user"
@@ -52,6 +55,9 @@ class FitProblem:
     the configuration names."""
     avatars: Mapping[int, bytes] = field(default_factory=dict)
     """By person, avatars that an earlier fit learnt (`FitResult.appearance`)."""
+    diagnostics: Diagnostics | None = None
+    """Of the warm start, where a part of a clip is solved: kept outside that part. None: everything
+    is diagnosed anew, which takes 3 ms for every frame of the clip."""
 
 
 def check(problem: FitProblem) -> None:

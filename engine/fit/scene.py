@@ -70,7 +70,7 @@ def scene_of(
 ) -> Scene:
     """What is known of a window. `continued`: it must join bodies that are held."""
     camera, warm = problem.camera, problem.warm_start
-    if camera is None:
+    if camera is None or _another_shot(problem, frames, continued):
         identity = np.broadcast_to(np.eye(4), (len(frames), 4, 4))
         return Scene(Anchor(), identity, None, up_lifted, None, True, True, "estimated")
     T = camera.T_camera_world[frames.as_slice()]
@@ -96,6 +96,15 @@ def scene_of(
         floor_free=not continued,
         gravity="known" if known else "estimated",
     )
+
+
+def _another_shot(problem: FitProblem, frames: FrameRange, continued: bool) -> bool:
+    """Whether the only camera that is known is the one that an earlier shot was found to have."""
+    camera, warm = problem.camera, problem.warm_start
+    if camera is None or warm is None or continued or warm.gravity == "known":
+        return False
+    static = float(np.ptp(camera.T_camera_world, axis=0).max()) < 1e-9
+    return problem.camera_found and (static or frames.start in problem.observations.cuts)
 
 
 def _moving(T: Float[np.ndarray, "F 4 4"]) -> Anchor:

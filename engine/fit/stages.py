@@ -2,57 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterator
+from dataclasses import replace
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from engine.body.smpl import BodyModel
-from engine.config import FitConfig
 from engine.fit.hypotheses import Hypotheses
-from engine.fit.interaction import Surfaces
-from engine.fit.labels import Labels
-from engine.fit.minimise import Cost, Minimiser, time_basis
-from engine.fit.objective import Evidence, objective
-from engine.fit.state import Anchor, FitState, Posed, free_masks, people, pose
-from engine.structures import FitProgress, Outcome
+from engine.fit.interaction import PenetrationTerm, Surfaces
+from engine.fit.labels import LabelTerm
+from engine.fit.minimise import Minimiser, time_basis
+from engine.fit.objective import STANDARD_STEP, keypoint_cost, objective
+from engine.fit.rounds import Report, Round, Search, Steps, cost_with, looked, movement, settle
+from engine.fit.setting import Setting
+from engine.fit.state import FitState, Posed, free_masks, people
+from engine.structures import ContactKind, FitProgress
 
+__all__ = ["Report", "Search", "Setting", "movement"]
 PLACEMENT = ("betas", "placement", "log_focal", "up", "floor")
 """The parameters that place people without posing them."""
+DOUBTFUL = 0.7, 26.0
+"""Share of the cost of a frame's keypoints, under the bodies that are there, that a fresh start
+must undercut before it has been moved at all, and by how much it must, for the two to compete."""
+DOUBTFUL_SECONDS = 0.1
+"""For how long it must."""
 
-Report = Callable[[str, dict[str, float], FitState, float], FitProgress]
-Search = Callable[[Posed], Callable[[Posed], dict[str, Tensor]]]
-"""Finds nearest points with the bodies as they are, and returns what they cost."""
-Stage = Generator[FitProgress, None, FitState]
+Stage = Generator[FitProgress | None, None, FitState]
 
 
-@dataclass(frozen=True)
-class Setting:
-    """All that stays fixed while a stage runs."""
-
-    body: BodyModel
-    evidence: Evidence
-    anchor: Anchor
-    movable: Tensor
-    config: FitConfig
-    labels: Labels
-    shape_free: bool
-    up_free: bool
-    floor_free: bool
-    focal_free: bool
-
-    def with_width(self, width: float) -> Setting:
-        return replace(self, evidence=replace(self.evidence, robust_width=width))
-
-    def posed(self, state: FitState) -> Posed:
-        return pose(state, self.body, self.anchor)
+def doubtful(setting: Setting, hypotheses: Hypotheses) -> bool:
+    """Whether somebody's bodies may be the wrong ones to start from: whose identity was exchanged,
+    for one. Those that are tried first are taken to be the ones that are there."""
+    evidence = setting.evidence.people(hypotheses.owner)
+    tried = replace(setting, evidence=evidence).with_width(setting.config.robust_widths[1])
+    with torch.no_grad():
+        posed = tried.posed(hypotheses.state)
+        cost = keypoint_cost(posed, tried.evidence, setting.config)
+    there = cost[hypotheses.first][hypotheses.owner]
+    share, by = DOUBTFUL
+    better = (cost < share * there) & (cost < there - by) & setting.movable
+    seconds = (better * setting.evidence.frame_weight).sum(1) * STANDARD_STEP
+    return bool((seconds > DOUBTFUL_SECONDS).any())
 
 
 def choose(
     setting: Setting, hypotheses: Hypotheses, report: Report
-) -> Generator[FitProgress, None, tuple[FitState, Setting]]:
+) -> Generator[FitProgress | None, None, tuple[FitState, Setting]]:
     """Bring every hypothesis down for a while, keypoints pulling from far away; each person keeps
     the cheapest over all frames."""
     config, load = setting.config, hypotheses.count / len(hypotheses.first)
@@ -67,8 +61,11 @@ def choose(
         ("Comparing facings", config.hypothesis_steps, None, config.robust_widths[1]),
     ):
         tried = tried.with_width(width)
-        minimiser = _minimiser(tried, trial, only=only)
+        minimiser = yield from _searched(tried, trial, (), only=only)
         for costs in minimiser.run(steps):
+            if costs is None:
+                yield None
+                continue
             shown = people(minimiser.state, hypotheses.first)
             yield report(name, costs, shown, load * minimiser.iterations_per_report)
         trial = minimiser.state
@@ -82,29 +79,37 @@ def choose(
     return people(trial, best), replace(setting, evidence=evidence)
 
 
-def bring_together(setting: Setting, state: FitState, report: Report) -> Stage:
-    """Move whole people as the labels want them, before limbs are bent to meet these."""
-    if not setting.labels:
+def attract(setting: Setting, state: FitState, report: Report) -> Stage:
+    """Bring regions that touch together before anything keeps bodies apart: whole people first, so
+    that nobody stretches for what stands at the wrong depth."""
+    labels = _touch(setting, "contact")
+    if not labels:
+        return state
+    name = "Bringing together"
+    if setting.only_poses:
+        plan = Round(name, labels, setting.config.label_rounds, whole=True)
+        state, _ = yield from settle(setting, state, plan, report)
         return state
     for _ in range(setting.config.label_rounds):
-        minimiser = _minimiser(setting, state, only=PLACEMENT, searches=_touch(setting))
-        for costs in minimiser.run(setting.config.contact_steps):
-            units = float(minimiser.iterations_per_report)
-            yield report("Bringing together", costs, minimiser.state, units)
+        minimiser = yield from _searched(setting, state, labels, only=PLACEMENT)
+        yield from _run(minimiser, setting.config.label_steps, name, report)
         state = minimiser.state
     return state
 
 
 def fit(setting: Setting, state: FitState, steps: int, report: Report) -> Stage:
-    """Everything but penetration."""
-    stretch = setting.config.label_steps if setting.labels else steps
+    """Everything but what keeps bodies apart."""
+    labels, name = _touch(setting, "contact"), "Fitting"
+    if setting.only_poses:
+        plan = Round(name, labels, -(-steps // setting.config.contact_steps))
+        state, _ = yield from settle(setting, state, plan, report)
+        return state
+    stretch = setting.config.label_steps if labels else steps
     for done in range(0, steps, stretch):
-        minimiser = _minimiser(setting, state, searches=_touch(setting))
-        for costs in minimiser.run(min(stretch, steps - done)):
-            units = float(minimiser.iterations_per_report)
-            yield report("Fitting", costs, minimiser.state, units)
+        minimiser = yield from _searched(setting, state, labels)
+        yield from _run(minimiser, min(stretch, steps - done), name, report)
         before, state = state, minimiser.state
-        if movement(setting, before, state) < setting.config.settled:
+        if movement(setting, before, state) < setting.config.steady:
             break
     return state
 
@@ -116,54 +121,51 @@ def part(setting: Setting, state: FitState, surfaces: Surfaces | None, report: R
     """
     if surfaces is None:
         return state
-    for _ in range(setting.config.parting_rounds):
-        searches = (*_touch(setting), _repel(setting, surfaces))
-        minimiser = _minimiser(setting, state, only=("placement",), searches=searches)
-        for costs in minimiser.run(setting.config.contact_steps):
-            units = float(minimiser.iterations_per_report)
-            yield report("Taking people out of each other", costs, minimiser.state, units)
-        before, state = state, minimiser.state
-        if movement(setting, before, state) < setting.config.settled:
-            break
+    searches = (*_touch(setting), _repel(setting, surfaces))
+    plan = Round(
+        "Taking people out of each other", searches, setting.config.parting_rounds, whole=True
+    )
+    state, _ = yield from settle(setting, state, plan, report)
     return state
 
 
 def resolve(
-    setting: Setting, state: FitState, surfaces: Surfaces | None, report: Report
-) -> Generator[FitProgress, None, tuple[FitState, Outcome]]:
-    """Rounds of fixed correspondences until the bodies stay where they are."""
-    config = setting.config
-    searches = _touch(setting) + (() if surfaces is None else (_repel(setting, surfaces),))
-    for _ in range(config.contact_rounds):
-        # Begun anew each time: curvature remembered across a refresh leads astray.
-        minimiser = _minimiser(setting, state, searches=searches)
-        units = 1.5 * minimiser.iterations_per_report
-        for costs in minimiser.run(config.contact_steps):
-            yield report("Resolving contact", costs, minimiser.state, units)
-        before, state = state, minimiser.state
-        moved = movement(setting, before, state)
-        if not np.isfinite(moved):
-            return before, Outcome.DIVERGED
-        if moved < config.settled:
-            return state, Outcome.CONVERGED
-    return state, Outcome.STEP_LIMIT
+    setting: Setting,
+    state: FitState,
+    surfaces: Surfaces | None,
+    report: Report,
+    *,
+    more: tuple[Search, ...] = (),
+    stage: str = "Resolving contact",
+) -> Steps:
+    """Everything together, until the bodies stay where they are. `more`: what is to be refreshed
+    besides contact and penetration."""
+    searches = _touch(setting) + (() if surfaces is None else (_repel(setting, surfaces),)) + more
+    return (
+        yield from settle(
+            setting, state, Round(stage, searches, setting.config.contact_rounds), report
+        )
+    )
 
 
-@torch.no_grad()
-def movement(setting: Setting, before: FitState, after: FitState) -> float:
-    """How far joints moved, metres: the 95th percentile over people, frames and joints."""
-    old, new = (setting.posed(state).joints for state in (before, after))
-    distance = (new - old).norm(dim=-1)[:, setting.movable]
-    return float(np.percentile(distance.numpy(), 95))
+def _run(
+    minimiser: Minimiser, steps: int, name: str, report: Report
+) -> Iterator[FitProgress | None]:
+    for costs in minimiser.run(steps):
+        units = float(minimiser.iterations_per_report)
+        yield None if costs is None else report(name, costs, minimiser.state, units)
 
 
-def _touch(setting: Setting) -> tuple[Search, ...]:
-    """What people said of touch, where they said anything."""
-    labels, time, config = setting.labels, setting.evidence.frame_weight, setting.config
+def _touch(setting: Setting, *kinds: ContactKind) -> tuple[Search, ...]:
+    """What people said of touch (of these kinds; of all where none is named)."""
+    labels, time, config = (
+        setting.labels.of_kind(*kinds),
+        setting.evidence.frame_weight,
+        setting.config,
+    )
 
-    def search(posed: Posed) -> Callable[[Posed], dict[str, Tensor]]:
-        found = labels.nearest(posed)
-        return lambda now: labels.costs(now, found, time, config)
+    def search(posed: Posed) -> LabelTerm:
+        return LabelTerm(labels, labels.nearest(posed), time, config)
 
     return (search,) if labels else ()
 
@@ -171,38 +173,20 @@ def _touch(setting: Setting) -> tuple[Search, ...]:
 def _repel(setting: Setting, surfaces: Surfaces) -> Search:
     time = setting.evidence.frame_weight
 
-    def search(posed: Posed) -> Callable[[Posed], dict[str, Tensor]]:
-        found = surfaces.correspondences(posed, setting.movable)
-        return lambda now: surfaces.cost(now, found, time)
+    def search(posed: Posed) -> Generator[None, None, PenetrationTerm]:
+        found = yield from surfaces.correspondences(posed, setting.movable)
+        return PenetrationTerm(surfaces, found, time)
 
     return search
 
 
-def _cost(setting: Setting, state: FitState, searches: tuple[Search, ...]) -> Cost:
-    """The objective, with the nearest points that the bodies of `state` have."""
-    terms = []
-    if searches:
-        with torch.no_grad():
-            posed = setting.posed(state)
-        terms = [search(posed) for search in searches]
-
-    def cost(now: FitState) -> dict[str, Tensor]:
-        posed = setting.posed(now)
-        costs = {k: v.sum() for k, v in objective(posed, setting.evidence, setting.config).items()}
-        for term in terms:
-            costs |= term(posed)
-        return costs
-
-    return cost
-
-
-def _minimiser(
+def _searched(
     setting: Setting,
     state: FitState,
+    searches: tuple[Search, ...],
     *,
     only: tuple[str, ...] | None = None,
-    searches: tuple[Search, ...] = (),
-) -> Minimiser:
+) -> Generator[None, None, Minimiser]:
     """Moves what the setting leaves free (`only`: of these parameters)."""
     masks = free_masks(
         state,
@@ -216,10 +200,11 @@ def _minimiser(
         masks = {k: v if k in only else torch.zeros_like(v) for k, v in masks.items()}
     step = setting.evidence.step
     basis = time_basis(len(setting.movable), float(step.median()) if len(step) else 1 / 30)
+    found = []
+    for search in searches:
+        with torch.no_grad():
+            posed = setting.posed(state)
+        found.append((yield from looked(search, posed)))
     return Minimiser(
-        state,
-        masks,
-        _cost(setting, state, searches),
-        basis=basis,
-        tolerance=setting.config.tolerance,
+        state, masks, cost_with(setting, found), basis=basis, tolerance=setting.config.tolerance
     )

@@ -1,0 +1,135 @@
+"""Cholesky factors of matrices whose unknowns are coupled over three frames in a row.
+
+Second differences in time couple a frame with the two before it. Two frames taken together are a
+block; blocks are coupled with their neighbours only, so that the factor of a window costs what its
+frames cost, not the cube of their number (Golub and Van Loan, 4.3.5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+@dataclass
+class Bands:
+    """A symmetric matrix over F frames of n unknowns: what couples a frame with itself, with the
+    next one, and with the one after."""
+
+    here: Float[Tensor, "F n n"]
+    next: Float[Tensor, "F1 n n"]
+    after: Float[Tensor, "F2 n n"]
+
+    @classmethod
+    def zeros(cls, frames: int, size: int) -> Bands:
+        shape = size, size
+        return cls(
+            torch.zeros(frames, *shape),
+            torch.zeros(max(0, frames - 1), *shape),
+            torch.zeros(max(0, frames - 2), *shape),
+        )
+
+    def held(self, free: Float[Tensor, "F n"], damping: Float[Tensor, "n"]) -> Bands:
+        """With the identity for unknowns that are not free (0), and `damping` added to the rest."""
+        keep = [free[lag:, :, None] for lag in range(3)]
+        diagonal = free * damping + (1 - free)
+        return Bands(
+            self.here * free[:, :, None] * free[:, None] + torch.diag_embed(diagonal),
+            self.next * free[:-1, :, None] * keep[1].mT,
+            self.after * free[:-2, :, None] * keep[2].mT if len(free) > 2 else self.after,
+        )
+
+
+@dataclass(frozen=True)
+class Factor:
+    """L of A = L L^T, in blocks of two frames."""
+
+    diagonal: tuple[Float[Tensor, "m m"], ...]
+    below: tuple[Float[Tensor, "m m"], ...]
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, bands: Bands) -> Generator[None, None, Factor]:
+        """In steps. Raises RuntimeError (LinAlgError) where it is not positive definite."""
+        frames, size = bands.here.shape[:2]
+        blocks, coupling = _paired(bands)
+        diagonal: list[Tensor] = []
+        below: list[Tensor] = []
+        for index, block in enumerate(blocks):
+            if index:
+                solved = torch.linalg.solve_triangular(
+                    diagonal[-1], coupling[index - 1], upper=False
+                )
+                below.append(solved.mT)
+                block = block - solved.mT @ solved
+            diagonal.append(torch.linalg.cholesky(block))
+            if index % 8 == 7:
+                yield None
+        return cls(tuple(diagonal), tuple(below), (frames, size))
+
+    def forward_solve(self, values: Float[Tensor, "F n"]) -> Float[Tensor, "F n"]:
+        """L^-1 of values."""
+        rows = self._rows(values)
+        found: list[Tensor] = []
+        for index, block in enumerate(self.diagonal):
+            right = rows[index]
+            if index:
+                right = right - self.below[index - 1] @ found[-1]
+            found.append(torch.linalg.solve_triangular(block, right, upper=False))
+        return self._frames(found)
+
+    def backward_solve(self, values: Float[Tensor, "F n"]) -> Float[Tensor, "F n"]:
+        """L^-T of values."""
+        rows = self._rows(values)
+        found: list[Tensor] = []
+        for index in reversed(range(len(self.diagonal))):
+            right = rows[index]
+            if found:
+                right = right - self.below[index].mT @ found[-1]
+            found.append(torch.linalg.solve_triangular(self.diagonal[index].mT, right, upper=True))
+        return self._frames(found[::-1])
+
+    def _rows(self, values: Tensor) -> Float[Tensor, "B m 1"]:
+        frames, size = self.shape
+        padded = torch.nn.functional.pad(values, (0, 0, 0, frames % 2))
+        return padded.reshape(-1, 2 * size, 1)
+
+    def _frames(self, found: list[Tensor]) -> Float[Tensor, "F n"]:
+        frames, size = self.shape
+        return torch.stack(found).reshape(-1, size)[:frames]
+
+
+def _paired(bands: Bands) -> tuple[Tensor, Tensor]:
+    """Blocks of two frames (B, m, m), and what couples each with the one after it; an odd frame at
+    the end is put together with one that nothing is coupled with."""
+    frames, size = bands.here.shape[:2]
+    count = -(-frames // 2)
+    here = torch.cat([bands.here, torch.eye(size).expand(frames % 2, -1, -1)])
+    step = torch.cat([bands.next, torch.zeros(2 * count - len(bands.next), size, size)])
+    jump = torch.cat([bands.after, torch.zeros(2 * count - len(bands.after), size, size)])
+    inside = step[0::2]
+    top = torch.cat([here[0::2], inside], dim=2)
+    bottom = torch.cat([inside.mT, here[1::2]], dim=2)
+    upper = torch.cat([jump[0::2], torch.zeros_like(inside)], dim=2)
+    lower = torch.cat([step[1::2], jump[1::2]], dim=2)
+    return torch.cat([top, bottom], dim=1), torch.cat([upper, lower], dim=1)
+
+
+class Whitened(torch.autograd.Function):
+    """L^-T y, differentiable in y: the change of variables that makes a matrix the identity."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, factor: Factor) -> Tensor:
+        ctx.factor = factor
+        return factor.backward_solve(y)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return ctx.factor.forward_solve(gradient), None

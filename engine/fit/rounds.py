@@ -1,0 +1,116 @@
+"""Rounds of descent with correspondences that are found anew before each.
+
+With shapes, gravity, floor and focal length held, only poses and places move, and the objective is
+descended in coordinates in which it is round (`engine.fit.newton`). A refresh changes the
+objective, so curvature is not remembered across it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.fit.curvature import Look, curvature
+from engine.fit.jacobian import Jacobian, upright
+from engine.fit.newton import Coordinates, descend
+from engine.fit.objective import objective
+from engine.fit.setting import Setting
+from engine.fit.state import FitState, Posed
+from engine.structures import FitProgress, Outcome
+
+Report = Callable[[str, dict[str, float], FitState, float], FitProgress]
+Found = Callable[[Posed], dict[str, Tensor]]
+Search = Callable[[Posed], Found | Generator[None, None, Found]]
+"""Finds nearest points with the bodies as they are, and returns what they cost; where that takes
+long, in steps."""
+Steps = Generator[FitProgress | None, None, tuple[FitState, Outcome]]
+"""None is a breath: nothing to report, and a good moment to stop."""
+STILL = 0.2
+"""Share of what counts as settled below which a step ends its round."""
+CALM = 2
+"""Rounds in a row that must hardly move: the first after a refresh may rest on a saddle."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """What the rounds of a stage have in common."""
+
+    name: str
+    searches: tuple[Search, ...]
+    rounds: int
+    whole: bool = False
+    """People are moved as wholes, and nobody is bent."""
+
+
+def settle(setting: Setting, state: FitState, plan: Round, report: Report) -> Steps:
+    """Until the bodies stay where they are (`config.settled`), or all rounds are used up.
+
+    The state that comes back is the last that cost less than the one before.
+    """
+    config = setting.config
+    state, calm = upright(state), 0
+    for _ in range(plan.rounds):
+        with torch.no_grad():
+            posed = setting.posed(state)
+        found: list[Found] = []
+        for search in plan.searches:
+            found.append((yield from looked(search, posed)))
+            yield None
+        coordinates = yield from _coordinates(setting, state, posed, tuple(found), plan.whole)
+        before = state
+        for step in descend(coordinates, cost_with(setting, found), config.contact_steps):
+            if step is None:
+                yield None
+                continue
+            if not np.isfinite(step.way):
+                return before, Outcome.DIVERGED
+            state = step.state
+            yield report(plan.name, step.costs, state, 1.0)
+            if step.way < STILL * config.settled:
+                break
+        calm = calm + 1 if movement(setting, before, state) < config.settled else 0
+        if calm == CALM:
+            return state, Outcome.CONVERGED
+    return state, Outcome.STEP_LIMIT
+
+
+def _coordinates(
+    setting: Setting, state: FitState, posed: Posed, found: tuple[Found, ...], whole: bool
+) -> Generator[None, None, Coordinates]:
+    jacobian = Jacobian(state, posed)
+    look = Look(posed, jacobian, setting.evidence, setting.config, setting.anchor)
+    bands = yield from curvature(look, found)
+    return (yield from Coordinates.of(state, posed, jacobian, bands, setting.movable, whole=whole))
+
+
+def looked(search: Search, posed: Posed) -> Generator[None, None, Found]:
+    """What a search finds, with a breath between its steps."""
+    found = search(posed)
+    if isinstance(found, Generator):
+        found = yield from found
+    return found
+
+
+def cost_with(setting: Setting, found: list[Found]) -> Callable[[FitState], dict[str, Tensor]]:
+    """The objective, and what was found besides."""
+
+    def cost(now: FitState) -> dict[str, Tensor]:
+        posed = setting.posed(now)
+        costs = {k: v.sum() for k, v in objective(posed, setting.evidence, setting.config).items()}
+        for term in found:
+            costs |= term(posed)
+        return costs
+
+    return cost
+
+
+@torch.no_grad()
+def movement(setting: Setting, before: FitState, after: FitState) -> float:
+    """How far joints moved, metres: the 95th percentile over people, frames and joints."""
+    old, new = (setting.posed(state).joints for state in (before, after))
+    distance = (new - old).norm(dim=-1)[:, setting.movable]
+    return float(np.percentile(distance.numpy(), 95))
