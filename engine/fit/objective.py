@@ -160,8 +160,9 @@ def objective(posed: Posed, evidence: Evidence, config: FitConfig) -> dict[str, 
     people = posed.transl.shape[0]
     costs: dict[str, Tensor] = {}
 
-    believed = keypoint_cost(posed, evidence, config)
-    costs["reprojection"] = torch.einsum("pf,f->p", believed, time)
+    if weights.reprojection or weights.edited:
+        believed = keypoint_cost(posed, evidence, config)
+        costs["reprojection"] = torch.einsum("pf,f->p", believed, time)
 
     if weights.pose:
         distance = terms.rotation_distance(posed.rotmats, evidence.pose_target)
@@ -171,11 +172,12 @@ def objective(posed: Posed, evidence: Evidence, config: FitConfig) -> dict[str, 
     if weights.limits:
         beyond = terms.joint_limits(posed.rotmats).sum(-1)
         costs["limits"] = weights.limits * (beyond * time).sum(1)
-    costs["shape"] = weights.shape * posed.betas.square().sum(1) * time.sum()
-    if weights.height:
+    if weights.shape:
+        costs["shape"] = weights.shape * terms.shape(posed.betas) * time.sum()
+    if weights.height and not bool(evidence.heights.isnan().all()):
         height = evidence.height_of(posed.betas)
         stated = torch.where(evidence.heights.isnan(), height.detach(), evidence.heights)
-        error = ((height - stated) / 0.01).square()
+        error = terms.height(height, stated)
         costs["height"] = weights.height * error * evidence.frame_weight.sum() / 10
     costs |= _smoothness(posed, evidence, config)
     costs |= _floor(posed, evidence, config)

@@ -71,6 +71,16 @@ def joint_limits(rotmats: Float[Tensor, "P F 24 3 3"]) -> Float[Tensor, "P F 6"]
     return torch.cat([backwards, elbows, sideways.sum(-1, keepdim=True), rest], -1)
 
 
+def shape(betas: Float[Tensor, "P B"]) -> Float[Tensor, "P"]:
+    """Squared distance from the mean shape, in standard deviations of the population."""
+    return betas.square().sum(1)
+
+
+def height(standing: Float[Tensor, "P"], stated: Float[Tensor, "P"]) -> Float[Tensor, "P"]:
+    """Standing height away from a stated one (metres), in units of 1 cm."""
+    return ((standing - stated) / 0.01).square()
+
+
 def acceleration(
     values: Float[Tensor, "P F *n"], step: Float[Tensor, "F1"]
 ) -> Float[Tensor, "P F2 *n"]:
