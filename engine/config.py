@@ -83,7 +83,7 @@ class AppearanceConfig:
     """Restraint of the latents to zero."""
     turns: int = 1
     """How often avatars are learnt and bodies then moved."""
-    rounds: int = 4
+    rounds: int = 6
     """Refreshes of pictures and contact in each turn."""
     steps: int = 10
     """L-BFGS iterations between two refreshes."""
