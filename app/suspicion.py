@@ -144,25 +144,35 @@ def _mean_distance(
 
 
 def _of_fit(state: ClipState) -> list[Suspicion]:
-    """What the fit found suspicious of itself; of fits made before it did, what can be told."""
+    """What the fit found suspicious of itself; of frames that were fitted before it did, what can
+    be told."""
     diagnostics = state.diagnostics
     if diagnostics is None:
         return []
-    if diagnostics.reasons:
-        return [
-            one
-            for reason, score in diagnostics.reasons.items()
-            for one in _of_reason(state, diagnostics, reason, score)
-        ]
+    found = [
+        one
+        for reason, score in diagnostics.reasons.items()
+        for one in _of_reason(state, diagnostics, reason, score)
+    ]
+    untold = _untold(diagnostics)
+    if not untold.any():
+        return found
     sizes = _sizes(state)
-    found = []
     for person in range(min(len(state.identities), len(diagnostics.reprojection_px))):
         error = diagnostics.reprojection_px[person]
-        score = _outlier(error / sizes[person])
+        score = _outlier(error / sizes[person]) * untold
         found += _told(state, diagnostics, "reprojection", (person,), score)
-    depth = np.nan_to_num(diagnostics.penetration_m) / DEEP_PENETRATION
+    depth = np.nan_to_num(diagnostics.penetration_m) / DEEP_PENETRATION * untold
     everybody = tuple(range(len(state.identities)))
     return [*found, *_told(state, diagnostics, "penetration", everybody, depth)]
+
+
+def _untold(diagnostics: Diagnostics) -> Bool[np.ndarray, "F"]:
+    """Frames of which no fit said anything suspicious or not: it did not look at itself yet."""
+    untold = np.ones(len(diagnostics.penetration_m), bool)
+    for score in diagnostics.reasons.values():
+        untold &= np.isnan(score).all(axis=0)
+    return untold
 
 
 def _of_reason(

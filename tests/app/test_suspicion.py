@@ -118,3 +118,16 @@ def test_people_who_change_places_between_two_frames_are_found_there(state):
     assert suspicions(mixed)[0].reason == (
         "Person 1 and Person 2 seem to change places between two frames."
     )
+
+
+def test_frames_of_a_fit_that_gave_no_reasons_are_judged_as_they_were(state):
+    """A part of an older project's clip was fitted again: the rest is as suspicious as before."""
+    error = state.diagnostics.reprojection_px.copy()
+    error[1, 20:24], error[1, 40:44] = (5, 9, 7, 5), (5, 9, 7, 5)
+    told = np.full((2, FRAMES), np.nan)
+    told[:, 35:50] = 0.2  # of these the newer fit says: nothing wrong
+    told[0, 46] = 1.5
+    newer = replace(state.diagnostics, reprojection_px=error, reasons={"jerk": told})
+    assert found(replace(state, diagnostics=newer)) == [
+        ("Off the joints", 1, FrameRange(20, 24)), ("Jerk", 0, FrameRange(46, 47)),
+    ]  # fmt: skip
