@@ -74,9 +74,14 @@ def rasterize(
     Raises InputError where shapes, types or devices do not fit together, a value is not finite, or
     the backend asked for cannot draw these tensors.
     """
-    scene = Scene(
-        means, scales.expand(means.shape[:2]), opacities, colors, Ks.detach(), width, height
-    )
+    if scales.shape not in (means.shape[:2], means.shape[1:2]):
+        raise InputError(
+            "The scales of the Gaussians do not fit their means",
+            expected=f"{tuple(means.shape[1:2])} or {tuple(means.shape[:2])}",
+            received=f"{tuple(scales.shape)}",
+        )
+    each = scales.expand(means.shape[:2])
+    scene = Scene(means, each, opacities, colors, Ks.detach(), width, height)
     _check(scene)
     drawn, alphas = _draw(scene, _chosen(backend, scene), threads)
     if backgrounds is not None:
@@ -142,7 +147,9 @@ def _draw(
         from engine.appearance.rasterize_warp import rasterize_warp  # compiled at first use
 
         return rasterize_warp(scene, threads)
-    return rasterize_gsplat(scene) if backend == "gsplat" else rasterize_torch(scene)
+    if backend == "gsplat" and scene.means.numel():
+        return rasterize_gsplat(scene)
+    return rasterize_torch(scene)
 
 
 def _check(scene: Scene) -> None:
@@ -171,6 +178,8 @@ def _check(scene: Scene) -> None:
         raise InputError(
             "Opacities must be between 0 and 1", received=f"{float(least):.3g} to {float(most):.3g}"
         )
+    if bool((scene.Ks[:, (0, 1), (0, 1)] <= 0).any()):
+        raise InputError("Focal lengths must be positive")
     if scene.width < 1 or scene.height < 1:
         raise InputError(
             "A picture must have pixels", received=f"{scene.width} x {scene.height} of them"

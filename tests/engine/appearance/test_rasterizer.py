@@ -367,6 +367,8 @@ def test_what_does_not_fit_together_is_refused():
         rasterize(means, scales, opacities + 1, colors, drawing.Ks, 8, 8)
     with pytest.raises(InputError, match="one type"):
         rasterize(means, scales.double(), opacities, colors, drawing.Ks, 8, 8)
+    with pytest.raises(InputError, match="Focal lengths"):
+        rasterize(means, scales, opacities, colors, 0 * drawing.Ks, 8, 8)
     with pytest.raises(InputError, match="must have pixels"):
         rasterize(means, scales, opacities, colors, drawing.Ks, 0, 8)
 
