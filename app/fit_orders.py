@@ -67,7 +67,8 @@ def fit_arguments(
     A clip whose every frame may change starts without the bodies and the camera that it has, and
     with the camera that was measured, where there is one. Frames that stay hold the camera that
     their bodies were fitted with, and so does a fit beside them. `avatars` are those that the
-    project has (`Store.avatars`), for a fit that compares pictures.
+    project has (`Store.avatars`), for a fit that compares pictures; a fit of the whole clip learns
+    anew how its people look, for what was corrected meanwhile may show in them.
     """
     protected, measured = protected_ranges(state), state.constraints.camera
     if measured is not None:
@@ -85,7 +86,11 @@ def fit_arguments(
         "warm_start": None if anew else state.motion,
         "frames": None if state.motion is None else frames,
         "video": video,
-        "avatars": dict(avatars or {}),
+        "avatars": {
+            person: content
+            for person, content in (avatars or {}).items()
+            if frames is not None or person not in state.avatars
+        },
         "diagnostics": None if anew else state.diagnostics,
     }
 

@@ -9,7 +9,14 @@ import pytest
 
 from annotations.edits import default_identities
 from annotations.records import ClipState, ReviewMark
-from app.fit_orders import detect_arguments, detected_again, fit_arguments, protected_ranges
+from app.fit_orders import (
+    detect_arguments,
+    detected_again,
+    fit_arguments,
+    fit_config,
+    protected_ranges,
+)
+from engine.config import AppearanceConfig, FitConfig
 from engine.perception.request import PerceptionRequest
 from engine.structures import (
     BoxEdit,
@@ -17,7 +24,9 @@ from engine.structures import (
     FrameRange,
     KeypointEdit,
     MaskEdit,
+    ProxemicsStatement,
     RunLengthMask,
+    Trust,
     VideoInfo,
 )
 from tests.app.people import SIZE, camera, seen, standing_pair
@@ -40,6 +49,13 @@ def detected():
 @pytest.fixture
 def fitted(detected):
     return replace(detected, motion=standing_pair(FRAMES), camera=camera(FRAMES))
+
+
+def test_a_fit_compares_pictures_where_it_is_asked_to():
+    assert FitConfig(**fit_config("dyad", appearance=False)) == FitConfig()
+    assert FitConfig(**fit_config("x", appearance=True)) == FitConfig(
+        initializer="x", appearance=AppearanceConfig()
+    )
 
 
 class TestFitArguments:
@@ -109,6 +125,25 @@ class TestFitArguments:
             given = fit_arguments(replace(fitted, constraints=said), video, WHOLE, "")
             assert given["frames"] is None and given["warm_start"] is None
             np.testing.assert_array_equal(given["camera"].K, said.camera.K)
+
+    def test_a_part_knows_how_its_people_look_and_a_whole_clip_learns_its_own_anew(
+        self, fitted, video
+    ):
+        known = {0: b"learnt in this clip", 1: b"of another clip"}
+        fitted = replace(fitted, avatars={0: "digest"})
+        part = fit_arguments(fitted, video, FrameRange(2, 4), "", avatars=known)
+        assert part["avatars"] == known
+        whole = fit_arguments(fitted, video, None, "", avatars=known)
+        assert whole["avatars"] == {1: b"of another clip"}
+        assert fit_arguments(fitted, video, None, "")["avatars"] == {}
+
+    def test_what_was_said_of_trust_and_of_standing_goes_along(self, fitted, video):
+        said = Constraints(
+            trust=(Trust(1, FrameRange(2, 4), 0.0),),
+            proxemics=(ProxemicsStatement(0, 1, FrameRange(1, 3), "intimate"),),
+        )
+        given = fit_arguments(replace(fitted, constraints=said), video, None, "")["constraints"]
+        assert (given.trust, given.proxemics) == (said.trust, said.proxemics)
 
     def test_frozen_and_accepted_frames_are_protected_and_sent_back_ones_are_not(self, fitted):
         state = replace(

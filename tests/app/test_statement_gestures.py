@@ -127,12 +127,13 @@ def test_a_fit_that_compares_pictures_is_given_what_is_known_of_them(qtbot, fitt
     qtbot.waitUntil(lambda: not window.fitting.is_running("fit"), timeout=WAIT)
     window.fit._appearance.click()
     assert window.preferences.appearance
-    window.fitting.fit_clip()
+    window.view_state.selection = FrameRange(5, 15)
+    window.fitting.refit()
     qtbot.waitUntil(lambda: window.fitting.is_running("fit"), timeout=WAIT)
     job = window.jobs.running or window.jobs.waiting[0]
     assert job.arguments["config"]["appearance"] == AppearanceConfig()
     assert job.arguments["problem"]["avatars"] == make_findings(video).appearance
-    window.fitting.fit_clip()
+    window.fitting.refit()
     qtbot.wait(200)
     assert (window.jobs.running or window.jobs.waiting[0]) is job  # it is running already
     window.fitting.cancel()
