@@ -1,9 +1,6 @@
-"""Drawing Gaussians: closed forms, the backends against each other, and what is out of the way."""
+"""Drawing Gaussians: closed forms, axioms, gradients, and the backends against each other."""
 
 from __future__ import annotations
-
-import inspect
-import math
 
 import numpy as np
 import pytest
@@ -13,67 +10,21 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from engine.appearance import rasterize_torch as reference
-from engine.appearance import rasterizer
-from engine.appearance.benchmark import two_people
-from engine.appearance.projection import Scene, project
-from engine.appearance.rasterize_gsplat import gsplat_arguments, gsplat_trouble
-from engine.appearance.rasterizer import Rendered, fastest, rasterize
-from engine.errors import InputError
+from engine.appearance.rasterizer import rasterize
+from tests.engine.appearance.drawings import (
+    BACKENDS,
+    CHANNELS,
+    HEIGHT,
+    WIDTH,
+    Drawing,
+    K,
+    close,
+    holding_each_other,
+    one,
+    random_drawing,
+)
 
-WIDTH, HEIGHT = 37, 29
-K = torch.tensor([[60.0, 0, 17.3], [0, 55, 14.1], [0, 0, 1]])
-CHANNELS = 5
-BACKENDS = ["torch", "warp"]
 seeds = st.integers(0, 2**31 - 1)
-
-
-class Drawing:
-    """A scene's tensors by name, drawn with gradients."""
-
-    def __init__(self, *tensors: Tensor, Ks: Tensor, size: tuple[int, int]) -> None:
-        self.tensors = tensors
-        self.Ks, self.size = Ks, size
-
-    def drawn(self, backend: str, **more: object) -> Rendered:
-        return rasterize(*self.tensors, self.Ks, *self.size, backend=backend, **more)
-
-    def gradients(self, backend: str, **more: object) -> list[Tensor]:
-        """Gradients of a fixed linear function of the picture to means, scales and so on."""
-        leaves = [tensor.detach().clone().requires_grad_() for tensor in self.tensors]
-        picture = Drawing(*leaves, Ks=self.Ks, size=self.size).drawn(backend, **more)
-        generator = torch.Generator().manual_seed(7)
-        worth = torch.randn(picture.colors.shape, generator=generator).to(picture.colors)
-        covering = torch.randn(picture.alphas.shape, generator=generator).to(picture.alphas)
-        total = (picture.colors * worth).sum() + (picture.alphas * covering).sum()
-        return list(torch.autograd.grad(total, leaves))
-
-    def taken(self, order: Tensor) -> Drawing:
-        means, *others = self.tensors
-        return Drawing(means[:, order], *(o[order] for o in others), Ks=self.Ks, size=self.size)
-
-
-def random_drawing(seed: int, count: int = 20, pictures: int = 2, channels: int = CHANNELS):
-    """Gaussians before, beside and behind the camera, small and large, faint and solid."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def uniform(*shape: int) -> Tensor:
-        return torch.rand(*shape, generator=generator)
-
-    place = torch.randn(pictures, count, 3, generator=generator)
-    means = place * torch.tensor([0.5, 0.5, 0.7]) + torch.tensor([0.0, 0.0, 1.5])
-    scales = 0.004 * 50 ** uniform(count)
-    return Drawing(
-        means, scales, 0.97 * uniform(count), uniform(count, channels),
-        Ks=K.expand(pictures, 3, 3), size=(WIDTH, HEIGHT),
-    )  # fmt: skip
-
-
-def one(mean: list[float], scale: float = 0.1, opacity: float = 0.8, dtype=torch.float64):
-    return Drawing(
-        torch.tensor([[mean]], dtype=dtype), torch.tensor([scale], dtype=dtype),
-        torch.tensor([opacity], dtype=dtype), torch.ones(1, CHANNELS, dtype=dtype),
-        Ks=K[None].to(dtype), size=(WIDTH, HEIGHT),
-    )  # fmt: skip
 
 
 def profile(mean: list[float], scale: float, opacity: float) -> np.ndarray:
@@ -88,7 +39,7 @@ def profile(mean: list[float], scale: float, opacity: float) -> np.ndarray:
     return opacity * np.exp(-sigma)
 
 
-def in_both(backend: str) -> torch.dtype:
+def dtype_of(backend: str) -> torch.dtype:
     return torch.float64 if backend == "torch" else torch.float32
 
 
@@ -99,7 +50,7 @@ def in_both(backend: str) -> torch.dtype:
 @pytest.mark.parametrize("scale", [0.002, 0.05, 0.3])
 def test_one_gaussian_has_the_profile_of_its_projected_covariance(backend: str, scale: float):
     mean, opacity = [0.12, -0.2, 1.3], 0.8
-    picture = one(mean, scale, opacity, in_both(backend)).drawn(backend)
+    picture = one(mean, scale, opacity, dtype_of(backend)).drawn(backend)
     expected = profile(mean, scale, opacity)
     drawn = picture.alphas[0].numpy()
     clear = np.abs(expected - 1 / 255) > 1e-5
@@ -266,18 +217,6 @@ def test_the_reference_has_the_gradients_of_finite_differences(seed: int):
         assert found == pytest.approx(expected, rel=1e-4, abs=1e-4)
 
 
-def close(drawing: Drawing, share: float = 1e-4) -> None:
-    """Warp's picture and gradients are the reference's."""
-    expected, found = drawing.drawn("torch"), drawing.drawn("warp")
-    torch.testing.assert_close(found.colors, expected.colors, atol=2e-5, rtol=0)
-    torch.testing.assert_close(found.alphas, expected.alphas, atol=2e-5, rtol=0)
-    names = ("means", "scales", "opacities", "colors")
-    pairs = zip(names, drawing.gradients("torch"), drawing.gradients("warp"), strict=True)
-    for name, a, b in pairs:
-        assert torch.isfinite(b).all(), name
-        assert float((a - b).norm()) <= share * float(a.norm()) + 1e-6, name
-
-
 @given(seeds, st.integers(1, 40), st.sampled_from([(37, 29), (8, 8), (1, 1), (5, 70)]))
 @settings(max_examples=25, deadline=None, derandomize=True)
 def test_warp_draws_what_the_reference_draws(seed: int, count: int, size: tuple[int, int]):
@@ -290,166 +229,7 @@ def test_any_number_of_channels_will_do():
     close(random_drawing(11, channels=1))
 
 
-def holding_each_other() -> Drawing:
-    """Two people of the open body, a Gaussian at each vertex, in two pictures."""
-    people = two_people("1k2", 64, pictures=2)
-    tensors = people.means, people.scales, people.opacities, people.colors
-    return Drawing(*tensors, Ks=people.Ks, size=(64, 64))
-
-
 def test_warp_draws_two_people_as_the_reference_does():
     drawing = holding_each_other()
     assert float(drawing.drawn("warp").alphas.mean()) > 0.1
     close(drawing)
-
-
-# Out of the way.
-
-AWAY = {
-    "behind the camera": [0.0, 0, -1],
-    "at its plane": [0.1, 0, 0],
-    "just before its plane": [0.001, 0, 0.009],
-    "beside the picture": [5.0, 0, 1],
-    "far above it": [0.0, -1e6, 1],
-}
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("where", AWAY)
-def test_what_no_pixel_sees_is_not_drawn_and_has_no_gradient(backend: str, where: str):
-    drawing = one(AWAY[where], dtype=torch.float32)
-    assert not drawing.drawn(backend).alphas.any()
-    for gradient in drawing.gradients(backend):
-        assert torch.equal(gradient, torch.zeros_like(gradient))
-
-
-@pytest.mark.parametrize("scale", [10.0, 1e4])
-def test_a_huge_gaussian_covers_everything_with_finite_gradients(scale: float):
-    drawing = one([0.2, 0.1, 1], scale, 0.5, torch.float32)
-    for backend in BACKENDS:
-        torch.testing.assert_close(
-            drawing.drawn(backend).alphas, torch.full((1, HEIGHT, WIDTH), 0.5), atol=1e-2, rtol=0
-        )
-        assert all(torch.isfinite(gradient).all() for gradient in drawing.gradients(backend))
-
-
-def test_a_gaussian_at_the_lens_draws_alike_and_finitely():
-    close(one([0.002, 0.001, 0.0101], 0.05, 0.7, torch.float32), share=1e-3)
-
-
-@pytest.mark.parametrize("backend", ["auto", "torch", "warp"])
-@pytest.mark.parametrize(("pictures", "count"), [(2, 0), (0, 3), (0, 0)])
-def test_nothing_to_draw_leaves_the_background(backend: str, pictures: int, count: int):
-    drawing = random_drawing(0, count, pictures)
-    behind = torch.rand(pictures, HEIGHT, WIDTH, CHANNELS)
-    drawn = drawing.drawn(backend, backgrounds=behind)
-    assert torch.equal(drawn.colors, behind)
-    assert drawn.alphas.shape == (pictures, HEIGHT, WIDTH) and not drawn.alphas.any()
-    assert all(not gradient.any() for gradient in drawing.gradients(backend))
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize(
-    ("index", "name"), list(enumerate(["means", "scales", "opacities", "colors"]))
-)
-@pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_what_is_not_finite_is_refused_by_name(backend: str, index: int, name: str, value: float):
-    drawing = random_drawing(1)
-    drawing.tensors[index].view(-1)[0] = value
-    with pytest.raises(InputError, match=f"{name}.*finite"):
-        drawing.drawn(backend)
-
-
-def test_what_does_not_fit_together_is_refused():
-    drawing = random_drawing(1)
-    means, scales, opacities, colors = drawing.tensors
-    with pytest.raises(InputError, match="between 0 and 1"):
-        rasterize(means, scales, opacities + 1, colors, drawing.Ks, 8, 8)
-    with pytest.raises(InputError, match="one type"):
-        rasterize(means, scales.double(), opacities, colors, drawing.Ks, 8, 8)
-    with pytest.raises(InputError, match="Focal lengths"):
-        rasterize(means, scales, opacities, colors, 0 * drawing.Ks, 8, 8)
-    with pytest.raises(InputError, match="must have pixels"):
-        rasterize(means, scales, opacities, colors, drawing.Ks, 0, 8)
-
-
-def test_a_backend_that_cannot_draw_these_tensors_says_why():
-    with pytest.raises(InputError, match="float32 on the CPU"):
-        one([0, 0, 1]).drawn("warp")
-    with pytest.raises(InputError, match="float32 on CUDA"):
-        one([0, 0, 1], dtype=torch.float32).drawn("gsplat")
-
-
-def test_auto_takes_warp_on_the_cpu_and_the_reference_for_doubles():
-    assert fastest(torch.device("cpu"), torch.float32) == ("warp", "")
-    assert fastest(torch.device("cpu"), torch.float64) == ("torch", "")
-    drawing = random_drawing(12)
-    assert torch.equal(drawing.drawn("auto").colors, drawing.drawn("warp").colors)
-
-
-def test_on_cuda_without_gsplat_the_reference_serves_and_a_sentence_says_so_once(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    monkeypatch.setattr(rasterizer, "gsplat_trouble", lambda: "no nvcc")
-    backend, note = fastest(torch.device("cuda"), torch.float32)
-    assert backend == "torch" and "slower" in note and "no nvcc" in note
-    rasterizer._say_once.cache_clear()
-    with pytest.warns(UserWarning, match="no nvcc"):
-        rasterizer._say_once(note)
-    rasterizer._say_once(note)  # a second warning would be an error here
-
-
-# gsplat.
-
-
-def test_projection_is_gsplats():
-    from gsplat.cuda._torch_impl import _persp_proj
-
-    drawing = random_drawing(13, count=50)
-    means, scales, opacities, colors = (tensor.double() for tensor in drawing.tensors)
-    means[..., 2] = means[..., 2].abs() + 0.02
-    scene = Scene(
-        means, scales.expand(2, -1), opacities, colors, drawing.Ks.double(), WIDTH, HEIGHT
-    )
-    splats = project(scene)
-    covariance = scene.scales.square()[:, None, :, None, None] * torch.eye(3).double()
-    means2d, covars2d = _persp_proj(means[:, None], covariance, scene.Ks[:, None], WIDTH, HEIGHT)
-    torch.testing.assert_close(splats.means2d, means2d[:, 0], rtol=1e-9, atol=1e-9)
-    xx, xy, yy = splats.conics.unbind(-1)
-    conics = torch.stack([torch.stack([xx, xy], -1), torch.stack([xy, yy], -1)], -2)
-    expected = torch.linalg.inv(covars2d[:, 0] + 0.3 * torch.eye(2).double())
-    torch.testing.assert_close(conics, expected, rtol=1e-6, atol=1e-9)
-
-
-def test_gsplat_takes_the_arguments_that_it_is_given():
-    from gsplat.rendering import rasterization
-
-    drawing = random_drawing(14)
-    means, scales, opacities, colors = drawing.tensors
-    scene = Scene(means, scales.expand(2, -1), opacities, colors, drawing.Ks, WIDTH, HEIGHT)
-    given = gsplat_arguments(scene)
-    inspect.signature(rasterization).bind(**given)
-    shapes = {name: tuple(value.shape) for name, value in given.items() if torch.is_tensor(value)}
-    assert shapes == {
-        "means": (2, 20, 3), "quats": (2, 20, 4), "scales": (2, 20, 3), "opacities": (2, 20),
-        "colors": (2, 20, CHANNELS), "viewmats": (2, 1, 4, 4), "Ks": (2, 1, 3, 3),
-    }  # fmt: skip
-
-
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device")
-
-
-@needs_cuda
-@pytest.mark.parametrize("backend", ["torch", "gsplat"])
-def test_cuda_draws_what_the_cpu_draws(backend: str):
-    if backend == "gsplat" and gsplat_trouble():
-        pytest.skip(gsplat_trouble())
-    drawing = holding_each_other()
-    there = Drawing(
-        *(tensor.cuda() for tensor in drawing.tensors), Ks=drawing.Ks.cuda(), size=drawing.size
-    )
-    found = there.drawn(backend)
-    torch.testing.assert_close(found.colors.cpu(), drawing.drawn("torch").colors, atol=2e-3, rtol=0)
-    # The linear function of the picture is drawn by the CPU's generator, hence the same one.
-    for a, b in zip(drawing.gradients("torch"), there.gradients(backend), strict=True):
-        assert float((a - b.cpu()).norm()) <= 1e-2 * float(a.norm())
