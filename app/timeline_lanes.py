@@ -14,13 +14,12 @@ from app.icons import paint_icon
 from app.region_marks import CONTACT_TINT, NO_CONTACT_TINT
 from app.theme import with_alpha
 from app.timeline_content import (
-    REPROJECTION_TOP_PX,
-    Curve,
     PersonStatus,
     TimelineContent,
     contact_words,
     runs,
 )
+from app.timeline_curves import paint_curves
 from app.timeline_marks import paint_distrust, paint_zones
 from app.timeline_scale import TimelineScale, second_marks
 from app.tokens import Tokens
@@ -105,7 +104,7 @@ class LanePainter:
         clip = QRectF(self.scale.left, 0, self.scale.width, self.layout.height)
         self.painter.setClipRect(clip)
         if content is not None:
-            self._curves(content)
+            paint_curves(self, content)
             for person in range(len(content.statuses)):
                 self._person(content, person)
             paint_zones(self, content.state)
@@ -157,7 +156,7 @@ class LanePainter:
             (("reprojection", self.tokens.text_muted), ("penetration", self.tokens.danger))
         ):
             self.painter.setPen(QColor(color))
-            self.painter.drawText(QPointF(self.tokens.space_3, self._curve_label(row)), words)
+            self.painter.drawText(QPointF(self.tokens.space_3, self.curve_label(row)), words)
         if self.layout.zone_lanes:
             top, height = self.layout.zones(0)
             lanes = self.layout.zone_lanes
@@ -192,79 +191,7 @@ class LanePainter:
 
     # -- lanes ----------------------------------------------------------------------------------
 
-    def _curves(self, content: TimelineContent) -> None:
-        if content.depth is None:
-            return
-        self._depths(content.depth)
-        self.painter.setBrush(Qt.BrushStyle.NoBrush)
-        # Smooth lines cost most where there are most peaks, and there they are not seen.
-        is_dense = self.scale.pixels_per_frame < 1
-        self.painter.setRenderHint(QPainter.RenderHint.Antialiasing, not is_dense)
-        for person, curve in enumerate(content.errors):
-            color = identity(content.state, person).color
-            self.painter.setPen(QPen(QColor(color), 1.0 if is_dense else 1.5))
-            for line in self._lines(curve):
-                self.painter.drawPolyline(line)
-            self._peaks(curve, color)
-        self._peaks(content.depth, self.tokens.danger)
-        self.painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        highest = content.errors[0].top if content.errors else REPROJECTION_TOP_PX
-        tops = (f"{highest:.0f} px", f"{1000 * content.depth.top:.0f} mm")
-        self.painter.setClipping(False)
-        self.painter.setPen(QColor(self.tokens.text_muted))
-        for row, words in enumerate(tops):
-            width = self.painter.fontMetrics().horizontalAdvance(words)
-            self.painter.drawText(QPointF(GUTTER - 8 - width, self._curve_label(row)), words)
-        self.painter.setClipRect(QRectF(self.scale.left, 0, self.scale.width, self.layout.height))
-
-    def _samples(self, curve: Curve) -> np.ndarray:
-        """(N, 2) pixels; NaN in gaps."""
-        top, height = self.layout.curves
-        start, stop = self.scale.visible
-        frames, values = curve.columns(start - 1, stop + 1, int(self.scale.width))
-        share = np.clip(values / curve.top, 0, 1)
-        x = self.scale.left + (frames - self.scale.first) * self.scale.pixels_per_frame
-        return np.stack([x, top + height - 1 - share * (height - 3)], 1)
-
-    def _peaks(self, curve: Curve, color: str) -> None:
-        """A tip at the lane's upper edge where the curve goes on beyond it."""
-        top = self.layout.curves[0]
-        start, stop = self.scale.visible
-        beyond = curve.values > curve.top
-        self.painter.setPen(Qt.PenStyle.NoPen)
-        self.painter.setBrush(QColor(color))
-        for part, is_beyond in runs(beyond.astype(int)):
-            if is_beyond and part.start < stop and part.stop > start:
-                peak = part.start + int(np.nanargmax(curve.values[part.as_slice()]))
-                x = self.scale.x(peak + 0.5)
-                tip = [QPointF(x - 4, top + 5), QPointF(x + 4, top + 5), QPointF(x, top)]
-                self.painter.drawPolygon(QPolygonF(tip))
-        self.painter.setBrush(Qt.BrushStyle.NoBrush)
-
-    def _lines(self, curve: Curve) -> list[QPolygonF]:
-        samples = self._samples(curve)
-        known = np.isfinite(samples).all(1)
-        return [
-            QPolygonF([QPointF(x, y) for x, y in samples[part.as_slice()].tolist()])
-            for part, is_known in runs(known.astype(int))
-            if is_known
-        ]
-
-    def _depths(self, curve: Curve) -> None:
-        """Penetration as hills; nothing at all where the bodies are apart."""
-        samples = self._samples(curve)
-        base = float(sum(self.layout.curves) - 1)
-        self.painter.setPen(QPen(with_alpha(self.tokens.danger, 0.8), 1))
-        self.painter.setBrush(with_alpha(self.tokens.danger, 0.22))
-        inside = samples[:, 1] < base - 1e-6  # not where it is NaN either
-        for part, is_inside in runs(inside.astype(int)):
-            if is_inside:
-                hill = samples[max(0, part.start - 1) : part.stop + 1].tolist()
-                points = [QPointF(x, y) for x, y in hill if y == y]
-                ends = QPointF(points[0].x(), base), QPointF(points[-1].x(), base)
-                self.painter.drawPolygon(QPolygonF([ends[0], *points, ends[1]]))
-
-    def _curve_label(self, row: int) -> float:
+    def curve_label(self, row: int) -> float:
         """Base line of a curve's words in the gutter."""
         return self.layout.curves[0] + 18 + 16 * row
 
