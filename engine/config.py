@@ -120,9 +120,8 @@ class FitConfig:
     """How often the correspondences of penetration and contact are refreshed."""
     contact_steps: int = 6
     """Iterations in Newton's coordinates between two refreshes."""
-    steady: float = 0.005
-    """Metres: while labels alone pull, the next stage begins once 95 % of all joints move less between
-    two refreshes."""
+    steady: float = 0.002
+    """Metres: a stage on the way is over once 95 % of all joints move less in a round."""
     settled: float = 0.0005
     """Metres: a fit has converged once 95 % of all joints move less in each of two refreshes."""
     keypoint_noise: float = 0.018
@@ -149,8 +148,8 @@ class FitConfig:
     """Steps of noise, of 100, that are put on the bodies."""
     denoise_draws: int = 4
     """Draws of that noise, whose answers are averaged."""
-    denoise_steps: int = 60
-    """L-BFGS iterations of `joint_steps` that are left for what it then says."""
+    consulted_steps: int = 60
+    """L-BFGS iterations of `joint_steps` that are left for what the prior then says."""
     window: int = 400
     """Longest stretch of frames solved at once; longer clips are solved in turn."""
     initializer: str = "dyad"

@@ -7,7 +7,7 @@ points, faces and ways are fixed and the term is smooth.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ from engine.structures import ContactLabel
 
 AT_ONCE = 16
 """Frames between two breaths."""
+UNMOVED = 0.0003
+"""Metres that no vertex of a frame has moved in for what was found there to be used again."""
 SIDE_SECONDS = 0.13
 """Standard deviation of the smoothing of the way by which a limb leaves the other body."""
 
@@ -45,6 +47,38 @@ class Correspondences:
     inside: tuple[Inside, ...]
     frames: Int[Tensor, "S"]
     """The only frames whose surfaces are needed."""
+
+
+@dataclass
+class Memory:
+    """What was found in each frame when it was last looked at, and where the skins were."""
+
+    skins: dict[int, Float[np.ndarray, "P V 3"]] = field(default_factory=dict)
+    found: dict[int, list[Hit]] = field(default_factory=dict)
+
+    def stale(
+        self, skins: Float[np.ndarray, "P F V 3"], frames: Int[np.ndarray, "W"]
+    ) -> Int[np.ndarray, "W2"]:
+        """Those of the frames that must be looked at (again)."""
+        moved = [
+            frame
+            for frame in frames.tolist()
+            if frame not in self.skins
+            or np.abs(skins[:, frame] - self.skins[frame]).max() > UNMOVED
+        ]
+        return np.array(moved, int)
+
+    def keep(
+        self, skins: Float[np.ndarray, "P F V 3"], frames: Int[np.ndarray, "W"], hits: list[Hit]
+    ) -> None:
+        """`hits` are all that was found in the frames."""
+        for frame in frames.tolist():
+            self.skins[frame] = skins[:, frame].copy()
+            self.found[frame] = [hit.kept(hit.frame == frame) for hit in hits]
+
+    def hits(self) -> list[Hit]:
+        """Everything, frame by frame."""
+        return [hit for frame in sorted(self.found) for hit in self.found[frame]]
 
 
 def body_parts(body: BodyModel) -> Parts:
@@ -73,19 +107,21 @@ class Surfaces:
         }
 
     def correspondences(
-        self, posed: Posed, movable: Bool[Tensor, "F"]
+        self, posed: Posed, movable: Bool[Tensor, "F"], memory: Memory
     ) -> Generator[None, None, Correspondences]:
-        """Who is inside whom with the bodies as they are; in steps."""
+        """Who is inside whom with the bodies as they are; in steps. What `memory` holds of frames
+        in which nobody has moved since is not looked for again."""
         every = np.arange(posed.transl.shape[1])
         with torch.no_grad():
-            skins = list(posed.surfaces(torch.from_numpy(every)).numpy())
+            skins = posed.surfaces(torch.from_numpy(every)).numpy()
         joints = posed.body.joints.detach().numpy()
         runs = [every], self._side_frames
-        frames = np.flatnonzero(movable.numpy())
-        hits: list[Hit] = []
-        for first in range(0, len(frames), AT_ONCE):
-            hits += find_hits(skins, frames[first : first + AT_ONCE], self._search)
+        stale = memory.stale(skins, np.flatnonzero(movable.numpy()))
+        for first in range(0, len(stale), AT_ONCE):
+            frames = stale[first : first + AT_ONCE]
+            memory.keep(skins, frames, find_hits(list(skins), frames, self._search))
             yield None
+        hits = memory.hits()
         inside = []
         for found in together(hits):
             hit = to_one_side(found, joints, runs, self._search)

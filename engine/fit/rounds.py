@@ -44,6 +44,8 @@ class Round:
     rounds: int
     whole: bool = False
     """People are moved as wholes, and nobody is bent."""
+    steady: bool = False
+    """On the way only: it is over after one round that moves less than `config.steady`."""
 
 
 def settle(setting: Setting, state: FitState, plan: Round, report: Report) -> Steps:
@@ -52,6 +54,7 @@ def settle(setting: Setting, state: FitState, plan: Round, report: Report) -> St
     The state that comes back is the last that cost less than the one before.
     """
     config = setting.config
+    least, enough = (config.steady, 1) if plan.steady else (config.settled, CALM)
     state, calm = upright(state), 0
     for _ in range(plan.rounds):
         with torch.no_grad():
@@ -70,10 +73,10 @@ def settle(setting: Setting, state: FitState, plan: Round, report: Report) -> St
                 return before, Outcome.DIVERGED
             state = step.state
             yield report(plan.name, step.costs, state, 1.0)
-            if step.way < STILL * config.settled:
+            if step.way < STILL * least:
                 break
-        calm = calm + 1 if movement(setting, before, state) < config.settled else 0
-        if calm == CALM:
+        calm = calm + 1 if movement(setting, before, state) < least else 0
+        if calm == enough:
             return state, Outcome.CONVERGED
     return state, Outcome.STEP_LIMIT
 

@@ -193,7 +193,6 @@ def _solve_window(
         state, setting = yield from stages.choose(setting, begin.hypotheses, report)
     asked = problem.initial is None and _unknown(begin, problem)
     look = prior_stage.look(begin.told, begin.K, setting) if asked else None
-    state, setting = yield from prior_stage.tune(setting, state, look, report)
     setting = setting.with_width(config.robust_widths[2 if anew else 3])
     state = yield from stages.attract(setting, state, report)
     if anew or setting.labels.of_kind("contact"):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 
 from engine.fit.hypotheses import Hypotheses
-from engine.fit.interaction import PenetrationTerm, Surfaces
+from engine.fit.interaction import Memory, PenetrationTerm, Surfaces
 from engine.fit.labels import LabelTerm
 from engine.fit.minimise import Minimiser, time_basis
 from engine.fit.objective import STANDARD_STEP, keypoint_cost, objective
@@ -87,7 +87,7 @@ def attract(setting: Setting, state: FitState, report: Report) -> Stage:
         return state
     name = "Bringing together"
     if setting.only_poses:
-        plan = Round(name, labels, setting.config.label_rounds, whole=True)
+        plan = Round(name, labels, setting.config.label_rounds, whole=True, steady=True)
         state, _ = yield from settle(setting, state, plan, report)
         return state
     for _ in range(setting.config.label_rounds):
@@ -101,7 +101,8 @@ def fit(setting: Setting, state: FitState, steps: int, report: Report) -> Stage:
     """Everything but what keeps bodies apart."""
     labels, name = _touch(setting, "contact"), "Fitting"
     if setting.only_poses:
-        plan = Round(name, labels, -(-steps // setting.config.contact_steps))
+        rounds = -(-steps // setting.config.contact_steps)
+        plan = Round(name, labels, rounds, steady=True)
         state, _ = yield from settle(setting, state, plan, report)
         return state
     stretch = setting.config.label_steps if labels else steps
@@ -122,9 +123,9 @@ def part(setting: Setting, state: FitState, surfaces: Surfaces | None, report: R
     if surfaces is None:
         return state
     searches = (*_touch(setting), _repel(setting, surfaces))
-    plan = Round(
-        "Taking people out of each other", searches, setting.config.parting_rounds, whole=True
-    )
+    rounds = setting.config.parting_rounds
+    name = "Taking people out of each other"
+    plan = Round(name, searches, rounds, whole=True, steady=True)
     state, _ = yield from settle(setting, state, plan, report)
     return state
 
@@ -171,10 +172,10 @@ def _touch(setting: Setting, *kinds: ContactKind) -> tuple[Search, ...]:
 
 
 def _repel(setting: Setting, surfaces: Surfaces) -> Search:
-    time = setting.evidence.frame_weight
+    time, memory = setting.evidence.frame_weight, Memory()
 
     def search(posed: Posed) -> Generator[None, None, PenetrationTerm]:
-        found = yield from surfaces.correspondences(posed, setting.movable)
+        found = yield from surfaces.correspondences(posed, setting.movable, memory)
         return PenetrationTerm(surfaces, found, time)
 
     return search
