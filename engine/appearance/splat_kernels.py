@@ -15,33 +15,17 @@ Warp reads the annotations as its own types, so a type checker cannot follow the
 
 from functools import cache
 
-from engine.appearance.projection import (
-    ALPHA_MAX,
-    ALPHA_MIN,
-    BLUR,
-    EXTENT,
-    MARGIN,
-    NEAR,
-    TRANSMITTANCE_MIN,
-)
-from engine.geometry.closest_kernel import wp  # Warp is started quietly there
+from engine.appearance.projection import ALPHA_MAX, ALPHA_MIN, TRANSMITTANCE_MIN
+from engine.appearance.projection_kernels import ACROSS, DOWN, project, project_backward, wp
 
 __all__ = ["ACROSS", "DOWN", "Block", "kernels", "offsets", "wp"]
 
 # Loops over the lanes must stay loops until they become vector instructions; unrolled, they end as
-# scalar code that takes three times as long. Nothing of the machine's own: the same bits anywhere.
+# scalar code that takes twice as long. Instructions of the machine's own gained nothing on top.
 _OPTIONS = {"enable_backward": False, "cpu_compiler_flags": "-fno-unroll-loops"}
 
-ACROSS = 4
-DOWN = 2
-"""Pixels of a block. Eight lanes: more than that are as slow as scalars where vectors are short."""
 Block = wp.types.vector(length=ACROSS * DOWN, dtype=wp.float32)
 
-_NEAR = wp.constant(NEAR)
-_BLUR = wp.constant(BLUR)
-_EXTENT = wp.constant(EXTENT)
-_MARGIN = wp.constant(MARGIN)
-_ALPHA_MIN = wp.constant(ALPHA_MIN)
 _UNSEEN = wp.constant(ALPHA_MIN - 4e-10)
 """The next number below, so that what is above it is not less than ALPHA_MIN."""
 _ALPHA_MAX = wp.constant(ALPHA_MAX)
@@ -55,110 +39,6 @@ def offsets():
     """Middles of a block's pixels from its corner, x and y."""
     lanes = range(ACROSS * DOWN)
     return Block(*(i % ACROSS + 0.5 for i in lanes)), Block(*(i // ACROSS + 0.5 for i in lanes))
-
-
-@wp.struct
-class Splat:
-    """A Gaussian on the picture, and what its gradient needs (names as in projection.project)."""
-
-    mean: wp.vec2
-    conic: wp.vec3  # xx, xy, yy
-    low: wp.vec2i  # blocks
-    high: wp.vec2i
-    u: float
-    v: float
-    along_x: float
-    along_y: float
-
-
-@wp.func
-def _project(mean: wp.vec3, scale: float, opacity: float, camera: wp.vec4, size: wp.vec2i):
-    """`camera` is fx, fy, cx, cy. No blocks (high is 0) for what is not drawn."""
-    splat = Splat()
-    z = mean[2]
-    if z < _NEAR or opacity < _ALPHA_MIN:
-        return splat
-    width = float(size[0])
-    height = float(size[1])
-    x = mean[0] / z
-    y = mean[1] / z
-    splat.mean = wp.vec2(camera[0] * x + camera[2], camera[1] * y + camera[3])
-    beyond_x = _MARGIN * 0.5 * width
-    beyond_y = _MARGIN * 0.5 * height
-    u = wp.clamp(x, (-camera[2] - beyond_x) / camera[0], (width - camera[2] + beyond_x) / camera[0])
-    v = wp.clamp(
-        y, (-camera[3] - beyond_y) / camera[1], (height - camera[3] + beyond_y) / camera[1]
-    )
-    p = camera[0] * scale / z
-    q = camera[1] * scale / z
-    xx = p * p * (1.0 + u * u) + _BLUR
-    yy = q * q * (1.0 + v * v) + _BLUR
-    xy = p * q * u * v
-    determinant = p * p * q * q * (1.0 + u * u + v * v) + _BLUR * (xx + yy - _BLUR)
-    splat.conic = wp.vec3(yy / determinant, -xy / determinant, xx / determinant)
-    splat.u = u
-    splat.v = v
-    splat.along_x = p
-    splat.along_y = q
-    reach = wp.min(_EXTENT, wp.sqrt(2.0 * wp.log(opacity / _ALPHA_MIN)))
-    # Clamped as numbers, before they are integers: a huge splat's edge fits none.
-    wide = float(ACROSS)
-    tall = float(DOWN)
-    right = wp.ceil(width / wide)
-    bottom = wp.ceil(height / tall)
-    radius_x = wp.ceil(reach * wp.sqrt(xx))
-    radius_y = wp.ceil(reach * wp.sqrt(yy))
-    splat.low = wp.vec2i(
-        int(wp.clamp(wp.floor((splat.mean[0] - radius_x) / wide), 0.0, right)),
-        int(wp.clamp(wp.floor((splat.mean[1] - radius_y) / tall), 0.0, bottom)),
-    )
-    splat.high = wp.vec2i(
-        int(wp.clamp(wp.ceil((splat.mean[0] + radius_x) / wide), 0.0, right)),
-        int(wp.clamp(wp.ceil((splat.mean[1] + radius_y) / tall), 0.0, bottom)),
-    )
-    return splat
-
-
-@wp.func
-def _project_backward(
-    splat: Splat,
-    mean: wp.vec3,
-    scale: float,
-    camera: wp.vec4,
-    to_offset: wp.vec2,
-    to_conic: wp.vec3,
-):
-    """Gradient to a mean's x, y, z and to its scale.
-
-    `to_offset` is the sum over pixels of the gradient to sigma times the offset from the middle,
-    `to_conic` the gradient to the conic's xx, xy and yy.
-    """
-    a = splat.conic[0]
-    b = splat.conic[1]
-    c = splat.conic[2]
-    # The inverse of a matrix M has the gradient -M^-1 G M^-1.
-    to_xx = -(a * a * to_conic[0] + a * b * to_conic[1] + b * b * to_conic[2])
-    to_yy = -(b * b * to_conic[0] + b * c * to_conic[1] + c * c * to_conic[2])
-    to_xy = -(2.0 * a * b * to_conic[0] + (a * c + b * b) * to_conic[1] + 2.0 * b * c * to_conic[2])
-    p = splat.along_x
-    q = splat.along_y
-    u = splat.u
-    v = splat.v
-    to_p = 2.0 * p * (1.0 + u * u) * to_xx + q * u * v * to_xy
-    to_q = 2.0 * q * (1.0 + v * v) * to_yy + p * u * v * to_xy
-    to_u = 2.0 * p * p * u * to_xx + p * q * v * to_xy
-    to_v = 2.0 * q * q * v * to_yy + p * q * u * to_xy
-    z = mean[2]
-    x = mean[0] / z
-    y = mean[1] / z
-    to_x = -(a * to_offset[0] + b * to_offset[1]) * camera[0]
-    to_y = -(b * to_offset[0] + c * to_offset[1]) * camera[1]
-    if x == u:
-        to_x += to_u
-    if y == v:
-        to_y += to_v
-    to_z = -(to_x * x + to_y * y + to_p * p + to_q * q) / z
-    return wp.vec4(to_x / z, to_y / z, to_z, to_p * camera[0] / z + to_q * camera[1] / z)
 
 
 @wp.func
@@ -239,7 +119,7 @@ def kernels(channels: int):
         b = first + wp.tid()
         for i in range(order.shape[1]):
             n = int(order[b, i])
-            splat = _project(means[b, n], scales[b, n], opacities[n], cameras[b], size)
+            splat = project(means[b, n], scales[b, n], opacities[n], cameras[b], size)
             opacity = opacities[n]
             half_xx = 0.5 * splat.conic[0]
             half_yy = 0.5 * splat.conic[2]
@@ -298,7 +178,7 @@ def kernels(channels: int):
             n = int(order[b, i])
             if seen[b, n] > 0.0:
                 opacity = opacities[n]
-                splat = _project(means[b, n], scales[b, n], opacity, cameras[b], size)
+                splat = project(means[b, n], scales[b, n], opacity, cameras[b], size)
                 half_xx = 0.5 * splat.conic[0]
                 half_yy = 0.5 * splat.conic[2]
                 s = Block(0.0)
@@ -347,7 +227,7 @@ def kernels(channels: int):
                 to_opacities[b, n] = -wp.dot(s, one) / opacity
                 to_mean2d = wp.vec2(wp.dot(sx, one), wp.dot(sy, one))
                 to_conic = wp.vec3(0.5 * wp.dot(sxx, one), wp.dot(sxy, one), 0.5 * wp.dot(syy, one))
-                back = _project_backward(
+                back = project_backward(
                     splat, means[b, n], scales[b, n], cameras[b], to_mean2d, to_conic
                 )
                 to_means[b, n] = wp.vec3(back[0], back[1], back[2])
