@@ -95,6 +95,15 @@ CONFIGURATIONS: Mapping[str, Way] = MappingProxyType(
     {
         BASELINE: Configuration("everybody fitted alone: no partner, nothing shared", alone=True),
         "joint": Configuration("as the window fits"),
+        "joint -prior": Configuration(
+            "the prior makes the first bodies and is not asked again", FitConfig(prior="start")
+        ),
+        "joint +denoise": Configuration(
+            "it takes noise off the bodies as they are", FitConfig(prior="denoise")
+        ),
+        "joint +deep": Configuration(
+            "its weights are fine-tuned to the clip", FitConfig(prior="deep")
+        ),
         "joint -physics": Configuration(
             "bodies may be in each other",
             FitConfig(weights=TermWeights(penetration=0.0)),

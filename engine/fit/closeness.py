@@ -30,15 +30,16 @@ from engine.prior.skeleton import HEAD, Skeleton, chained
 from engine.structures import BodyMotion, Camera, FrameRange, Observations, PairProxemics
 
 SAMPLES = 6
-STEP = 60
+STEP = 80
 """Of noise, of 100."""
 SEED = 20
 CONTEXT = 16
 """Frames on each side of a part of a clip that the prior is shown as well."""
-SPREAD = 2.0
-"""Times by which samples lie too near the fit."""
-LEAST = 0.03, 0.03, 0.05
-"""Of the deviation of head distance, pelvis distance (metres) and facing (cosine)."""
+SPREAD = 1.9, 1.9, 0.5, 0.5
+"""Of head distance, pelvis distance and both people's facing: times by which the truth is further
+from the fit than samples are."""
+LEAST = 0.03, 0.03, 0.05, 0.05
+"""Deviations (metres, cosine) that are left where all samples agree."""
 UNKNOWN = -1
 """The zone where somebody is not known."""
 
@@ -125,9 +126,9 @@ def _deviations(
         answer = prior.denoise(windows, clip.seen, STEP, generator=generator)
         sample = clip.bodies(answer.windows)
         total += (_numbers(sample, up, prior.skeleton) - fitted).square()
-    least = torch.tensor([*LEAST, LEAST[-1]])[:, None]
-    spread = (SPREAD**2 * total / SAMPLES + least.square()).sqrt()
-    return np.asarray(spread.double().numpy())
+    spread, least = (torch.tensor(each)[:, None] for each in (SPREAD, LEAST))
+    deviation = (spread.square() * total / SAMPLES + least.square()).sqrt()
+    return np.asarray(deviation.double().numpy())
 
 
 def bodies_in_camera(

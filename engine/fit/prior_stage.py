@@ -9,7 +9,10 @@ keypoints (regularisation by denoising: Romano et al. 2017).
 
 "deep": the network's weights are the parameters. The motion is what the network answers, and the
 terms of the fit are brought down for a few steps only, because the network finds what is likely
-before it finds what is noise (Ulyanov et al. 2018, "Deep Image Prior"). The fit goes on from there.
+before it finds what is noise (Ulyanov et al. 2018, "Deep Image Prior").
+
+Both are done once, when a fit has settled by and large: gravity, floor and sizes that are still
+wrong would mislead the network about depth.
 """
 
 from __future__ import annotations
@@ -40,7 +43,7 @@ from engine.prior.prior import Prior, WindowEstimate
 from engine.prior.skeleton import chained
 from engine.structures import FitProgress, Observations, ProxemicsStatement
 
-SURER, NEARER = 0.3, 0.4
+SURER, NEARER = 0.3, 0.7
 """Share of the start's variance of rotations, and of its deviation of who is how far behind whom,
 that is left once the prior was asked again."""
 SEED = 6
@@ -140,24 +143,19 @@ def look(observations: Observations, K: Float[np.ndarray, "3 3"], setting: Setti
     return Look(prior, Shown(observations, K, evidence.heights, evidence.proxemics))
 
 
-def tune(setting: Setting, state: FitState, look: Look | None, report: Report) -> Consulted:
-    """Where to go on from, and what to believe: `deep`, where that is asked for."""
-    if look is None or setting.config.prior != "deep":
-        return state, setting
-    return (yield from deep(setting, state, look, report))
-
-
 def fit(
     setting: Setting, state: FitState, steps: int, look: Look | None, report: Report
 ) -> Consulted:
-    """`stages.fit`; towards its end for what the prior makes of the bodies, where that is asked
-    for."""
-    last = 0
-    if look is not None and setting.config.prior == "denoise":
-        last = min(steps, setting.config.denoise_steps)
+    """`stages.fit`, whose last `FitConfig.consulted_steps` are for what the prior then says; and
+    the setting that believes in it."""
+    config = setting.config
+    last = 0 if look is None else min(steps, config.consulted_steps)
     state = yield from stages.fit(setting, state, steps - last, report)
     if look is not None and last:
-        setting = denoised(setting, state, look)
+        if config.prior == "deep":
+            setting = yield from deep(setting, state, look, report)
+        else:
+            setting = denoised(setting, state, look)
         state = yield from stages.fit(setting, state, last, report)
     return state, setting
 
@@ -170,12 +168,15 @@ def denoised(setting: Setting, state: FitState, look: Look) -> Setting:
         betas = state.betas if setting.body.name == OPEN_BODY else _mean_shapes(prior, state)
         bodies = ClipBodies(chained(posed.rotmats), posed.body.joints[:, :, 0], betas)
     shown, level = look.at(state), config.denoise_level
-    return believing(setting, shown.denoised_by(prior, bodies, level, config.denoise_draws))
+    said = shown.denoised_by(prior, bodies, level, config.denoise_draws)
+    return believing(setting, said, state, prior)
 
 
-def deep(setting: Setting, state: FitState, look: Look, report: Report) -> Consulted:
-    """The bodies that the prior sees once it is fine-tuned to this clip, and a setting that
-    believes in them. Frames that are held stay as they are, and so does the prior itself."""
+def deep(
+    setting: Setting, state: FitState, look: Look, report: Report
+) -> Generator[FitProgress | None, None, Setting]:
+    """The setting with what the prior sees once it is fine-tuned to this clip. Gravity, floor and
+    focal length are those of the state; the prior itself stays as it is."""
     config, prior, shown = setting.config, look.prior.copy(), look.at(state)
     weights = replace(config.weights, pose=0.0, behind=0.0)
     tuned = replace(setting, config=replace(config, weights=weights))
@@ -201,23 +202,24 @@ def deep(setting: Setting, state: FitState, look: Look, report: Report) -> Consu
             yield report("Tuning the prior", by_name, _detached(now), 10.0)
     with torch.no_grad():
         said = shown.said_by(prior)
-        found = _state_of(said.bodies, state.betas, setting, state, prior)
-    if not all(torch.isfinite(getattr(found, name)).all() for name in ("rotation", "placement")):
-        return state, setting
-    return found, believing(setting, said)
+    return believing(setting, said, state, prior) if _finite(said) else setting
 
 
-def believing(setting: Setting, said: Believed) -> Setting:
-    """The setting whose evidence is what the prior says now."""
+def believing(setting: Setting, said: Believed, state: FitState, prior: Prior) -> Setting:
+    """The setting whose evidence is what the prior says now.
+
+    Depth follows from size, so who is how far behind whom is asked of bodies in the shapes of the
+    fit that are as large in the picture.
+    """
     evidence = setting.evidence
     variance = (SURER * said.variance).clamp(LEAST_VARIANCE, MOST_VARIANCE)
-    pelvis = said.bodies.pelvis
+    pelvis = _resized(said.bodies, state.betas, setting, prior)
     pairs = []
     for pair in evidence.behind:
-        front, back = pelvis[pair.front], pelvis[pair.back]
-        ray = F.normalize(front + back, dim=-1)
-        deviation = NEARER * deviation_behind(back - front)
-        metres = ((back - front) * ray).sum(-1)
+        apart = pelvis[pair.back] - pelvis[pair.front]
+        ray = F.normalize(pelvis[pair.front] + pelvis[pair.back], dim=-1)
+        deviation = NEARER * deviation_behind(apart)
+        metres = (apart * ray).sum(-1)
         pairs.append(replace(pair, ray=ray, metres=metres, deviation=deviation))
     evidence = replace(
         evidence,
@@ -228,6 +230,15 @@ def believing(setting: Setting, said: Believed) -> Setting:
     return replace(setting, evidence=evidence)
 
 
+def _resized(
+    bodies: ClipBodies, betas: Float[Tensor, "P B"], setting: Setting, prior: Prior
+) -> Float[Tensor, "P F 3"]:
+    """Pelvises of bodies of other shapes that are as large in the picture."""
+    size = size_of(setting.body.rest_joints(betas))
+    ratio: Tensor = size / size_of(prior.skeleton.rest(bodies.betas))
+    return bodies.pelvis * ratio[:, None, None]
+
+
 def _state_of(
     bodies: ClipBodies,
     betas: Float[Tensor, "P B"],
@@ -236,9 +247,7 @@ def _state_of(
     prior: Prior,
 ) -> FitState:
     """The bodies with some shapes, as large in the picture as they were, where frames may move."""
-    size = size_of(setting.body.rest_joints(betas))
-    ratio = size / size_of(prior.skeleton.rest(bodies.betas))
-    pelvis = bodies.pelvis * ratio[:, None, None]
+    pelvis = _resized(bodies, betas, setting, prior)
     depth = pelvis[..., 2:].clamp_min(_NEAREST)
     placement = torch.cat([pelvis[..., :2] / depth, depth.log() - state.log_focal], dim=-1)
     free: Bool[Tensor, "F 1"] = setting.movable[:, None]
@@ -248,6 +257,11 @@ def _state_of(
         rotation=torch.where(free[..., None], matrix_to_6d(bodies.local_rotations), state.rotation),
         placement=torch.where(free, placement, state.placement),
     )
+
+
+def _finite(said: Believed) -> bool:
+    values = said.bodies.rotations, said.bodies.pelvis, said.variance
+    return all(bool(value.isfinite().all()) for value in values)
 
 
 def _of_clip(clip: ClipWindows, answer: WindowEstimate) -> Believed:
