@@ -163,28 +163,23 @@ def _footage(
     rows: list[int],
     kept: list[tuple[np.ndarray, ...]],
 ) -> Footage:
-    people = filming.observations.person_count
-    shape = crops.height, crops.width
-    columns: list[np.ndarray] = (
-        [np.stack(column) for column in zip(*kept, strict=True)]
-        if kept
-        else [
-            np.zeros((0, *shape, 3), np.uint8),
-            np.zeros((0, *shape, 3), np.uint8),
-            np.zeros((0, *shape), bool),
-            np.zeros((0, *shape), bool),
-            np.zeros((0, *shape, people), np.uint8),
-            np.zeros((0, people), bool),
-            np.zeros((0, people), bool),
-        ]
-    )
+    people, shape = filming.observations.person_count, (crops.height, crops.width)
+    if kept:
+        columns = [np.stack(column) for column in zip(*kept, strict=True)]
+    else:
+        colors, seen = np.zeros((0, *shape, 3), np.uint8), np.zeros((0, *shape), bool)
+        masks, known = np.zeros((0, *shape, people), np.uint8), np.zeros((0, people), bool)
+        columns = [colors, colors, seen, seen, masks, known, known]
     at = np.array(rows, int)
-    scaled = boxes[at] - np.tile(crops.origin[at], 2)[:, None]
-    return Footage(
-        at, *columns,
-        boxes=scaled * crops.scale[at, None, None],
-        K=crops.intrinsics(filming.lens.K)[at],
-    )  # fmt: skip
+    placed = (boxes[at] - np.tile(crops.origin[at], 2)[:, None]) * crops.scale[at, None, None]
+    named = dict(zip(_KEPT, columns, strict=True))
+    return Footage(frames=at, boxes=placed, K=crops.intrinsics(filming.lens.K)[at], **named)
+
+
+_KEPT = (
+    "image", "background", "in_picture", "behind_known", "masks", "mask_known", "mask_drawn",
+)  # fmt: skip
+"""What is kept of every frame, in the order in which `film` finds it."""
 
 
 class _Shots:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from engine.appearance.avatar import Avatar, avatar_from_bytes, avatar_to_bytes, gaussians_of
 from engine.appearance.branch import LearningProgress, PictureTerm, learn_avatars
