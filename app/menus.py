@@ -23,7 +23,7 @@ _TOOL_BAR = (
     ("undo", "redo"),
     ("first_frame", "step_back", "play", "step_forward", "last_frame", "next_suspicious"),
     ("tool_select", "tool_box", "tool_mask", "tool_contact", "tool_depth"),
-    ("swap", "freeze"),
+    ("swap", "distrust", "freeze"),
     ("refit", "refit_clip"),
     ("show_before", "keep", "discard"),
     None,
