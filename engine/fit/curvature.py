@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from engine.config import FitConfig
-from engine.fit import terms
+from engine.fit import proxemics, terms
 from engine.fit.banded import Bands
 from engine.fit.jacobian import FREEDOM, TURNS, Jacobian
 from engine.fit.objective import FLOOR_WIDTH, FOOT_POINTS, Evidence, foot_heights
@@ -220,6 +220,9 @@ def _between_people(look: Look) -> Rows:
         stiff = 2 * weights.depth_order * wrong * evidence.frame_weight[when] / 0.05**2
         ahead = torch.tensor([0.0, 0.0, 1.0]).expand(len(when), 3)
         add(order.front, order.back, ahead, stiff, when)
+    for pull in proxemics.pulls(posed, evidence.proxemics) if weights.proxemics else ():
+        stiff = 2 * weights.proxemics * pull.stiff * evidence.frame_weight[pull.frames]
+        add(pull.front, pull.back, pull.way, stiff, pull.frames)
     frame, row = (torch.cat(parts) for parts in zip(*found, strict=True))
     return Rows(frame, row)
 

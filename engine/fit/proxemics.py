@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from engine.fit import terms
@@ -41,6 +42,43 @@ def cost(
         each = _each(posed, statement)
         total = total + (each * time[part]).sum()
     return total
+
+
+@dataclass(frozen=True)
+class Pull:
+    """A distance that is not as it was said: two people are drawn along a way, or pushed."""
+
+    front: int
+    back: int
+    frames: Int[Tensor, "N"]
+    way: Float[Tensor, "N 3"]
+    """Unit vector from the one to the other, camera frame."""
+    stiff: float
+    """Half the second derivative of the cost in metres along it."""
+
+
+def pulls(posed: Posed, statements: Sequence[ProxemicsStatement]) -> Iterator[Pull]:
+    """Of every distance that was said, in the frames in which it is not so."""
+    for said in statements:
+        pair, part = (said.person_a, said.person_b), said.frames.as_slice()
+        every = torch.arange(posed.joints.shape[1])[part]
+        for joint, low, high in _said_distances(said):
+            place = posed.body.joints[:, part, joint]
+            apart = place[pair[1]] - place[pair[0]]
+            metres = apart.norm(dim=-1)
+            wrong = (metres < low) | (metres > high)
+            way = apart[wrong] / metres[wrong, None].clamp_min(1e-6)
+            yield Pull(*pair, every[wrong], way, 1 / terms.DISTANCE_UNIT**2)
+
+
+def _said_distances(said: ProxemicsStatement) -> Iterator[tuple[int, float, float]]:
+    """Joint, and the least and largest distance that cost nothing."""
+    if said.zone is not None:
+        index = ZONES.index(said.zone)
+        yield HEAD, _EDGES[index], _EDGES[index + 1]
+    for joint, stated in ((HEAD, said.head_distance), (0, said.pelvis_distance)):
+        if stated is not None:
+            yield joint, stated - terms.DISTANCE_SLACK, stated + terms.DISTANCE_SLACK
 
 
 def _each(posed: Posed, said: ProxemicsStatement) -> Float[Tensor, "N"]:

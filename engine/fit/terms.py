@@ -160,15 +160,21 @@ def no_contact(distance: Float[Tensor, "*n"], clearance: float) -> Float[Tensor,
     return ((clearance - distance) / 0.01).clamp_min(0).square()
 
 
+DISTANCE_UNIT, DISTANCE_SLACK = 0.05, 0.02
+"""Metres: the unit of a distance between people that is not as it was said, and how far it may be
+from what was said at no cost."""
+
+
 def zone(distance: Float[Tensor, "*n"], nearest: float, furthest: float) -> Float[Tensor, "*n"]:
     """A distance between heads (metres) outside a zone, in units of 5 cm beyond its edge."""
     beyond = torch.maximum(nearest - distance, distance - furthest)
-    return (beyond / 0.05).clamp_min(0).square()
+    return (beyond / DISTANCE_UNIT).clamp_min(0).square()
 
 
 def stated_distance(distance: Float[Tensor, "*n"], stated: float) -> Float[Tensor, "*n"]:
     """A distance (metres) more than 2 cm from a stated one, in units of 5 cm."""
-    return (((distance - stated).abs() - 0.02) / 0.05).clamp_min(0).square()
+    beyond = (distance - stated).abs() - DISTANCE_SLACK
+    return (beyond / DISTANCE_UNIT).clamp_min(0).square()
 
 
 def facing(cosine: Float[Tensor, "*n"], stated: float) -> Float[Tensor, "*n"]:

@@ -129,6 +129,16 @@ def double(body: BodyModel) -> BodyModel:
     return replace(body, **floats)
 
 
+def test_only_distances_that_are_wrong_pull() -> None:
+    bodies = posed(pair())
+    right = truth(bodies)
+    assert all(len(pull.frames) == 0 for pull in proxemics.pulls(bodies, (right,)))
+    (pull,) = proxemics.pulls(bodies, (said(pelvis_distance=0.4),))
+    assert pull.frames.tolist() == list(range(FRAMES))
+    apart = bodies.body.joints[1, :, 0] - bodies.body.joints[0, :, 0]
+    assert torch.allclose(pull.way, apart / apart.norm(dim=-1, keepdim=True), atol=1e-5)
+
+
 def test_words_about_other_frames_are_left_out_of_a_window() -> None:
     words = [replace(said(zone="intimate"), frames=FrameRange(a, b)) for a, b in ((0, 5), (8, 20))]
     kept = cut_constraints(Constraints(proxemics=tuple(words)), FrameRange(10, 14)).proxemics
@@ -173,4 +183,4 @@ def test_frozen_frames_stay_where_they_are(plain: FitResult) -> None:
     fit = run(solve(replace(held, warm_start=plain.motion, camera=plain.camera), QUICK))
     assert (plain.motion.provenance[:, :3] == Provenance.FITTED).all()
     np.testing.assert_array_equal(fit.motion.transl[:, :3], plain.motion.transl[:, :3])
-    assert distances(fit)[-1] > distances(plain)[-1]
+    assert distances(fit)[-1] > distances(plain)[-1] + 0.1, "at once, though little else is run"
