@@ -96,7 +96,10 @@ def swap_to_json(swap: SwapProposal) -> list[Any]:
 
 def swap_from_json(item: list[Any]) -> SwapProposal:
     """Inverse of `swap_to_json`."""
-    a, b, start, stop, before, after = item
+    a, b, start, stop = (int(number) for number in item[:4])
+    before, after = (float(cost) for cost in item[4:])
+    if not (0 <= a != b >= 0 and 0 <= start < stop):
+        raise ValueError("a proposal to swap nobody")
     return SwapProposal(a, b, FrameRange(start, stop), before, after)
 
 

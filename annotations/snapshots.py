@@ -7,6 +7,7 @@ that the project does not hold yet.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, cast
@@ -151,14 +152,7 @@ def _check(said: Constraints, people: int, observations: Observations | None) ->
     )
     if any(e.person is not None and not 0 <= e.person < people for e in corrections):
         raise ValueError("a correction of somebody who is not in the clip")
-    about = [t.person for t in said.trust]
-    about += [person for p in said.proxemics for person in (p.person_a, p.person_b)]
-    if any(not 0 <= person < people for person in about):
-        raise ValueError("something said of somebody who is not in the clip")
-    if any(not 0 <= t.weight <= 1 for t in said.trust):
-        raise ValueError("a trust that is no share")
-    if any(p.zone is not None and p.zone not in ZONES for p in said.proxemics):
-        raise ValueError("a zone that there is not")
+    _check_stretches(said, people)
     if observations is None:
         return
     if any(not 0 <= e.frame < observations.frame_count for e in corrections):
@@ -167,6 +161,25 @@ def _check(said: Constraints, people: int, observations: Observations | None) ->
         raise ValueError("a joint that the layout does not have")
     if any(e.mask.size != observations.image_size[::-1] for e in said.mask_edits):
         raise ValueError("a mask of another size than the video")
+
+
+def _check_stretches(said: Constraints, people: int) -> None:
+    """The same of trust and proxemics."""
+    about = [t.person for t in said.trust]
+    about += [person for p in said.proxemics for person in (p.person_a, p.person_b)]
+    if any(not 0 <= person < people for person in about):
+        raise ValueError("something said of somebody who is not in the clip")
+    stretches = [*(t.frames for t in said.trust), *(p.frames for p in said.proxemics)]
+    if any(not 0 <= frames.start < frames.stop for frames in stretches):
+        raise ValueError("something said of no frames")
+    if any(not 0 <= t.weight <= 1 for t in said.trust):
+        raise ValueError("a trust that is no share")
+    if any(p.zone is not None and p.zone not in ZONES for p in said.proxemics):
+        raise ValueError("a zone that there is not")
+    for p in said.proxemics:
+        numbers = (p.head_distance, p.pelvis_distance, *p.facing)
+        if not all(number is None or math.isfinite(number) for number in numbers):
+            raise ValueError("a distance or a facing that is no number")
 
 
 def read_reviews(revision: RevisionRow) -> tuple[ReviewMark, ...]:

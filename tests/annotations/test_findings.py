@@ -95,6 +95,21 @@ class TestProposals:
         assert store.state(clip_id).open_swaps == (proposal,)
 
 
+@pytest.mark.parametrize(
+    "swaps", ["[[0, 1, 5]]", '[[0, 1, 5, 9, "dear", 1]]', "[[0, 0, 5, 9, 2, 1]]", "[7]"]
+)
+def test_proposals_that_are_rubbish_are_damage(store, clip_id, video, swaps):
+    path = store.info().path
+    apply(store, clip_id, make_findings(video))
+    store.close()
+    with sqlite3.connect(path) as rows:
+        rows.execute("DROP TRIGGER motion_no_update")
+        rows.execute("UPDATE motion SET swaps = ?", [swaps])
+    rows.close()
+    with Store.open(path) as again, pytest.raises(ProjectError, match="damaged"):
+        again.state(clip_id)
+
+
 class TestAvatars:
     def test_are_kept_once_and_fetched_for_the_next_fit(self, store, clip_id, video):
         result = make_findings(video)

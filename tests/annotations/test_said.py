@@ -25,7 +25,9 @@ from engine.structures import (
     FrameRange,
     KeypointEdit,
     MaskEdit,
+    ProxemicsStatement,
     RunLengthMask,
+    Trust,
 )
 from tests.annotations.builders import make_camera, make_disc, make_video, same
 
@@ -45,6 +47,12 @@ def moving_camera() -> Camera:
 
 CAMERA = moving_camera()
 MASKS = [RunLengthMask((2, 3), counts) for counts in ((6,), (0, 6), (1, 2, 3), (0, 1, 5))]
+
+
+STANDING = (
+    ProxemicsStatement(0, 1, FrameRange(3, 70), "public", 1 / 3, None, (None, -1.0)),
+    ProxemicsStatement(0, 1, FrameRange(70, 71), pelvis_distance=0.1),
+)
 
 
 @st.composite
@@ -74,6 +82,8 @@ def statements(draw) -> dict[str, object]:
         "box_edits": some(boxes | marks, lambda e: e.frame),
         "mask_edits": some(masks, lambda e: e.frame),
         "camera": draw(st.sampled_from([None, CAMERA])),
+        "trust": draw(st.sampled_from([(), (Trust(1, FrameRange(3, 70), 0.25),)])),
+        "proxemics": draw(st.sampled_from([(), STANDING])),
     }
 
 
@@ -129,6 +139,14 @@ def test_a_mask_of_a_large_frame_takes_few_bytes():
         ("mask", '[[0, 3, 54, 96, 1000000000000, "eNo="]]'),
         ("mask", '[[0, 3, 54, 96, "x", "eNo="]]'),
         ("mask", '[[0, 3, 1000000, 1000000, 300000000, "eNo="]]'),
+        ("trust", "[[2, 3, 9, 0.5]]"),
+        ("trust", "[[0, 9, 9, 0.5]]"),
+        ("trust", "[[0, 3, 9, 1.5]]"),
+        ("trust", '[[0, 3, 9, "none"]]'),
+        ("proxemics", "[[0, 2, 3, 9, null, 0.5, null, null, null]]"),
+        ("proxemics", '[[0, 1, 3, 9, "cosy", null, null, null, null]]'),
+        ("proxemics", '[[0, 1, 3, 9, null, "near", null, null, null]]'),
+        ("proxemics", "[[0, 1, 3, 9, null, 0.5]]"),
         ("camera", "[[]]"),
         ("camera", '[[[96, 54], "file", [[1]], [0], -3, "eNo="]]'),
         ("camera", '[[[96, 54], "file", [["x"]], [0], 3, "eNo="]]'),
