@@ -59,7 +59,8 @@ class _Memory:
 
 
 def decode(sights: Sights) -> Bool[np.ndarray, "F"]:
-    """Frames in which the two are exchanged, by the least costly path; never more than half.
+    """Frames in which the two are exchanged, by the least costly path; never more than half
+    of those in which anybody is seen.
 
     Who somebody is, is what most frames call them.
     """
@@ -89,7 +90,8 @@ def decode(sights: Sights) -> Bool[np.ndarray, "F"]:
     for frame in range(count - 1, -1, -1):
         path[frame] = bool(state)
         state = int(back[frame, state])
-    return ~path if path.mean() > 0.5 else path
+    seen = np.isfinite(sights.points).any((0, 2, 3))
+    return ~path if path[seen].sum() > 0.5 * seen.sum() else path
 
 
 def cost_of(sights: Sights, path: Bool[np.ndarray, "F"]) -> Float[np.ndarray, "F"]:

@@ -14,7 +14,7 @@ from engine.body.smpl import BodyModel, PosedBody
 from engine.fit import reasons
 from engine.fit.evidence import PERSON_SIZE
 from engine.fit.interaction import body_parts
-from engine.fit.label_gaps import Gap, label_gaps
+from engine.fit.label_gaps import label_gaps
 from engine.fit.objective import KEYPOINT_TRUST, keypoints_as_tensors
 from engine.fit.second_look import LIMBS, SecondLook, look_in, offset_deviation
 from engine.fit.silhouettes import agreement
@@ -70,7 +70,7 @@ class Findings:
     """What the prior says; None without its weights."""
     agreement: Float[np.ndarray, "P F"] | None
     """Of silhouettes with masks; None where there are no masks."""
-    gaps: tuple[list[Gap], list[Gap]]
+    gaps: tuple[list[reasons.Gap], list[reasons.Gap]]
     """Of contact labels, and of "no contact"."""
     cuts: tuple[int, ...]
 

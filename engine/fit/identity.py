@@ -178,7 +178,12 @@ def _proposals(
     found = []
     edges = np.flatnonzero(np.diff(np.concatenate([[False], path, [False]]).astype(int)))
     after = cost_of(sights, path)
-    for start, stop in edges.reshape(-1, 2).tolist():
+    seen = np.isfinite(sights.points).any((0, 2, 3))
+    for first, last_one in edges.reshape(-1, 2).tolist():
+        there = first + np.flatnonzero(seen[first:last_one])
+        if not len(there):
+            continue
+        start, stop = int(there[0]), int(there[-1]) + 1
         last = float(sights.times[min(stop, len(path) - 1)])
         if last - float(sights.times[start]) < SHORTEST_SECONDS:
             continue

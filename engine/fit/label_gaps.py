@@ -9,6 +9,7 @@ from torch import Tensor
 
 from engine.body.smpl import BodyModel
 from engine.fit.labels import DEEPEST, region_skin
+from engine.fit.reasons import Gap
 from engine.geometry.triangles import closest_on_triangles
 from engine.structures import ContactLabel, FrameRange
 
@@ -16,8 +17,6 @@ TOUCHING = 0.005
 """Metres between surfaces that touch."""
 CHUNK = 64
 """Frames compared at once: every point meets every triangle."""
-Gap = tuple[int, int, FrameRange, Float[np.ndarray, "N"]]
-"""Two people, frames, and metres in each of them."""
 
 
 @torch.no_grad()
@@ -43,9 +42,9 @@ def label_gaps(
         signed = torch.cat(pieces).numpy().astype(np.float64)
         people = label.person_a, label.person_b, FrameRange(start, stop)
         if label.kind == "contact":
-            gaps.append((*people, np.maximum(signed - TOUCHING, 0.0)))
+            gaps.append(Gap(*people, np.maximum(signed - TOUCHING, 0.0)))
         else:
-            apart.append((*people, signed))
+            apart.append(Gap(*people, signed))
     return gaps, apart
 
 

@@ -7,6 +7,7 @@ NumPy on what `engine.fit.findings` measured of a fit; thresholds stand here and
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -44,6 +45,17 @@ WINDOW = 1 / 30
 """Seconds over which accelerations are taken, or one frame where frames are further apart."""
 
 
+@dataclass(frozen=True)
+class Gap:
+    """How far apart the regions of a label are."""
+
+    person_a: int
+    person_b: int
+    frames: FrameRange
+    metres: Float[np.ndarray, "N"]
+    """In each of the frames."""
+
+
 def reprojection(miss: Float[np.ndarray, "P F"]) -> Float[np.ndarray, "P F"]:
     """`miss`: mean distance of the joints to what was seen, as a share of the person's size.
 
@@ -65,19 +77,17 @@ def silhouette(agreement: Float[np.ndarray, "P F"]) -> Float[np.ndarray, "P F"]:
 
 
 def contact(
-    gaps: Sequence[tuple[int, int, FrameRange, Float[np.ndarray, "N"]]],
-    apart: Sequence[tuple[int, int, FrameRange, Float[np.ndarray, "N"]]],
-    shape: tuple[int, int],
+    gaps: Sequence[Gap], apart: Sequence[Gap], shape: tuple[int, int]
 ) -> Float[np.ndarray, "P F"]:
-    """`gaps`: of each contact label its people, frames, and metres between its regions there;
-    `apart`: the same of "no contact", negative inside. Frames without a label are NaN."""
+    """`gaps` of contact labels, and of "no contact", negative inside. Frames without a label are
+    NaN."""
     result = np.full(shape, np.nan)
-    for label, value in (
-        *((one, one[3] / OPEN_CONTACT) for one in gaps),
-        *((one, (CLEARANCE - one[3]) / CLEARANCE) for one in apart),
+    for gap, value in (
+        *((one, one.metres / OPEN_CONTACT) for one in gaps),
+        *((one, (CLEARANCE - one.metres) / CLEARANCE) for one in apart),
     ):
-        part = label[2].as_slice()
-        for person in label[:2]:
+        part = gap.frames.as_slice()
+        for person in (gap.person_a, gap.person_b):
             result[person, part] = np.fmax(result[person, part], np.maximum(value, 0.0))
     return result
 
@@ -111,19 +121,20 @@ def accelerations(
     for start, stop in pairwise(edges):
         if stop - start < 3:
             continue
-        shot, inner = slice(start, stop), slice(start + 1, stop - 1)
+        shot = slice(start, stop)
         step = max(WINDOW, float(np.median(np.diff(times[shot]))))
         here = times[shot]
         ahead, behind = (_at(joints[:, shot], here, here + s * step) for s in (1, -1))
         bend = (ahead - 2 * joints[:, shot] + behind) / step**2
-        result[:, inner] = np.linalg.norm(bend, axis=-1)[:, 1:-1]
+        whole = (here >= here[0] + 0.99 * step) & (here <= here[-1] - 0.99 * step)
+        result[:, shot][:, whole] = np.linalg.norm(bend, axis=-1)[:, whole]
     return result
 
 
 def _at(
     values: Float[np.ndarray, "P F J 3"], times: np.ndarray, wanted: np.ndarray
 ) -> Float[np.ndarray, "P F J 3"]:
-    """Linear interpolation, and on in the last direction beyond the ends."""
+    """Linear interpolation; beyond the ends anything."""
     high = np.clip(np.searchsorted(times, wanted), 1, len(times) - 1)
     low = high - 1
     share = ((wanted - times[low]) / (times[high] - times[low]))[:, None, None]

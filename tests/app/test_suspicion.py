@@ -9,7 +9,7 @@ import pytest
 
 from annotations.edits import default_identities
 from annotations.records import ClipState, ReviewMark
-from app.suspicion import suspicions, unreviewed
+from app.suspicion import ranking, suspicions, unreviewed
 from engine.structures import BoxEdit, Constraints, Diagnostics, FrameRange
 from tests.annotations.builders import make_observations, make_video
 
@@ -131,3 +131,52 @@ def test_frames_of_a_fit_that_gave_no_reasons_are_judged_as_they_were(state):
     assert found(replace(state, diagnostics=newer)) == [
         ("Off the joints", 1, FrameRange(20, 24)), ("Jerk", 0, FrameRange(46, 47)),
     ]  # fmt: skip
+
+
+def with_reasons(state: ClipState, **more) -> ClipState:
+    return replace(state, diagnostics=replace(state.diagnostics, **more))
+
+
+def test_what_the_fit_found_of_itself_is_told_in_its_words(state):
+    jerk, broken = np.zeros((2, FRAMES)), np.full((2, FRAMES), np.nan)
+    jerk[1, 30:33] = 1.2, 2.5, 1.2
+    broken[:, 40:44] = 3.0
+    said = with_reasons(state, reasons={"jerk": jerk, "contact": broken})
+    assert found(said) == [
+        ("Jerk", 1, FrameRange(30, 33)),
+        ("Contact broken", None, FrameRange(40, 44)),
+    ]
+    one, two = suspicions(said)
+    assert one.reason == "Person 2 moves strongly more abruptly than people do."
+    assert one.worst == 31 and one.score == 2.5
+    assert two.reason == "What was said of touch between Person 1 and Person 2 is not kept."
+
+
+def test_the_fits_own_threshold_counts_where_it_has_one(state):
+    """Not both: the fit's reasons stand in for what is told of older fits."""
+    error = state.diagnostics.reprojection_px.copy()
+    error[1, 20] = 50.0
+    calm = with_reasons(
+        state, reprojection_px=error, reasons={"reprojection": np.full((2, FRAMES), 0.4)}
+    )
+    assert found(calm) == []
+    off = np.full((2, FRAMES), 0.4)
+    off[1, 20] = 4.0
+    told = with_reasons(state, reprojection_px=error, reasons={"reprojection": off})
+    assert [s.reason for s in suspicions(told)] == [
+        "The body of Person 2 misses the joints by 50 px."
+    ]
+
+
+def test_the_worst_is_where_joints_are_believed_to_be_furthest_off(state):
+    jerk = np.zeros((2, FRAMES))
+    jerk[0, 10], jerk[1, 30] = 5.0, 1.5
+    expected = np.full((2, FRAMES), 0.05)
+    expected[1, 30] = 0.2
+    both = with_reasons(state, reasons={"jerk": jerk}, expected_error=expected)
+    first, second = sorted(suspicions(both), key=lambda s: ranking(both, s), reverse=True)
+    assert (first.person, second.person) == (1, 0)
+    assert ranking(both, first) == (0.2, 1.5)
+    unranked = with_reasons(state, reasons={"jerk": jerk})
+    first, _ = sorted(suspicions(unranked), key=lambda s: ranking(unranked, s), reverse=True)
+    assert first.person == 0
