@@ -114,7 +114,7 @@ class FitConfig:
     """How often people are moved as wholes to where labelled regions can meet."""
     label_steps: int = 25
     """L-BFGS iterations between two searches for the nearest points of labelled regions."""
-    parting_rounds: int = 6
+    parting_rounds: int = 3
     """How often people are moved as wholes out of each other, before anything is bent for it."""
     contact_rounds: int = 30
     """How often the correspondences of penetration and contact are refreshed."""
@@ -122,7 +122,7 @@ class FitConfig:
     """Iterations in Newton's coordinates between two refreshes."""
     steady: float = 0.002
     """Metres: a stage on the way is over once 95 % of all joints move less in a round."""
-    settled: float = 0.0005
+    settled: float = 0.001
     """Metres: a fit has converged once 95 % of all joints move less in each of two refreshes."""
     keypoint_noise: float = 0.018
     """Standard deviation of a keypoint as a share of the person's size in the image."""
@@ -137,7 +137,7 @@ class FitConfig:
     """Metres that regions labelled "no contact" keep."""
     context: int = 6
     """Frames on each side of a re-fit range that are frozen and hold its ends."""
-    prior: Literal["start", "denoise", "deep"] = "start"
+    prior: Literal["start", "denoise", "deep"] = "deep"
     """What the prior does in a whole fit after the first bodies: nothing more; it takes noise off
     the bodies as they are; its weights are fine-tuned to the clip (engine.fit.prior_stage)."""
     deep_steps: int = 45
@@ -149,9 +149,13 @@ class FitConfig:
     denoise_draws: int = 4
     """Draws of that noise, whose answers are averaged."""
     consulted_steps: int = 60
-    """L-BFGS iterations of `joint_steps` that are left for what the prior then says."""
+    """L-BFGS iterations of `joint_steps`, half of them at most, that are left for what the prior then
+    says."""
     window: int = 400
-    """Longest stretch of frames solved at once; longer clips are solved in turn."""
+    """Longest stretch of frames solved at once, but for the overlap; longer clips are solved in
+    turn."""
+    overlap: int = 12
+    """Frames of a window that are solved again with the next one, when it is known what follows."""
     initializer: str = "dyad"
     """Who makes the first bodies: "dyad" is the prior, other names are those of installed plugins
     (engine.perception.plugins). Where a plugin has no body the prior's stays."""

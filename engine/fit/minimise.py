@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from engine.fit.aside import aside
 from engine.fit.state import FitState, scaled, unscaled
 
 Cost = Callable[[FitState], dict[str, Tensor]]
@@ -88,11 +89,15 @@ class Minimiser:
             for iteration in range(self.iterations_per_report):
                 if iteration:
                     yield None
-                total = self._optimizer.step(self._closure).item()
+                total = (yield from aside(self._iterated)).item()
             yield self._last
             if previous - total < self._tolerance * abs(total):
                 return
             previous = total
+
+    def _iterated(self) -> Tensor:
+        cost: Tensor = self._optimizer.step(self._closure)
+        return cost
 
     def _current(self) -> FitState:
         values = dict(self._base)

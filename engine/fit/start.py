@@ -44,6 +44,8 @@ SMOOTHING_SECONDS = 0.06
 """Standard deviation of the Gaussian over time that the first bodies are smoothed with."""
 
 
+CAMERA_MOVES = "The camera moves", "The camera may move", "The camera shakes"
+"""How perception begins its sentences about a camera that does not stand."""
 HEIGHT_HELD = 0.01
 """Metres by which a body that is held may differ from its stated height without a word."""
 
@@ -268,6 +270,12 @@ def _notes(problem: FitProblem, scene: Scene, first: Start3D) -> tuple[str, ...]
     if not any(h is not None for h in heights):
         notes.append(
             "No height stated: sizes come from the population, so depths may be off by 5 %."
+        )
+    unknown = problem.camera is None or problem.camera_found
+    if unknown and any(note.startswith(CAMERA_MOVES) for note in problem.observations.notes):
+        notes.append(
+            "The camera moves and is taken to stand still, as no path of it is known: where people "
+            "go and how fast is wrong by its own motion. Import its path, and fit again."
         )
     return (*notes, *first.notes)
 

@@ -54,15 +54,21 @@ def movable_frames(problem: FitProblem) -> Bool[np.ndarray, "F"]:
 
 
 def windows(problem: FitProblem, config: FitConfig) -> list[FrameRange]:
-    """Stretches of at most `config.window` frames of one shot each, to be solved in turn, each held
-    by the one before it. Those without a frame that may change are left out."""
+    """Stretches of about `config.window` frames of one shot each, to be solved in turn.
+
+    Each begins `config.overlap` frames before the end of the one before: where a window ends,
+    nothing was known yet of what follows. Those without a frame that may change are left out.
+    """
     whole = problem.frames or FrameRange(0, problem.observations.frame_count)
     cuts = sorted({at for at in problem.observations.cuts if whole.start < at < whole.stop})
     movable, found = movable_frames(problem), []
     for first, last in pairwise((whole.start, *cuts, whole.stop)):
         count = max(1, -(-(last - first) // config.window))
         edges = np.linspace(first, last, count + 1).astype(int).tolist()
-        found += [FrameRange(a, b) for a, b in pairwise(edges) if movable[a:b].any()]
+        for a, b in pairwise(edges):
+            back = min(config.overlap, (b - a) // 2) if a > first else 0
+            if movable[a:b].any():
+                found.append(FrameRange(a - back, b))
     return found
 
 

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+from engine.body.smpl import BodyModel
 from engine.config import FitConfig
 from engine.errors import CannotFitError
-from engine.fit import solver
+from engine.fit import solver, start
 from engine.fit.problem import FitProblem
 from engine.fit.solver import solve
 from engine.fit.window import windows
+from engine.perception.camera_motion import CameraMotion, Kind
+from engine.perception.shots import camera_notes
 from engine.structures import (
     FitResult,
     FrameRange,
@@ -48,15 +51,17 @@ def hidden(observations: Observations, people: slice, frames: slice) -> Observat
     return replace(observations, confidence=confidence, keypoints2d=keypoints, boxes=boxes)
 
 
-def test_windows_cover_everything_once_and_never_cross_a_cut(scene: Scene):
+def test_windows_overlap_within_a_shot_and_never_cross_a_cut(scene: Scene):
     seen = scene.observations
     assert ranges(FitProblem(seen), 400) == [(0, 16)]
-    assert ranges(FitProblem(seen), 6) == [(0, 5), (5, 10), (10, 16)]
+    assert ranges(FitProblem(seen), 6) == [(0, 5), (3, 10), (7, 16)]
     cut = replace(seen, cuts=(0, 3, 9))
     assert ranges(FitProblem(cut), 400) == [(0, 3), (3, 9), (9, 16)]
-    assert ranges(FitProblem(cut), 4) == [(0, 3), (3, 6), (6, 9), (9, 12), (12, 16)]
+    assert ranges(FitProblem(cut), 4) == [(0, 3), (3, 6), (5, 9), (9, 12), (10, 16)]
     part = FitProblem(cut, frames=FrameRange(5, 12))
     assert ranges(part, 400) == [(5, 9), (9, 12)]
+    long = FitProblem(two_people(frames=80).observations)
+    assert ranges(long, 40) == [(0, 40), (40 - FAST.overlap, 80)]
 
 
 @pytest.fixture(scope="module")
@@ -151,3 +156,23 @@ def test_a_shot_in_which_nobody_is_seen_does_not_stop_the_fit(scene: Scene):
     result = run(solve(FitProblem(seen, K=scene.camera.K), FAST))
     assert np.isfinite(result.motion.transl).all()
     assert (result.motion.provenance[:, 10:] == Provenance.INFILLED).all()
+
+
+def camera(kind: Kind, drift: float) -> CameraMotion:
+    return CameraMotion(kind, np.tile(np.eye(3), (FRAMES, 1, 1)), np.full(FRAMES, drift))
+
+
+def test_a_camera_that_moves_is_warned_about_unless_its_path_is_given(scene: Scene):
+    said = camera_notes(camera("moving", 80.0))
+    seen = replace(scene.observations, notes=said)
+    body = BodyModel.load("open-body", "1k2")
+    unknown = start.prepare(FitProblem(seen, K=scene.camera.K), body, FAST).notes
+    given = start.prepare(FitProblem(seen, camera=scene.camera), body, FAST).notes
+    assert any("taken to stand still" in note for note in unknown)
+    assert not any("taken to stand still" in note for note in given)
+
+
+@pytest.mark.parametrize("kind", ["moving", "shaky", "unknown"])
+def test_the_fit_knows_every_sentence_of_a_camera_that_does_not_stand(kind: Kind):
+    (note,) = camera_notes(camera(kind, 500.0))
+    assert note.startswith(start.CAMERA_MOVES)
