@@ -149,8 +149,8 @@ class FitConfig:
     denoise_draws: int = 4
     """Draws of that noise, whose answers are averaged."""
     consulted_steps: int = 60
-    """L-BFGS iterations of `joint_steps`, half of them at most, that are left for what the prior then
-    says."""
+    """L-BFGS iterations of `joint_steps`, half of them at most, that are left for what the prior
+    then says."""
     window: int = 400
     """Longest stretch of frames solved at once, but for the overlap; longer clips are solved in
     turn."""

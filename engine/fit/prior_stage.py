@@ -43,9 +43,8 @@ from engine.prior.prior import Prior, WindowEstimate
 from engine.prior.skeleton import chained
 from engine.structures import FitProgress, Observations, ProxemicsStatement
 
-SURER, NEARER = 0.3, 0.7
-"""Share of the start's variance of rotations, and of its deviation of who is how far behind whom,
-that is left once the prior was asked again."""
+SURER = 0.3
+"""Share of the start's variance of rotations that is left once the prior was asked again."""
 SEED = 6
 _NEAREST = 0.3
 """Metres before the camera: least depth of a pelvis."""
@@ -149,7 +148,7 @@ def fit(
     """`stages.fit`, whose last `FitConfig.consulted_steps` are for what the prior then says; and
     the setting that believes in it."""
     config = setting.config
-    last = 0 if look is None else min(steps, config.consulted_steps)
+    last = 0 if look is None else min(steps // 2, config.consulted_steps)
     state = yield from stages.fit(setting, state, steps - last, report)
     if look is not None and last:
         if config.prior == "deep":
@@ -208,8 +207,9 @@ def deep(
 def believing(setting: Setting, said: Believed, state: FitState, prior: Prior) -> Setting:
     """The setting whose evidence is what the prior says now.
 
-    Depth follows from size, so who is how far behind whom is asked of bodies in the shapes of the
-    fit that are as large in the picture.
+    Rotations replace those of the start. Who is how far behind whom is a second opinion beside the
+    start's, asked of bodies in the shapes of the fit that are as large in the picture: depth
+    follows from size.
     """
     evidence = setting.evidence
     variance = (SURER * said.variance).clamp(LEAST_VARIANCE, MOST_VARIANCE)
@@ -218,14 +218,13 @@ def believing(setting: Setting, said: Believed, state: FitState, prior: Prior) -
     for pair in evidence.behind:
         apart = pelvis[pair.back] - pelvis[pair.front]
         ray = F.normalize(pelvis[pair.front] + pelvis[pair.back], dim=-1)
-        deviation = NEARER * deviation_behind(apart)
-        metres = (apart * ray).sum(-1)
+        metres, deviation = (apart * ray).sum(-1), deviation_behind(apart)
         pairs.append(replace(pair, ray=ray, metres=metres, deviation=deviation))
     evidence = replace(
         evidence,
         pose_target=said.bodies.local_rotations,
         pose_weight=1 / variance,
-        behind=tuple(pairs),
+        behind=(*evidence.behind, *pairs),
     )
     return replace(setting, evidence=evidence)
 

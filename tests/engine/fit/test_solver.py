@@ -31,8 +31,9 @@ from engine.structures import (
 from tests.engine.fit.conftest import Scene, project_world, run, two_people
 
 QUICK = FitConfig(
-    placement_steps=15, hypothesis_steps=10, joint_steps=40, contact_rounds=3, contact_steps=6
-)
+    placement_steps=15, hypothesis_steps=10, joint_steps=40, contact_rounds=3, contact_steps=6,
+    prior="start",
+)  # fmt: skip
 """Enough for what a test looks at, where that is not accuracy."""
 
 
