@@ -199,7 +199,7 @@ def _solve_window(
     setting = setting.with_width(config.robust_widths[2 if anew else 3])
     state = yield from stages.attract(setting, state, report)
     if anew or setting.labels.of_kind("contact"):
-        steps = config.joint_steps if unknown else _steps(setting)
+        steps = config.joint_steps if anew else config.refit_steps
         state, setting = yield from prior_stage.fit(setting, state, steps, look, report)
     evidence = standing_evidence(setting.evidence, state, body, begin.scene.anchor)
     setting = replace(setting, evidence=evidence).with_width(config.robust_widths[3])
@@ -235,11 +235,6 @@ def _step(setting: Setting) -> float:
     return float(step.median()) if len(step) else 1 / 30
 
 
-def _steps(setting: Setting) -> int:
-    config = setting.config
-    return config.refit_steps if setting.only_poses else config.joint_steps
-
-
 def _work(begin: start.Start, setting: Setting) -> float:
     """Iterations weighted by what they cost."""
     config, people = setting.config, len(begin.state.betas)
@@ -247,7 +242,7 @@ def _work(begin: start.Start, setting: Setting) -> float:
     return (
         load * (config.placement_steps + config.hypothesis_steps)
         + (config.label_rounds * config.label_steps if setting.labels else 0)
-        + _steps(setting)
+        + (config.refit_steps if setting.only_poses else config.joint_steps)
         + (config.deep_steps if config.prior == "deep" and begin.shape_free else 0)
         + (config.parting_rounds * config.contact_steps if people > 1 else 0)
         + min(config.contact_rounds, USUAL_ROUNDS) * config.contact_steps

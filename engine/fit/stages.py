@@ -99,6 +99,8 @@ def attract(setting: Setting, state: FitState, report: Report) -> Stage:
 
 def fit(setting: Setting, state: FitState, steps: int, report: Report) -> Stage:
     """Everything but what keeps bodies apart."""
+    if steps <= 0:
+        return state
     labels, name = _touch(setting, "contact"), "Fitting"
     if setting.only_poses:
         rounds = -(-steps // setting.config.contact_steps)
