@@ -67,9 +67,10 @@ def test_regions_are_brought_together_before_anything_keeps_bodies_apart(watched
 
 def test_whole_people_move_before_limbs_bend(problem: FitProblem):
     for progress in solve(problem, FAST):
-        assert progress.motion is not None and problem.warm_start is not None
         if progress.stage == "Fitting":
             break
+        if progress.motion is None:  # a breath before there is anything to show
+            continue
         np.testing.assert_allclose(
             progress.motion.body_pose, problem.warm_start.body_pose, atol=1e-5
         )
