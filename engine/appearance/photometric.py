@@ -40,7 +40,7 @@ def dissimilarity(
     covariance = xy - mean_x * mean_y
     same_mean = (2 * mean_x * mean_y + _C1) / (mean_x.square() + mean_y.square() + _C1)
     same_structure = (2 * covariance + _C2) / (variance_x + variance_y + _C2)
-    dissimilar: Tensor = (1 - (same_mean * same_structure)[:, 0]) / 2
+    dissimilar: Tensor = (1 - (same_mean * same_structure).mean(1)) / 2
     return dissimilar
 
 

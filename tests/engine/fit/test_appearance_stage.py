@@ -150,7 +150,7 @@ def test_bodies_move_a_little_and_avatars_are_learnt(seen: Refined, entry: Entry
     moved = (entry.setting.posed(seen.state).joints - entry.setting.posed(entry.state).joints).norm(
         dim=-1
     )
-    assert moved.max() > 1e-4 and moved.median() < 0.1
+    assert 1e-4 < moved.max() < 0.5
 
 
 def test_the_appearance_branch_runs_alone(filmed: FitProblem, entry: Entry) -> None:
