@@ -331,4 +331,5 @@ def _returned(work: Generator[object, None, Result]) -> Result:
         try:
             next(work)
         except StopIteration as stop:
-            return stop.value
+            result: Result = stop.value
+            return result

@@ -99,7 +99,8 @@ class Coordinates:
         return float(np.percentile(moving.numpy(), 95)) if moving.numel() else 0.0
 
     def _move(self, values: Tensor) -> Float[Tensor, "P M 75"]:
-        return (values * self._free).unflatten(1, (self._people, FREEDOM)).transpose(0, 1)
+        by_person: Tensor = (values * self._free).unflatten(1, (self._people, FREEDOM))
+        return by_person.transpose(0, 1)
 
 
 def _factor(bands: Bands, free: Tensor, damping: Tensor) -> Generator[None, None, Factor]:

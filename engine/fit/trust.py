@@ -29,7 +29,7 @@ ON_SOMEBODY_ELSE = 0.1
 
 def trust(observations: Observations, constraints: Constraints) -> Float[np.ndarray, "P F"]:
     """Factor on what keypoints of a person weigh in a frame, 0..1."""
-    return by_hand(observations, constraints) * from_visibility(observations)
+    return np.asarray(by_hand(observations, constraints) * from_visibility(observations))
 
 
 def by_hand(observations: Observations, constraints: Constraints) -> Float[np.ndarray, "P F"]:
@@ -44,7 +44,8 @@ def by_hand(observations: Observations, constraints: Constraints) -> Float[np.nd
 def from_visibility(observations: Observations) -> Float[np.ndarray, "P F"]:
     """By the share of joints that are seen, and of the box that another's covers."""
     seen = (np.nan_to_num(observations.confidence[:, :, BODY_JOINTS]) > SEEN).mean(axis=2)
-    return np.minimum(1.0, seen / ENOUGH_SEEN) * (1 - COVERED * covered(observations.boxes))
+    apart = 1 - COVERED * covered(observations.boxes)
+    return np.asarray(np.minimum(1.0, seen / ENOUGH_SEEN) * apart)
 
 
 def covered(boxes: Float[np.ndarray, "P F 4"]) -> Float[np.ndarray, "P F"]:
@@ -108,4 +109,4 @@ def _inside(mask: RunLengthMask, points: Float[np.ndarray, "K 2"]) -> Bool[np.nd
     column, row = np.floor(np.where(known[:, None], points, -1.0)).astype(int).T
     known &= (column >= 0) & (column < width) & (row >= 0) & (row < height)
     run = np.searchsorted(np.cumsum(mask.counts), column * height + row, side="right")
-    return known & (run % 2 == 1)
+    return np.asarray(known & (run % 2 == 1))
