@@ -20,7 +20,7 @@ from scipy.optimize import nnls
 
 from engine.benchmark.configurations import CONFIGURATIONS
 from engine.benchmark.ranking import rank_correlation, true_errors
-from engine.benchmark.running import BenchCase, fit_suite
+from engine.benchmark.running import BenchCase, Fitted, fit_suite
 from engine.benchmark.suites import Suite, sources_in, suite_of
 from engine.body.smpl import BodyModel
 from engine.errors import InputError
@@ -107,13 +107,14 @@ def main(arguments: Sequence[str]) -> None:
         print(line)
 
 
-def _run(suite: Suite):  # type: ignore[no-untyped-def]
+def _run(suite: Suite) -> tuple[list[BenchCase], list[Fitted]]:
     work = fit_suite(suite, {"joint": CONFIGURATIONS["joint"]}, LEVELS)
     while True:
         try:
             next(work)
         except StopIteration as stop:
-            return stop.value
+            found: tuple[list[BenchCase], list[Fitted]] = stop.value
+            return found
 
 
 def report(names: tuple[str, ...], samples: Sequence[Sample]) -> list[str]:

@@ -5,8 +5,36 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.benchmark.error_calibration import Sample, calibrate, report
-from engine.benchmark.ranking import rank_correlation, top_share, true_errors
+from engine.benchmark.configurations import Configuration
+from engine.benchmark.error_calibration import Sample, calibrate, report, sample
+from engine.benchmark.ranking import rank_correlation, rows_of, top_share, true_errors
+from engine.benchmark.running import fit_suite
+from engine.config import FitConfig
+from engine.fit.expected_error import INTERCEPT, WEIGHTS
+
+
+def test_fits_of_a_suite_are_ranked_and_calibrated_on(tiny):
+    hasty = FitConfig(
+        placement_steps=5, hypothesis_steps=5, joint_steps=10, parting_rounds=1, contact_rounds=1
+    )
+    way = {"hasty": Configuration("few steps", hasty)}
+    work = fit_suite(tiny, way, ("detector",), processes=0)
+    while True:
+        try:
+            next(work)
+        except StopIteration as stop:
+            cases, fitted = stop.value
+            break
+    (row,) = rows_of("tiny", cases, fitted)
+    assert (row["level"], row["clips"], row["frames"]) == ("detector", 2, 18)
+    assert -1 <= row["rank_pair"] <= 1 and 0 <= row["top_decile"] <= 1
+    assert 5 < row["true_mm"] < 500 and 5 < row["expected_mm"] < 500
+    names, one = sample(cases[0], "detector", fitted[0].fits[0])
+    assert set(WEIGHTS) <= set(names)
+    assert one.signs.shape == (18, len(names)) and np.isfinite(one.signs).all()
+    error = INTERCEPT + one.signs @ [WEIGHTS.get(name, 0.0) for name in names]
+    expected = fitted[0].fits[0].diagnostics.expected_error
+    np.testing.assert_allclose(np.exp(error), expected.ravel(), rtol=1e-3)
 
 
 def joints(seed: int = 0) -> np.ndarray:
