@@ -2,9 +2,8 @@
 
 Zone, distances and facing are those of the fitted bodies. How far they may be from the truth, the
 prior says: noise is put on the bodies and taken off again by the network, which is told the
-keypoints, and the answers for several draws spread where motion is uncertain. That spread is too
-small, because every answer is a mean and begins at the fit; `SPREAD` and `LEAST` make it fit the
-truth.
+keypoints, and the answers for several draws spread where motion is uncertain. How wide they spread
+depends on how much noise there was; `SPREAD` and `LEAST` make it fit the truth.
 """
 
 from __future__ import annotations
@@ -35,10 +34,10 @@ STEP = 80
 SEED = 20
 CONTEXT = 16
 """Frames on each side of a part of a clip that the prior is shown as well."""
-SPREAD = 1.9, 1.9, 0.5, 0.5
+SPREAD = 0.75, 0.55, 0.5, 0.5
 """Of head distance, pelvis distance and both people's facing: times by which the truth is further
 from the fit than samples are."""
-LEAST = 0.03, 0.03, 0.05, 0.05
+LEAST = 0.02, 0.02, 0.03, 0.03
 """Deviations (metres, cosine) that are left where all samples agree."""
 UNKNOWN = -1
 """The zone where somebody is not known."""
