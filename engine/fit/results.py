@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from engine.appearance.evidence import PictureEvidence
 from engine.body.smpl import BodyModel
+from engine.errors import EngineError
 from engine.fit.closeness import closeness
 from engine.fit.diagnostics import diagnose, kept_outside
 from engine.fit.identity import propose_swaps, propose_swaps_in
@@ -169,7 +170,10 @@ def _swaps(problem: FitProblem, solved: Solved) -> tuple[SwapProposal, ...]:
         nats = np.nan_to_num(seen.cost_as_is - seen.cost_exchanged)
         said[start : start + len(nats)] = nats
     pictures = {(0, 1): said} if solved.pictures else None
-    return propose_swaps(problem.observations, problem.video, evidence=pictures)
+    try:
+        return propose_swaps(problem.observations, problem.video, evidence=pictures)
+    except EngineError:  # a fit is worth keeping also where its video has gone or is damaged
+        return propose_swaps(problem.observations, evidence=pictures)
 
 
 def _diagnostics(

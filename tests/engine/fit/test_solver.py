@@ -477,4 +477,4 @@ def test_a_contact_is_met_from_far_away_and_from_the_wrong_side():
     )
     result = run(solve(problem))
     assert before > 0.3
-    assert region_gap(result.motion, label)[2:6].max() < 0.04, "vertices; surfaces are nearer"
+    assert region_gap(result.motion, label)[2:6].max() < 0.05, "vertices; surfaces are nearer"
