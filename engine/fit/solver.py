@@ -205,6 +205,8 @@ def _solve_window(
     setting = replace(setting, evidence=evidence).with_width(config.robust_widths[3])
     # People do not grow thin, nor the room tilt, so that bodies fit into each other.
     setting = replace(setting, shape_free=False, focal_free=False, up_free=False, floor_free=False)
+    if unknown:
+        setting = replace(setting, config=_as_a_whole(config))
     meet = len(state.betas) > 1 and config.weights.penetration > 0
     surfaces = Surfaces(body, begin.labels, config, _step(setting)) if meet else None
     if anew:
@@ -218,6 +220,12 @@ def _solve_window(
     return results.Solved(
         motion, camera, seen.outcome or outcome, begin.notes + seen.notes, seen.avatars, pictures
     )
+
+
+def _as_a_whole(config: FitConfig) -> FitConfig:
+    """How long contact is resolved where there were no bodies: they err by more than the rest."""
+    rounds = min(config.contact_rounds, config.whole_rounds)
+    return replace(config, contact_rounds=rounds, settled=max(config.settled, config.whole_settled))
 
 
 def _unknown(begin: start.Start, problem: FitProblem) -> bool:
@@ -245,6 +253,6 @@ def _work(begin: start.Start, setting: Setting) -> float:
         + (config.refit_steps if setting.only_poses else config.joint_steps)
         + (config.deep_steps if config.prior == "deep" and begin.shape_free else 0)
         + (config.parting_rounds * config.contact_steps if people > 1 else 0)
-        + min(config.contact_rounds, USUAL_ROUNDS) * config.contact_steps
+        + min(config.contact_rounds, config.whole_rounds, USUAL_ROUNDS) * config.contact_steps
         + appearance_stage.work(config.appearance)
     )
