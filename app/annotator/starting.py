@@ -51,6 +51,7 @@ START = FitConfig(
     clearance=0.03,
     context=6,
     window=400,
+    prior="start",
     initializer="dyad",
     tolerance=1e-4,
 )
