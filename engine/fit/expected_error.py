@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from engine.fit import reasons
 from engine.fit.findings import Findings, flips
@@ -65,7 +65,8 @@ def signs(found: Findings) -> dict[str, Float[np.ndarray, "P F"]]:
         "hidden": found.covered * found.unsure,
         "miss": np.log(miss),
     }
-    return {name: _smoothed(np.nan_to_num(v), found.times) for name, v in result.items()}
+    at = _looked_at(found)
+    return {name: _smoothed(np.nan_to_num(v), found.times, at) for name, v in result.items()}
 
 
 def expected_error(found: Findings) -> Float[np.ndarray, "P F"] | None:
@@ -84,7 +85,8 @@ def posterior(found: Findings, look: SecondLook) -> Float[np.ndarray, "P F"]:
     for two Gaussians; along the view keypoints say little.
     """
     before = np.maximum(np.square(look.spread()), 1e-4)
-    sure = np.stack([_smoothed(found.sure[..., j], found.times) for j in range(24)], axis=-1)
+    every = np.ones(len(found.times), bool)
+    sure = np.stack([_smoothed(found.sure[..., j], found.times, every) for j in range(24)], axis=-1)
     keypoint = np.square(NOISE / np.maximum(sure, LEAST_SURE))
     across = 2 / (3 / before + 1 / keypoint)
     return np.asarray(np.sqrt(across + ALONG_VIEW * before).mean(axis=-1))
@@ -104,20 +106,30 @@ def _log(values: Float[np.ndarray, "P F"], floor: float) -> Float[np.ndarray, "P
     return np.asarray(np.log(np.nan_to_num(values) + floor))
 
 
+def _looked_at(found: Findings) -> Bool[np.ndarray, "F"]:
+    """Frames in which everything was looked at: where a part of a clip was, those around it would
+    count as faultless."""
+    if found.look is None:
+        return np.ones(len(found.times), bool)
+    return np.asarray(np.isfinite(found.look.variance).any(axis=(0, 2)))
+
+
 def _smoothed(
-    values: Float[np.ndarray, "P F"], times: Float[np.ndarray, "F"]
+    values: Float[np.ndarray, "P F"], times: Float[np.ndarray, "F"], at: Bool[np.ndarray, "F"]
 ) -> Float[np.ndarray, "P F"]:
-    """Means over `SMOOTHING_SECONDS`."""
+    """Means over `SMOOTHING_SECONDS` of the frames `at`; 0 far from all of them."""
     reach = max(1, int(np.ceil(3 * SMOOTHING_SECONDS / max(_step(times), 1e-3))))
     total, weight = np.zeros(values.shape), np.zeros(len(times))
     for shift in range(-reach, reach + 1):
         there = np.arange(len(times)) + shift
         inside = (there >= 0) & (there < len(times))
         there = np.clip(there, 0, len(times) - 1)
-        share = inside * np.exp(-0.5 * ((times[there] - times) / SMOOTHING_SECONDS) ** 2)
+        share = (inside & at[there]) * np.exp(
+            -0.5 * ((times[there] - times) / SMOOTHING_SECONDS) ** 2
+        )
         total += share * values[:, there]
         weight += share
-    return np.asarray(total / weight)
+    return np.asarray(total / np.maximum(weight, 1e-12))
 
 
 def _step(times: Float[np.ndarray, "F"]) -> float:

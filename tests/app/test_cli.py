@@ -283,7 +283,7 @@ def files(tmp_path) -> Path:
         ("contact left 2:head --project x.dyad", "'left' is not PERSON:REGION"),
         ("detect --project x.dyad --box 1,2,3", "is not PERSON@FRAME"),
         ("review perhaps --project x.dyad", "perhaps"),
-        ("bench nothing", "There is no such benchmark; expected body, proximity, desk, "),
+        ("bench nothing", "There is no such benchmark; expected body, proximity, raster, "),
         ("bench", "Missing command"),
         ("bench body --json {0}/absent/rows.json", "There is no folder"),
         ("frobnicate", "No such command 'frobnicate'"),

@@ -88,5 +88,5 @@ class TestTheJobs:
         window.fitting.fit_clip()
         detect, fit = submitted
         assert detect.arguments["request"]["parts"] == PerceptionParts(segmenter="sam2")
-        assert fit.arguments["config"] == {"initializer": "hmr"}
+        assert fit.arguments["config"] == {"initializer": "hmr", "appearance": None}
         assert fit.arguments["problem"]["video"].path == window.view_state.clip.video.path

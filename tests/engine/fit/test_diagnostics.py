@@ -216,3 +216,16 @@ def test_somebody_alone_has_no_partner_to_be_in_front_of(motion, camera, seen, b
     found = of(alone, camera, watched, body)
     assert "penetration" not in found.reasons and not found.penetration_m.any()
     assert np.isfinite(found.reasons["prior"]).all()
+
+
+def test_a_part_of_a_clip_is_believed_to_be_as_far_off_as_in_the_whole(
+    scene: Scene, motion: BodyMotion, body: BodyModel
+) -> None:
+    """What lies around a part was not looked at, which is not to say that it is faultless."""
+    said = scene.observations, Constraints(), body
+    whole = diagnose(motion, scene.camera, *said)
+    part = diagnose(motion, scene.camera, *said, part=FrameRange(9, 15))
+    assert whole.expected_error is not None
+    assert part.expected_error is not None
+    ratio = part.expected_error[:, 9:15] / whole.expected_error[:, 9:15]
+    np.testing.assert_allclose(ratio, 1.0, atol=0.25)
