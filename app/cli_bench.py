@@ -28,6 +28,10 @@ Quick = Annotated[bool, typer.Option("--quick", help="Less of it: an answer in m
 Json = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the rows here too.")
 ]
+Captured = Annotated[
+    Path | None,
+    typer.Option("--motion", metavar="DIR", help="Captured motion in place of the generated one."),
+]
 
 
 class _Benches(TyperGroup):
@@ -122,10 +126,7 @@ def sample(quick: Quick = False, json: Json = None) -> None:
 def fit(
     quick: Quick = False,
     json: Json = None,
-    motion: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Captured motion in place of the generated one."),
-    ] = None,
+    motion: Captured = None,
     configuration: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="One of the rows only; repeatable.")
     ] = None,
@@ -158,10 +159,7 @@ def fit(
 def refit(
     quick: Quick = False,
     json: Json = None,
-    motion: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Captured motion in place of the generated one."),
-    ] = None,
+    motion: Captured = None,
     profile: Annotated[
         bool, typer.Option("--profile", help="Where the time of each re-fit goes, by stage.")
     ] = False,
@@ -180,10 +178,7 @@ def refit(
 def diagnostics(
     quick: Quick = False,
     json: Json = None,
-    motion: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Captured motion in place of the generated one."),
-    ] = None,
+    motion: Captured = None,
     level: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="One of the levels only; repeatable."),
@@ -201,10 +196,7 @@ def diagnostics(
 def identity(
     quick: Quick = False,
     json: Json = None,
-    motion: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Captured motion in place of the generated one."),
-    ] = None,
+    motion: Captured = None,
 ) -> None:
     """Whether people who were exchanged for a while are found, in drawn clips."""
     from app.diagnostics_benchmark import FINDING, bench_identity

@@ -9,7 +9,7 @@ any kind may be added.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from engine.fit.banded import Bands, Factor, Whitened
 from engine.fit.jacobian import FREEDOM, TURNS, Jacobian, moved
-from engine.fit.state import FitState, Posed
+from engine.fit.state import FitState, Posed, detached
 
 Cost = Callable[[FitState], dict[str, Tensor]]
 DAMPING = 1.0, 100.0
@@ -139,7 +139,7 @@ def descend(coordinates: Coordinates, cost: Cost, iterations: int) -> Iterator[S
         total = torch.stack(list(costs.values())).sum()
         (gradient,) = torch.autograd.grad(total, y)
         parts = {name: float(value.detach()) for name, value in costs.items()}
-        return float(total.detach()), gradient, parts, _detached(state)
+        return float(total.detach()), gradient, parts, detached(state)
 
     y = coordinates.zeros()
     value, gradient, parts, state = at(y)
@@ -181,7 +181,3 @@ def _direction(gradient: Tensor, pairs: list[tuple[Tensor, Tensor]]) -> Tensor:
         back = float((change * direction).sum() / (move * change).sum())
         direction = direction + (share - back) * move
     return direction
-
-
-def _detached(state: FitState) -> FitState:
-    return replace(state, **{f.name: getattr(state, f.name).detach() for f in fields(state)})

@@ -31,10 +31,11 @@ from engine.body.data import OPEN_BODY
 from engine.errors import WeightError
 from engine.fit import stages
 from engine.fit.evidence import LEAST_VARIANCE, MOST_VARIANCE, deviation_behind
+from engine.fit.hypotheses import placement_of
 from engine.fit.objective import objective
 from engine.fit.rounds import Report
 from engine.fit.setting import Setting
-from engine.fit.state import FitState
+from engine.fit.state import FitState, detached
 from engine.geometry.rotations import matrix_to_6d, sixd_to_matrix
 from engine.perception.initialization import shipped_prior, size_of
 from engine.prior.clip import rays_in_halpe26
@@ -46,8 +47,6 @@ from engine.structures import FitProgress, Observations, ProxemicsStatement
 SURER = 0.3
 """Share of the start's variance of rotations that is left once the prior was asked again."""
 SEED = 6
-_NEAREST = 0.3
-"""Metres before the camera: least depth of a pelvis."""
 
 Consulted = Generator[FitProgress | None, None, tuple[FitState, Setting]]
 
@@ -198,7 +197,7 @@ def deep(
         yield None
         if step % 10 == 9:
             by_name = {name: float(value.detach().sum()) for name, value in costs.items()}
-            yield report("Tuning the prior", by_name, _detached(now), 10.0)
+            yield report("Tuning the prior", by_name, detached(now), 10.0)
     with torch.no_grad():
         said = shown.said_by(prior)
     return believing(setting, said, state, prior) if _finite(said) else setting
@@ -246,9 +245,8 @@ def _state_of(
     prior: Prior,
 ) -> FitState:
     """The bodies with some shapes, as large in the picture as they were, where frames may move."""
-    pelvis = _resized(bodies, betas, setting, prior)
-    depth = pelvis[..., 2:].clamp_min(_NEAREST)
-    placement = torch.cat([pelvis[..., :2] / depth, depth.log() - state.log_focal], dim=-1)
+    placement = placement_of(_resized(bodies, betas, setting, prior))
+    placement = torch.cat([placement[..., :2], placement[..., 2:] - state.log_focal], dim=-1)
     free: Bool[Tensor, "F 1"] = setting.movable[:, None]
     return replace(
         state,
@@ -293,12 +291,3 @@ def _side_by_side(parts: list[Believed]) -> Believed:
 def _mean_shapes(prior: Prior, state: FitState) -> Float[Tensor, "P 10"]:
     """Shapes of another body than the prior's mean nothing to it."""
     return torch.zeros(len(state.betas), prior.skeleton.J_shapedirs.shape[-1])
-
-
-def _detached(now: FitState) -> FitState:
-    return replace(
-        now,
-        betas=now.betas.detach(),
-        rotation=now.rotation.detach(),
-        placement=now.placement.detach(),
-    )

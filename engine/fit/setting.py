@@ -9,7 +9,7 @@ from torch import Tensor
 from engine.body.smpl import BodyModel
 from engine.config import FitConfig
 from engine.fit.labels import Labels
-from engine.fit.objective import Evidence
+from engine.fit.objective import STANDARD_STEP, Evidence
 from engine.fit.state import Anchor, FitState, Posed, pose
 
 
@@ -32,6 +32,12 @@ class Setting:
     def only_poses(self) -> bool:
         """Whether nothing may move but poses and places."""
         return not (self.shape_free or self.up_free or self.floor_free or self.focal_free)
+
+    @property
+    def step_seconds(self) -> float:
+        """Between two frames, the median."""
+        step = self.evidence.step
+        return float(step.median()) if len(step) else STANDARD_STEP
 
     def with_width(self, width: float) -> Setting:
         return replace(self, evidence=replace(self.evidence, robust_width=width))

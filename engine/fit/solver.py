@@ -208,7 +208,7 @@ def _solve_window(
     if unknown:
         setting = replace(setting, config=_as_a_whole(config))
     meet = len(state.betas) > 1 and config.weights.penetration > 0
-    surfaces = Surfaces(body, begin.labels, config, _step(setting)) if meet else None
+    surfaces = Surfaces(body, begin.labels, config, setting.step_seconds) if meet else None
     if anew:
         state = yield from stages.part(setting, state, surfaces, report)
     state, outcome = yield from stages.resolve(setting, state, surfaces, report)
@@ -235,12 +235,6 @@ def _unknown(begin: start.Start, problem: FitProblem) -> bool:
         return True
     made = warm.provenance[:, begin.frames.as_slice()][:, begin.movable.numpy()]
     return bool((made == Provenance.MISSING).mean() > 0.5)
-
-
-def _step(setting: Setting) -> float:
-    """Seconds between two frames."""
-    step = setting.evidence.step
-    return float(step.median()) if len(step) else 1 / 30
 
 
 def _work(begin: start.Start, setting: Setting) -> float:

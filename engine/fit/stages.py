@@ -201,8 +201,7 @@ def _searched(
     )
     if only is not None:
         masks = {k: v if k in only else torch.zeros_like(v) for k, v in masks.items()}
-    step = setting.evidence.step
-    basis = time_basis(len(setting.movable), float(step.median()) if len(step) else 1 / 30)
+    basis = time_basis(len(setting.movable), setting.step_seconds)
     found = []
     for search in searches:
         with torch.no_grad():

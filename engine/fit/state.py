@@ -117,6 +117,11 @@ class Posed:
         return (part or body.model).skin(some)
 
 
+def detached(state: FitState) -> FitState:
+    """The same values without their gradients."""
+    return replace(state, **{f.name: getattr(state, f.name).detach() for f in fields(state)})
+
+
 def scaled(state: FitState) -> dict[str, Tensor]:
     """The state as the leaf tensors that an optimiser moves (values divided by SCALE)."""
     return {
