@@ -25,6 +25,8 @@ from engine.fit.state import Posed
 from engine.geometry.triangles import closest_on_triangles
 from engine.structures import ContactKind, ContactLabel
 
+NEARLY = 0.002
+"""Metres beyond the clearance within which the next step may bring regions too near."""
 DEEPEST = 0.1
 """Metres behind the other's skin up to which a point is inside it; further, on its far side."""
 
@@ -156,7 +158,7 @@ class Labels:
                 row = torch.zeros(len(one.frame), people, FREEDOM)
                 row[:, one.person] += jacobian.along(mine, directions[:, axis])
                 row[:, one.other] -= jacobian.along(theirs, directions[:, axis])
-                found.append(row * stiff.sqrt()[:, None, None])
+                found.append(row * stiff[:, axis].sqrt()[:, None, None])
                 frames.append(one.frame)
         return Rows(torch.cat(frames), torch.cat(found))
 
@@ -179,38 +181,55 @@ class LabelTerm:
 
 def _stiffness(
     one: Attachment, skin: Tensor, seen: LabelTerm
-) -> tuple[Float[Tensor, "N D 3"], Float[Tensor, "N"]]:
-    """Directions in which an attachment holds, and how much (second derivative per metre^2)."""
-    point = skin[one.person, one.at, one.point]
-    triangle = skin[one.other, one.at[:, None], one.corners]
-    offset = point - (triangle * one.barycentric[..., None]).sum(1)
+) -> tuple[Float[Tensor, "N D 3"], Float[Tensor, "N D"]]:
+    """Directions in which an attachment holds, and how much (second derivative per metre^2).
+
+    Only while it does: a label that is satisfied must not hold bodies where they are.
+    """
+    offset, triangle = _apart(one, skin)
     weights, time = seen.config.weights, seen.time[one.frame]
     distance = offset.norm(dim=-1).clamp_min(1e-6)
+    unit = (offset / distance[:, None])[:, None]
     if one.label.kind == "contact":
         beyond = ((distance - terms.TOUCHING) / 0.01).clamp_min(0)
-        slope = 2 * beyond.clamp_max(terms.NEAR) / 0.01
-        axes = torch.eye(3).expand(len(offset), 3, 3)
-        return axes, weights.contact / 2 * slope / distance * time
-    near = distance < seen.config.clearance + DEEPEST
-    unit = (offset / distance[:, None])[:, None]
-    return unit, weights.no_contact / 2 * 2 / 0.01**2 * near * time
+        across = 2 * beyond.clamp_max(terms.NEAR) / 0.01 / distance
+        along = torch.where((beyond > 0) & (beyond < terms.NEAR), 2 / 0.01**2, across)
+        axes = torch.cat([unit, _perpendicular(unit)], dim=1)
+        stiff = torch.stack([along, across, across], dim=1)
+        return axes, weights.contact / 2 * stiff * time[:, None]
+    near = _signed(offset, triangle) < seen.config.clearance + NEARLY
+    return unit, (weights.no_contact / 2 * 2 / 0.01**2 * near * time)[:, None]
+
+
+def _perpendicular(unit: Float[Tensor, "N 1 3"]) -> Float[Tensor, "N 2 3"]:
+    """Two unit vectors at right angles to one, and to each other."""
+    least = torch.nn.functional.one_hot(unit.abs().argmin(dim=-1), 3).to(unit.dtype)
+    first = torch.nn.functional.normalize(torch.linalg.cross(unit, least, dim=-1), dim=-1)
+    return torch.cat([first, torch.linalg.cross(unit, first, dim=-1)], dim=1)
 
 
 def _cost(one: Attachment, skin: Tensor, time: Tensor, config: FitConfig) -> Tensor:
-    point = skin[one.person, one.at, one.point]
-    triangle = skin[one.other, one.at[:, None], one.corners]
-    offset = point - (triangle * one.barycentric[..., None]).sum(1)
-    distance = (offset.square().sum(-1) + 1e-12).sqrt()
+    offset, triangle = _apart(one, skin)
     if one.label.kind == "contact":
-        each = terms.contact(distance)
+        each = terms.contact((offset.square().sum(-1) + 1e-12).sqrt())
     else:
-        normal = torch.linalg.cross(
-            triangle[:, 1] - triangle[:, 0], triangle[:, 2] - triangle[:, 0], dim=-1
-        )
-        behind = ((offset * normal).sum(-1) < 0) & (distance < DEEPEST)
-        signed = torch.where(behind, -distance, distance)
-        each = terms.no_contact(signed, config.clearance)
+        each = terms.no_contact(_signed(offset, triangle), config.clearance)
     return (each * time[one.frame]).sum()
+
+
+def _apart(one: Attachment, skin: Tensor) -> tuple[Float[Tensor, "N 3"], Float[Tensor, "N 3 3"]]:
+    """The way from the other's skin to the point, and the triangle it begins in."""
+    triangle = skin[one.other, one.at[:, None], one.corners]
+    surface = (triangle * one.barycentric[..., None]).sum(1)
+    return skin[one.person, one.at, one.point] - surface, triangle
+
+
+def _signed(offset: Float[Tensor, "N 3"], triangle: Float[Tensor, "N 3 3"]) -> Float[Tensor, "N"]:
+    """Metres outside the other's skin, negative inside."""
+    distance = (offset.square().sum(-1) + 1e-12).sqrt()
+    edges = triangle[:, 1] - triangle[:, 0], triangle[:, 2] - triangle[:, 0]
+    behind = ((offset * torch.linalg.cross(*edges, dim=-1)).sum(-1) < 0) & (distance < DEEPEST)
+    return torch.where(behind, -distance, distance)
 
 
 def region_skin(body: BodyModel, region: str) -> tuple[np.ndarray, np.ndarray]:

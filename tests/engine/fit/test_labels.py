@@ -9,7 +9,8 @@ from engine.body.regions import region_vertices
 from engine.body.smpl import BodyModel
 from engine.config import FitConfig
 from engine.errors import InputError
-from engine.fit.labels import Labels
+from engine.fit.jacobian import TURNS, Jacobian
+from engine.fit.labels import Labels, LabelTerm
 from engine.fit.state import Anchor, FitState, Posed, pose
 from engine.geometry.rotations import matrix_to_6d
 from engine.structures import ContactKind, ContactLabel, FrameRange
@@ -23,12 +24,12 @@ def body() -> BodyModel:
     return BodyModel.load("open-body", "1k2")
 
 
-def side_by_side(body: BodyModel, apart: float) -> Posed:
+def standing(apart: float) -> FitState:
     """Two people in the rest pose over four frames, pelvises `apart` metres along x."""
     place = torch.tensor([0.0, 0.0, 4.0]).expand(2, 4, 3).clone()
     place[1, :, 0] = apart
     placement = torch.cat([place[..., :2] / place[..., 2:], place[..., 2:].log()], dim=-1)
-    state = FitState(
+    return FitState(
         betas=torch.zeros(2, 10),
         rotation=matrix_to_6d(torch.eye(3).expand(2, 4, 24, 3, 3)),
         placement=placement,
@@ -36,7 +37,10 @@ def side_by_side(body: BodyModel, apart: float) -> Posed:
         up=torch.tensor([0.0, -1.0, 0.0]),
         floor=torch.tensor(0.0),
     )
-    return pose(state, body, Anchor())
+
+
+def side_by_side(body: BodyModel, apart: float) -> Posed:
+    return pose(standing(apart), body, Anchor())
 
 
 def label(kind: ContactKind = "contact", stop: int = 3) -> ContactLabel:
@@ -69,6 +73,39 @@ def test_regions_that_are_said_not_to_touch_are_parted_also_from_inside(body: Bo
     inside, touching, apart = (cost(body, near + gap, "no_contact") for gap in (-0.02, 0.0, 0.1))
     assert inside > touching > 1
     assert apart == 0
+
+
+def curvatures(body: BodyModel, apart: float, kind: ContactKind) -> tuple[float, float]:
+    """Second derivatives of a label's cost by the place (x/z) of the second person, the nearest
+    points held: what the term says of itself, and by differences of its cost."""
+    labels, config, step = Labels(body, (label(kind),), MOVABLE), FitConfig(), 0.0005
+    there, depth = side_by_side(body, apart), 4.0
+    term = LabelTerm(labels, labels.nearest(there), torch.ones(4), config)
+    (left, here, right) = (
+        float(term(side_by_side(body, apart + off))[kind]) for off in (-step, 0.0, step)
+    )
+    jacobian = Jacobian(standing(apart), there)
+    said = term.rows(there, jacobian).row[:, 1, TURNS].square().sum()
+    return float(said), (left - 2 * here + right) / (step / depth) ** 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "gap"), [("contact", 0.02), ("no_contact", 0.005), ("no_contact", 0.02)]
+)
+def test_a_label_that_is_not_satisfied_says_how_stiff_it_is(
+    body: BodyModel, kind: ContactKind, gap: float
+):
+    said, measured = curvatures(body, width(body) + gap, kind)
+    assert said == pytest.approx(measured, rel=0.02)
+    assert said > 1e4
+
+
+@pytest.mark.parametrize("gap", [0.04, 0.08, 0.12])
+def test_regions_that_are_clear_of_each_other_do_not_hold_bodies_where_they_are(
+    body: BodyModel, gap: float
+):
+    said, measured = curvatures(body, width(body) + gap, "no_contact")
+    assert said == measured == 0.0
 
 
 def test_only_frames_of_the_label_that_may_move_are_looked_at(body: BodyModel):
