@@ -67,8 +67,9 @@ def _zone_rows() -> list[ActionSpec]:
     """Hall's zones, in the words of a command."""
 
     def stating(zone: Zone) -> Handler:
-        said = ProxemicsStatement(0, 1, FrameRange(0, 0), zone)
-        return lambda w: w.editing.stand(said)
+        return lambda w: w.editing.stand(
+            ProxemicsStatement(*w.view_state.pair, FrameRange(0, 0), zone)
+        )
 
     return [
         _row(f"zone_{zone}", f"They stand in the {zone} zone", "People", "", stating(zone),

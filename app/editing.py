@@ -126,7 +126,8 @@ class Editing(ClipEdits):
 
     def take_back_standing(self, said: ProxemicsStatement | None = None) -> None:
         """Nothing is said any more of how the two stand, where it was said (by default here)."""
-        said = said or said_here(self._view_state.state, self._view_state.frame)
+        looked_at = self._view_state
+        said = said or said_here(looked_at.state, looked_at.frame, looked_at.pair)
         if said is None:
             self.hinted.emit("Nothing was said of how they stand in this frame.")
             return

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction, QShowEvent
 from PySide6.QtWidgets import (
+    QComboBox,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -21,7 +22,16 @@ from annotations.records import Changes, ClipState
 from app.frame_evidence import identity
 from app.number_field import NumberField
 from app.panel import ActionButton, ColorChip, Panel, card, label, plain_button, row, section
-from app.proxemics_words import FACINGS, Standing, said_here, said_words, standing, zone_span
+from app.proxemics_words import (
+    FACINGS,
+    Standing,
+    pair_words,
+    pairs_of,
+    said_here,
+    said_words,
+    standing,
+    zone_span,
+)
 from app.theme import theme
 from app.two_line_list import TwoLineList
 from app.view_state import ViewState
@@ -45,13 +55,14 @@ class ProxemicsPanel(Panel):
     def __init__(self, view_state: ViewState, actions: dict[str, QAction]) -> None:
         super().__init__()
         self._view_state = view_state
+        self._pairs = self._make_pairs()
         self._make_readout()
         self.column.addWidget(section("Say how they stand"))
         self._where = label("", "muted")
         self.column.addWidget(self._where)
         self._zones = self._make_zones(actions)
         self._make_distances()
-        self._facing = tuple(self._make_facing(person) for person in range(2))
+        self._facing = tuple(self._make_facing(side) for side in range(2))
         self._make_list()
         self.column.addStretch(1)
         view_state.state_changed.connect(self._on_state_changed)
@@ -59,10 +70,20 @@ class ProxemicsPanel(Panel):
         for signal in (view_state.candidate_changed, view_state.show_before_changed):
             signal.connect(lambda _: self._show_frame())
         view_state.selection_changed.connect(lambda _: self._say_where())
+        view_state.pair_changed.connect(lambda _: self._show_pair())
         theme().changed.connect(self._show_frame)
         self._on_state_changed(None)
 
     # -- parts ----------------------------------------------------------------------------------
+
+    def _make_pairs(self) -> QComboBox:
+        """Whose proxemics: a choice where there are more than two people."""
+        made = QComboBox()
+        made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        made.setToolTip("The two people whose proxemics are shown here and in the timeline")
+        made.activated.connect(self._choose_pair)
+        self.column.addWidget(made)
+        return made
 
     def _make_readout(self) -> None:
         self._card, column = card()
@@ -105,8 +126,8 @@ class ProxemicsPanel(Panel):
         line.setSpacing(theme().tokens.space_1)
         self.column.addLayout(line)
 
-    def _make_facing(self, person: int) -> _FacingRow:
-        made = _FacingRow(lambda cosine: self._say_facing(person, cosine))
+    def _make_facing(self, side: int) -> _FacingRow:
+        made = _FacingRow(lambda cosine: self._say_facing(side, cosine))
         self.column.addLayout(made.line)
         return made
 
@@ -123,15 +144,19 @@ class ProxemicsPanel(Panel):
 
     # -- what is said ---------------------------------------------------------------------------
 
+    def _choose_pair(self, index: int) -> None:
+        self._view_state.pair = pairs_of(self._view_state.state)[index]
+
     def _say_distance(self, field: str, metres: float | None) -> None:
         if metres is not None:
-            self.said.emit(ProxemicsStatement(0, 1, _NOWHERE, **{field: metres}))  # type: ignore[arg-type]
+            pair = self._view_state.pair
+            self.said.emit(ProxemicsStatement(*pair, _NOWHERE, **{field: metres}))  # type: ignore[arg-type]
         else:  # one number of several cannot be unsaid: what was said is taken back as a whole
             self._show_said()
 
-    def _say_facing(self, person: int, cosine: float) -> None:
-        facing = (cosine, None) if person == 0 else (None, cosine)
-        self.said.emit(ProxemicsStatement(0, 1, _NOWHERE, facing=facing))
+    def _say_facing(self, side: int, cosine: float) -> None:
+        facing = (cosine, None) if side == 0 else (None, cosine)
+        self.said.emit(ProxemicsStatement(*self._view_state.pair, _NOWHERE, facing=facing))
 
     def _statements(self) -> tuple[ProxemicsStatement, ...]:
         state = self._view_state.state
@@ -148,8 +173,10 @@ class ProxemicsPanel(Panel):
             self.taken_back.emit(chosen)
 
     def _go(self, item: QTreeWidgetItem) -> None:
+        said = self._statement_of(item)
         self._view_state.playing = False
-        self._view_state.frame = self._statement_of(item).frames.start
+        self._view_state.pair = said.person_a, said.person_b
+        self._view_state.frame = said.frames.start
 
     def _select(self, item: QTreeWidgetItem) -> None:
         self._view_state.selection = self._statement_of(item).frames
@@ -169,9 +196,21 @@ class ProxemicsPanel(Panel):
         has_any = bool(self._statements())
         for widget in (self._list_title, self._list, self._remove):
             widget.setVisible(has_any)
-        for person, line in enumerate(self._facing):
-            line.show_person(state, person)
         self._say_where()
+        self._show_pair()
+
+    def _show_pair(self) -> None:
+        """The choice of people, their chips, and how they stand."""
+        state, pair = self._view_state.state, self._view_state.pair
+        pairs = pairs_of(state)
+        self._pairs.clear()
+        if state is not None:
+            self._pairs.addItems([pair_words(state, people) for people in pairs])
+        self._pairs.setVisible(len(pairs) > 1)
+        if pair in pairs:
+            self._pairs.setCurrentIndex(pairs.index(pair))
+        for line, who, whom in zip(self._facing, pair, pair[::-1], strict=True):
+            line.show_person(state, who, whom)
         self._show_frame()
 
     def _say_where(self) -> None:
@@ -189,7 +228,8 @@ class ProxemicsPanel(Panel):
     def _show_frame(self) -> None:
         if not self.isVisible():
             return  # behind another tab nothing has to follow the playhead
-        found = standing(self._view_state.proxemics_shown(), self._view_state.frame)
+        shown, pair = self._view_state.proxemics_shown(), self._view_state.pair
+        found = standing(shown, self._view_state.frame, pair)
         self._card.setVisible(found is not None)
         self._nothing.setVisible(found is None)
         if found is not None:
@@ -202,7 +242,7 @@ class ProxemicsPanel(Panel):
         self._swatch.set_color(theme().tokens.zones[ZONES.index(found.zone)])
         self._span.setText(zone_span(found.zone))
         lines = [("Heads", found.heads), ("Pelvises", found.pelvises)]
-        for person, (how, cosine) in enumerate(found.facing):
+        for person, (how, cosine) in zip(self._view_state.pair, found.facing, strict=True):
             name = identity(state, person).name
             lines.append((f"{name}: {how}" if how else name, cosine))
         for (what, number), (words, value) in zip(self._rows, lines, strict=True):
@@ -213,13 +253,14 @@ class ProxemicsPanel(Panel):
 
     def _show_said(self) -> None:
         """The gestures show what was said in this frame."""
-        said = said_here(self._view_state.state, self._view_state.frame)
+        looked_at = self._view_state
+        said = said_here(looked_at.state, looked_at.frame, looked_at.pair)
         for zone, button in self._zones.items():
             _mark(button, said is not None and said.zone == zone)
         self._heads.show_number(said.head_distance if said is not None else None)
         self._pelvises.show_number(said.pelvis_distance if said is not None else None)
-        for person, line in enumerate(self._facing):
-            line.show_said(said.facing[person] if said is not None else None)
+        for side, line in enumerate(self._facing):
+            line.show_said(said.facing[side] if said is not None else None)
         if said is not None:
             index = self._statements().index(said)
             self._list.setCurrentItem(self._list.topLevelItem(index))
@@ -242,8 +283,8 @@ class _FacingRow:
             self._buttons[cosine] = made
             self.line.addWidget(made, 1)
 
-    def show_person(self, state: ClipState | None, person: int) -> None:
-        who, whom = identity(state, person), identity(state, 1 - person)
+    def show_person(self, state: ClipState | None, person: int, other: int) -> None:
+        who, whom = identity(state, person), identity(state, other)
         self._chip.set_color(who.color)
         self._chip.setToolTip(who.name)
         tips = (f"{who.name} faces {whom.name}", f"{who.name} stands sideways to {whom.name}",

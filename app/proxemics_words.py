@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -39,11 +40,18 @@ class Standing:
     """Of a and of b: a word ("towards"), and the cosine with its deviation."""
 
 
-def standing(found: Sequence[PairProxemics], frame: int) -> Standing | None:
-    """The first pair in a frame; None where no fit has said it."""
-    if not found or not 0 <= frame < len(found[0].zone) or found[0].zone[frame] < 0:
+def of_pair(found: Sequence[PairProxemics], people: tuple[int, int]) -> PairProxemics | None:
+    """What was found of two people (the lower row first); None where no fit has said it."""
+    return next((pair for pair in found if (pair.person_a, pair.person_b) == people), None)
+
+
+def standing(
+    found: Sequence[PairProxemics], frame: int, people: tuple[int, int] = (0, 1)
+) -> Standing | None:
+    """Two people in a frame; None where no fit has said it."""
+    pair = of_pair(found, people)
+    if pair is None or not 0 <= frame < len(pair.zone) or pair.zone[frame] < 0:
         return None
-    pair = found[0]
     cosines, deviations = pair.facing[:, frame].tolist(), pair.facing_deviation[:, frame].tolist()
     a, b = (
         (_direction(cosine), with_deviation(cosine, deviation))
@@ -78,20 +86,36 @@ def said_words(state: ClipState, said: ProxemicsStatement) -> str:
     return proxemics_words(said, [identity.name for identity in state.identities])
 
 
-def said_here(state: ClipState | None, frame: int) -> ProxemicsStatement | None:
-    """What was said of the first two people in a frame."""
-    return None if state is None else at(state.constraints.proxemics, (0, 1), frame)
+def pairs_of(state: ClipState | None) -> tuple[tuple[int, int], ...]:
+    """Every two of a clip's people."""
+    return () if state is None else tuple(combinations(range(len(state.identities)), 2))
+
+
+def pair_words(state: ClipState, people: tuple[int, int]) -> str:
+    """ "Ann and Ben"."""
+    return " and ".join(state.identities[person].name for person in people)
+
+
+def said_here(
+    state: ClipState | None, frame: int, people: tuple[int, int] = (0, 1)
+) -> ProxemicsStatement | None:
+    """What was said of two people in a frame."""
+    return None if state is None else at(state.constraints.proxemics, people, frame)
 
 
 def frame_lines(state: ClipState, frame: int) -> list[str]:
-    """Found and said of a frame, for a tooltip."""
+    """Found and said of everybody in a frame, for a tooltip."""
     lines = []
-    found = standing(state.proxemics, frame)
-    if found is not None:
-        lines.append(f"{found.zone.capitalize()}: heads {found.heads}, pelvises {found.pelvises}")
-    said = said_here(state, frame)
-    if said is not None:
-        lines.append(f"Said: {said_words(state, said)}")
+    pairs = pairs_of(state)
+    for people in pairs:
+        whose = f"{pair_words(state, people)}, " if len(pairs) > 1 else ""
+        found = standing(state.proxemics, frame, people)
+        if found is not None:
+            words = f"{whose}{found.zone}: heads {found.heads}, pelvises {found.pelvises}"
+            lines.append(words[:1].upper() + words[1:])
+        said = said_here(state, frame, people)
+        if said is not None:
+            lines.append(f"Said: {whose}{said_words(state, said)}")
     return lines
 
 

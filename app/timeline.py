@@ -86,6 +86,7 @@ class Timeline(QWidget):
         view_state.frame_changed.connect(self._on_frame_changed)
         view_state.selection_changed.connect(self._on_selection_changed)
         view_state.selected_contact_changed.connect(self._on_selected_contact_changed)
+        view_state.pair_changed.connect(lambda _: self._refresh())
         theme().changed.connect(self._refresh)
 
     # -- what is shown --------------------------------------------------------------------------
@@ -200,8 +201,9 @@ class Timeline(QWidget):
             painter = QPainter(pixmap)
             painter.setFont(self.font())
             lanes = LanePainter(painter, tokens, self._scale, self._layout, self._times)
-            chosen = self._view_state.selected_contact
-            lanes.paint(self._content, self.contacts_shown(), chosen)
+            looked_at = self._view_state
+            chosen, pair = looked_at.selected_contact, looked_at.pair
+            lanes.paint(self._content, self.contacts_shown(), chosen, pair)
             painter.end()
         return pixmap
 

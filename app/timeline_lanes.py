@@ -96,8 +96,10 @@ class LanePainter:
         content: TimelineContent | None,
         contacts: tuple[ContactLabel, ...],
         chosen: int | None,
+        pair: tuple[int, int] = (0, 1),
     ) -> None:
-        """`contacts` may differ from the state's while an interval is dragged."""
+        """`contacts` may differ from the state's while an interval is dragged; proxemics are those
+        of a `pair`."""
         self._text(self.tokens.text_small)
         self._ruler()
         self._grounds(content.state if content is not None else None)
@@ -107,7 +109,7 @@ class LanePainter:
             paint_curves(self, content)
             for person in range(len(content.statuses)):
                 self._person(content, person)
-            paint_zones(self, content.state)
+            paint_zones(self, content.state, pair)
             self._contacts(content, contacts, chosen)
             self._reviews(content.state)
             self._cuts(content.state)

@@ -8,7 +8,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
 from annotations.records import ClipState
-from app.proxemics_words import said_words, trust_words
+from app.proxemics_words import of_pair, said_words, trust_words
 from app.theme import with_alpha
 from app.timeline_content import runs
 from app.tokens import contrast
@@ -42,10 +42,12 @@ def paint_distrust(lanes: LanePainter, bar: QRectF, weight: float) -> None:
     )
 
 
-def paint_zones(lanes: LanePainter, state: ClipState) -> None:
-    """Found: the zone of every frame as a colour. Said: a bar of its own below, in words."""
-    for pair in state.proxemics[:1]:
-        for frames, zone in runs(pair.zone.astype(int)):
+def paint_zones(lanes: LanePainter, state: ClipState, people: tuple[int, int]) -> None:
+    """Of two people. Found: the zone of every frame as a colour. Said: a bar of its own below, in
+    words."""
+    found = of_pair(state.proxemics, people)
+    if found is not None:
+        for frames, zone in runs(found.zone.astype(int)):
             if zone >= 0:
                 bar, color = lanes.bar(frames, lanes.layout.zones(0)), lanes.tokens.zones[zone]
                 lanes.painter.fillRect(bar, QColor(color))
@@ -53,6 +55,8 @@ def paint_zones(lanes: LanePainter, state: ClipState) -> None:
     lane = lanes.layout.zones(lanes.layout.zone_lanes - 1)
     lanes.painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     for said in state.constraints.proxemics:
+        if (said.person_a, said.person_b) != people:
+            continue
         color = lanes.tokens.raised if said.zone is None else _zone_color(lanes, said.zone)
         bar = lanes.bar(said.frames, lane, least=4)
         lanes.painter.setPen(QPen(QColor(lanes.tokens.text), 1))

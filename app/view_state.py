@@ -115,6 +115,13 @@ def _checked_other(view_state: ViewState, other: int | None) -> int | None:
     return other
 
 
+def _checked_pair(_: ViewState, pair: tuple[int, int]) -> tuple[int, int]:
+    a, b = sorted(pair)
+    if a == b:
+        raise ValueError(f"a pair is two people; received {pair}")
+    return a, b
+
+
 def _checked_radius(_: ViewState, radius: float) -> float:
     least, most = BRUSH_LIMITS
     return float(min(max(radius, least), most))
@@ -141,6 +148,7 @@ class ViewState(QObject):
     tool_changed = Signal(str)
     selected_person_changed = Signal(object)
     selected_other_changed = Signal(object)
+    pair_changed = Signal(object)
     selected_contact_changed = Signal(object)
     overlays_visible_changed = Signal(bool)
     show_before_changed = Signal(bool)
@@ -160,6 +168,8 @@ class ViewState(QObject):
     """One of the clip's people. Of `selected_person` and `selected_other` at most one is set."""
     selected_other = _Observed[int | None](None, _checked_other)
     """Somebody else in view: a row of `state.observations.others`."""
+    pair = _Observed[tuple[int, int]]((0, 1), _checked_pair)
+    """The two people whose proxemics are looked at and stated, the lower row first."""
     selected_contact = _Observed[int | None](None)
     """Index in `state.constraints.contacts`."""
     overlays_visible = _Observed[bool](True)
@@ -207,6 +217,7 @@ class ViewState(QObject):
         self.playing = False
         self.candidate = None
         self.selection = None
+        self.pair = (0, 1)
         self.selected_contact = None
         self.selected_other = None
         self.hovered_region = None

@@ -78,6 +78,52 @@ class TestWords:
         assert len(frame_lines(view_state.state, 6)) == 1
 
 
+class TestSeveralPairs:
+    @pytest.fixture
+    def three(self, view_state):
+        """A third person, near Ann; something is said of the two."""
+        state = view_state.state
+        nearer = make_proxemics(scenes.FRAMES, pair=(0, 2))
+        found = (*state.proxemics, replace(nearer, zone=np.zeros(scenes.FRAMES, np.int8)))
+        said = ProxemicsStatement(0, 2, FrameRange(6, 8), "personal")
+        return replace(
+            state,
+            identities=(*state.identities, replace(state.identities[0], name="Cem")),
+            proxemics=found,
+            constraints=Constraints(proxemics=(SAID, said)),
+        )
+
+    def test_two_people_need_no_choice(self, panel):
+        assert not panel._pairs.isVisible()
+
+    def test_one_pair_is_chosen_shown_and_spoken_of(self, panel, view_state, three):
+        view_state.set_state(three)
+        words = [panel._pairs.itemText(index) for index in range(panel._pairs.count())]
+        assert panel._pairs.isVisible() and words == ["Ann and Ben", "Ann and Cem", "Ben and Cem"]
+        panel._pairs.activated.emit(1)
+        assert view_state.pair == (0, 2) and panel._zone.text() == "Intimate"
+        assert panel._rows[3][0].text().startswith("Cem: ")
+        said = heard(panel.said)
+        panel._facing[1]._buttons[1.0].click()
+        assert said == [(ProxemicsStatement(0, 2, NOWHERE, facing=(None, 1.0)),)]
+
+    def test_of_a_pair_that_no_fit_looked_at_nothing_is_shown(self, panel, view_state, three):
+        view_state.set_state(three)
+        panel._pairs.activated.emit(2)
+        assert not panel._card.isVisible() and panel._nothing.isVisible()
+
+    def test_what_was_said_leads_to_its_pair(self, panel, view_state, three):
+        view_state.set_state(three)
+        panel._list.itemClicked.emit(panel._list.topLevelItem(1), 0)
+        assert view_state.pair == (0, 2) and panel._pairs.currentText() == "Ann and Cem"
+        assert panel._zones["personal"].property("on")
+
+    def test_a_tooltip_tells_the_pairs_apart(self, three):
+        assert [line.split(":")[0] for line in frame_lines(three, 6)] == [
+            "Ann and Ben, social", "Ann and Cem, intimate", "Said",
+        ]  # fmt: skip
+
+
 class TestReadout:
     def test_follows_the_frame(self, panel, view_state):
         assert panel._zone.text() == "Social" and "1.2 to 3.6" in panel._span.text()
