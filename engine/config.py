@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+Device = Literal["auto", "cpu", "cuda"]
+
 
 @dataclass(frozen=True)
 class TermWeights:
@@ -166,6 +168,8 @@ class FitConfig:
     (engine.perception.plugins). Where a plugin has no body the prior's stays."""
     appearance: AppearanceConfig | None = None
     """The appearance branch; None leaves it out: nothing of it is computed."""
+    device: Device = "auto"
+    """What computes: "cuda" a GPU, "cpu" the processor; "auto" a GPU where torch can use one."""
     tolerance: float = 1e-4
     """Relative change of the cost over ten iterations below which a stage has converged."""
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -50,7 +51,13 @@ class Avatar:
         return cls(new_latent(generator), decoder, body, density)
 
     def gaussians(self, widen: float = 1.0) -> Gaussians:
-        return decode(self.latent, self.decoder, Anchors.load(self.body, self.density), widen)
+        anchors = Anchors.load(self.body, self.density, self.latent.device)
+        return decode(self.latent, self.decoder, anchors, widen)
+
+    def on(self, device: torch.device) -> Avatar:
+        """The same on a device, in storage of its own."""
+        decoder = deepcopy(self.decoder).to(device)
+        return replace(self, latent=self.latent.clone().to(device), decoder=decoder)
 
 
 def gaussians_of(avatars: Sequence[Avatar], widen: float = 1.0) -> Gaussians:

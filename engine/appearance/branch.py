@@ -69,7 +69,8 @@ def learn_avatars(
     learners = [person for p, person in enumerate(people) if p not in fixed]
     if learners:
         optimizer = torch.optim.Adam(_groups(learners, config))
-        anchors, held = Anchors.load(posed.model.name, config.density), _held(posed)
+        device = posed.transforms.device
+        anchors, held = Anchors.load(posed.model.name, config.density, device), _held(posed)
         rows = evenly(len(footage), config.learning_frames)
         for epoch in range(config.epochs):
             for group in optimizer.param_groups:
@@ -99,10 +100,11 @@ def _seen(
     footage: Footage, row: int, posed: PosedBody, look: Gaussians, config: AppearanceConfig
 ) -> Float[Tensor, ""]:
     """Cost of one picture, its terms in the proportion that they have for the motion."""
-    anchors = Anchors.load(posed.model.name, config.density)
-    frame = torch.from_numpy(footage.frames[row : row + 1])
+    device = posed.transforms.device
+    anchors = Anchors.load(posed.model.name, config.density, device)
+    frame = torch.from_numpy(footage.frames[row : row + 1]).to(device)
     means = anchors.skin(posed, look.offsets, frame)
-    costs = picture_costs(means, look, footage.shown([row]), config)
+    costs = picture_costs(means, look, footage.shown([row], device), config)
     each = [value.sum() for value in costs.weighted(config).values()]
     total = torch.stack([*each, means.sum() * 0]).sum()
     return total / (config.photometric or config.identity or 1.0)
@@ -134,7 +136,7 @@ def _first(
         if (given := avatars.get(person)) is not None:
             avatar.latent.copy_(given.latent.detach())
             avatar.decoder.load_state_dict(given.decoder.state_dict())
-        people.append(avatar)
+        people.append(avatar.on(posed.transforms.device))
     return tuple(people)
 
 
@@ -172,8 +174,8 @@ class PictureTerm:
         time: Float[Tensor, "F"],
     ) -> None:
         self._footage, self._look, self._config, self._time = footage, look.detach(), config, time
-        self._anchors = Anchors.load(body, config.density)
-        self._rows = np.flatnonzero(movable.numpy()[footage.frames])
+        self._anchors = Anchors.load(body, config.density, time.device)
+        self._rows = np.flatnonzero(movable.cpu().numpy()[footage.frames])
         self._stride = config.stride if len(self._rows) > FEW else 1
         self._turns = itertools.cycle(range(self._stride))
 
@@ -183,11 +185,13 @@ class PictureTerm:
     def refresh(self) -> Callable[[PosedBody], Float[Tensor, ""]]:
         """The weighted cost of bodies in the camera frame of each frame, by the next pictures."""
         rows = self._rows[next(self._turns) :: self._stride]
-        frames: Int[Tensor, "B"] = torch.from_numpy(self._footage.frames[rows])
+        frames: Int[Tensor, "B"] = torch.from_numpy(self._footage.frames[rows]).to(
+            self._time.device
+        )
         share = self._time[frames] * (len(self._rows) / len(rows))
 
         def few(means: Float[Tensor, "P b N 3"], part: slice) -> Float[Tensor, ""]:
-            shown = self._footage.shown(rows[part].tolist())
+            shown = self._footage.shown(rows[part].tolist(), means.device)
             costs = picture_costs(means, self._look, shown, self._config).weighted(self._config)
             each = [(value * share[part]).sum() for value in costs.values()]
             return torch.stack([*each, means.sum() * 0]).sum()

@@ -45,7 +45,7 @@ def evidence_of(
     costs, errors = np.full((2, frames), np.nan), np.full((people, frames), np.nan)
     looks = (look, look.exchanged(0, 1)) if people > 1 else (look,)
     for row, frame in enumerate(footage.frames.tolist()):
-        shown = footage.shown([row])
+        shown = footage.shown([row], posed.transforms.device)
         with torch.no_grad():
             drawn = [_drawn(shown, frame, posed, one, anchors) for one in looks]
             errors[:, frame] = _outline_errors(shown, drawn[0][1])
@@ -59,7 +59,7 @@ Drawn = tuple[Float[Tensor, "H W 3"], Float[Tensor, "H W P"]]
 
 
 def _drawn(shown: Shown, frame: int, posed: PosedBody, look: Gaussians, anchors: Anchors) -> Drawn:
-    means = anchors.skin(posed, look.offsets, torch.tensor([frame]))
+    means = anchors.skin(posed, look.offsets, torch.tensor([frame], device=posed.joints.device))
     colors, shares = draw(means, look, shown.view, shown.background)
     return colors[0], shares[0]
 
@@ -81,4 +81,4 @@ def _outline_errors(shown: Shown, shares: Float[Tensor, "H W P"]) -> Float[np.nd
     rendered, seen = (shares > COVERED) & trusted, (shown.masks[0] > COVERED) & trusted
     union = (rendered | seen).sum((0, 1))
     error = 1 - (rendered & seen).sum((0, 1)) / union.clamp_min(1)
-    return torch.where(union >= FEWEST, error, torch.nan).double().numpy()
+    return torch.where(union >= FEWEST, error, torch.nan).double().cpu().numpy()

@@ -18,6 +18,7 @@ from engine.appearance.background import Background, background, nothing_known, 
 from engine.appearance.crop import Crops, Lens, cut_out, inside
 from engine.appearance.gaussians import View
 from engine.appearance.photometric import trusted_masks
+from engine.device import on
 from engine.structures import Observations, RunLengthMask, VideoInfo
 from engine.video import VideoReader
 
@@ -70,9 +71,11 @@ class Footage:
         """(width, height)."""
         return self.image.shape[2], self.image.shape[1]
 
-    def shown(self, rows: Sequence[int]) -> Shown:
-        """Some of the pictures."""
-        at = list(rows)
+    def shown(self, rows: Sequence[int], device: torch.device | str = "cpu") -> Shown:
+        """Some of the pictures, on a device."""
+        return on(self._shown(list(rows)), device)
+
+    def _shown(self, at: list[int]) -> Shown:
         boxes = torch.tensor(self.boxes[at], dtype=torch.float32)
         masks = torch.from_numpy(self.masks[at]).float() / 255
         in_picture = torch.from_numpy(self.in_picture[at])

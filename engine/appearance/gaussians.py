@@ -20,6 +20,7 @@ from torch import Tensor
 from engine.appearance.rasterizer import Rendered, rasterize
 from engine.body.skinning import skin_rest_per_frame, skin_shared_rest
 from engine.body.smpl import BodyModel, PosedBody
+from engine.device import on
 
 COLORS = 3
 """Channels before those of identity."""
@@ -36,9 +37,9 @@ class Anchors:
     """Metres: mean length of the edges that meet there."""
 
     @classmethod
-    def load(cls, body: str, density: str) -> Anchors:
+    def load(cls, body: str, density: str, device: torch.device | str = "cpu") -> Anchors:
         """Of a body by name. Raises WeightError where there is none."""
-        return _load(body, density)
+        return _load(body, density, str(device))
 
     def __len__(self) -> int:
         return len(self.place)
@@ -126,7 +127,9 @@ def draw(
 
 
 @lru_cache(maxsize=4)
-def _load(body: str, density: str) -> Anchors:
+def _load(body: str, density: str, device: str) -> Anchors:
+    if device != "cpu":
+        return on(_load(body, density, "cpu"), device)
     model = BodyModel.load(body, density)
     low, high = model.v_template.amin(0), model.v_template.amax(0)
     place = 2 * (model.v_template - low) / (high - low) - 1

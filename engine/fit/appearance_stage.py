@@ -100,7 +100,7 @@ def refine(
         moved = yield from _moved(setting, state, surfaces, report, (footage, people))
         state, outcome = moved
     look = gaussians_of(people).detach()
-    anchors = Anchors.load(problem.body, config.density)
+    anchors = Anchors.load(problem.body, config.density, state.up.device)
     evidence = yield from evidence_of(footage, _still(setting, state).body, look, anchors)
     files = {person: avatar_to_bytes(avatar) for person, avatar in avatars.items()}
     return Refined(state, outcome, files, evidence, _notes(footage))
@@ -174,10 +174,10 @@ def _footage(
     assert config is not None
     if problem.video is None:
         return "No video was given, so how people look was not compared."
-    posed = _still(setting, state)
-    K = begin.evidence.K * torch.tensor([[1.0], [1.0], [1.0]])
-    K[0, 0], K[1, 1] = K[0, 0] * state.log_focal.exp(), K[1, 1] * state.log_focal.exp()
-    pixels = project(posed.surfaces(torch.arange(len(begin.movable))), K[:2])
+    K, zoom = begin.evidence.K.clone(), state.log_focal.exp().cpu()
+    K[0, 0], K[1, 1] = K[0, 0] * zoom, K[1, 1] * zoom
+    skins = _still(setting, state).surfaces(torch.arange(len(begin.movable)).to(state.up.device))
+    pixels = project(skins, K[:2].to(skins)).cpu()
     low, high = pixels.amin(2).numpy().astype(np.float64), pixels.amax(2).numpy().astype(np.float64)
     crops = crops_around(low.min(0), high.max(0), problem.observations.image_size, config.size)
     distortion = np.zeros(5) if problem.camera is None else problem.camera.distortion

@@ -27,13 +27,9 @@ class Bands:
     after: Float[Tensor, "F2 n n"]
 
     @classmethod
-    def zeros(cls, frames: int, size: int) -> Bands:
-        shape = size, size
-        return cls(
-            torch.zeros(frames, *shape),
-            torch.zeros(max(0, frames - 1), *shape),
-            torch.zeros(max(0, frames - 2), *shape),
-        )
+    def zeros(cls, frames: int, size: int, device: torch.device | None = None) -> Bands:
+        counts = frames, max(0, frames - 1), max(0, frames - 2)
+        return cls(*(torch.zeros(count, size, size, device=device) for count in counts))
 
     def held(self, free: Float[Tensor, "F n"], damping: Float[Tensor, "n"]) -> Bands:
         """With the identity for unknowns that are not free (0), and `damping` added to the rest."""
@@ -56,7 +52,7 @@ class Factor:
 
     @classmethod
     def of(cls, bands: Bands) -> Generator[None, None, Factor]:
-        """In steps. Raises RuntimeError (LinAlgError) where it is not positive definite."""
+        """In steps. Raises torch.linalg.LinAlgError where it is not positive definite."""
         frames, size = bands.here.shape[:2]
         blocks, coupling = _paired(bands)
         diagonal: list[Tensor] = []
@@ -110,9 +106,10 @@ def _paired(bands: Bands) -> tuple[Tensor, Tensor]:
     the end is put together with one that nothing is coupled with."""
     frames, size = bands.here.shape[:2]
     count = -(-frames // 2)
-    here = torch.cat([bands.here, torch.eye(size).expand(frames % 2, -1, -1)])
-    step = torch.cat([bands.next, torch.zeros(2 * count - len(bands.next), size, size)])
-    jump = torch.cat([bands.after, torch.zeros(2 * count - len(bands.after), size, size)])
+    one, none = torch.eye(size).to(bands.here), bands.here.new_zeros
+    here = torch.cat([bands.here, one.expand(frames % 2, -1, -1)])
+    step = torch.cat([bands.next, none(2 * count - len(bands.next), size, size)])
+    jump = torch.cat([bands.after, none(2 * count - len(bands.after), size, size)])
     inside = step[0::2]
     top = torch.cat([here[0::2], inside], dim=2)
     bottom = torch.cat([inside.mT, here[1::2]], dim=2)

@@ -60,8 +60,9 @@ class Look:
 def curvature(look: Look, searched: tuple[object, ...] = ()) -> Generator[None, None, Bands]:
     """Of the objective and of those of the terms that say how stiff they are; in steps."""
     people, frames = look.posed.transl.shape[:2]
-    bands = Bands.zeros(frames, people * FREEDOM)
-    each = [torch.zeros(people, max(0, frames - lag), FREEDOM, FREEDOM) for lag in range(3)]
+    new = look.posed.transl.new_zeros
+    bands = Bands.zeros(frames, people * FREEDOM, look.posed.transl.device)
+    each = [new(people, max(0, frames - lag), FREEDOM, FREEDOM) for lag in range(3)]
     for add in (_add_keypoints, _add_pose, _add_limits, _add_smoothness, _add_floor):
         with torch.no_grad():
             add(each, look)
@@ -154,8 +155,8 @@ def _second_differences(evidence: Evidence) -> Float[Tensor, "F F"]:
     """D^T W D of `terms.acceleration` with the frames' weights."""
     step = evidence.step
     frames = len(step) + 1
-    matrix = torch.zeros(frames - 2, frames)
-    row = torch.arange(frames - 2)
+    matrix = step.new_zeros(frames - 2, frames)
+    row = torch.arange(frames - 2, device=step.device)
     span = step[1:] + step[:-1]
     matrix[row, row] = 2 / (step[:-1] * span)
     matrix[row, row + 2] = 2 / (step[1:] * span)
@@ -198,11 +199,11 @@ def _between_people(look: Look) -> Rows:
     posed, evidence, weights = look.posed, look.evidence, look.config.weights
     people, frames = posed.transl.shape[:2]
     pelvis, place = posed.body.joints[:, :, 0], look.jacobian.places
-    every = torch.arange(frames)
-    found: list[tuple[Tensor, Tensor]] = [(every[:0], torch.zeros(0, people, FREEDOM))]
+    every = torch.arange(frames, device=pelvis.device)
+    found: list[tuple[Tensor, Tensor]] = [(every[:0], pelvis.new_zeros(0, people, FREEDOM))]
 
     def add(front: int, back: int, ray: Tensor, stiff: Tensor, when: Tensor) -> None:
-        row = torch.zeros(len(when), people, FREEDOM)
+        row = pelvis.new_zeros(len(when), people, FREEDOM)
         for person, sign in ((front, -1.0), (back, 1.0)):
             along = torch.einsum("fi,fik->fk", ray, place[person, when])
             row[:, person, TURNS:] = sign * along * stiff.sqrt()[:, None]
@@ -218,7 +219,7 @@ def _between_people(look: Look) -> Rows:
         depth = pelvis[:, when, 2]
         wrong = (depth[order.front] - depth[order.back]) / 0.05 + 1 > 0
         stiff = 2 * weights.depth_order * wrong * evidence.frame_weight[when] / 0.05**2
-        ahead = torch.tensor([0.0, 0.0, 1.0]).expand(len(when), 3)
+        ahead = pelvis.new_tensor([0.0, 0.0, 1.0]).expand(len(when), 3)
         add(order.front, order.back, ahead, stiff, when)
     for pull in proxemics.pulls(posed, evidence.proxemics) if weights.proxemics else ():
         stiff = 2 * weights.proxemics * pull.stiff * evidence.frame_weight[pull.frames]

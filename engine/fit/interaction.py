@@ -17,6 +17,7 @@ from torch import Tensor
 from engine.body.regions import region_vertices
 from engine.body.smpl import BodyModel
 from engine.config import FitConfig
+from engine.device import on
 from engine.fit import terms
 from engine.fit.curvature import Rows
 from engine.fit.jacobian import FREEDOM, Jacobian
@@ -83,7 +84,7 @@ class Memory:
 
 def body_parts(body: BodyModel) -> Parts:
     """A part per joint: the vertices that follow it most."""
-    return Parts(body.weights.argmax(dim=1).numpy())
+    return Parts(body.weights.argmax(dim=1).cpu().numpy())
 
 
 class Surfaces:
@@ -113,10 +114,10 @@ class Surfaces:
         in which nobody has moved since is not looked for again."""
         every = np.arange(posed.transl.shape[1])
         with torch.no_grad():
-            skins = posed.surfaces(torch.from_numpy(every)).numpy()
-        joints = posed.body.joints.detach().numpy()
+            skins = posed.surfaces(torch.from_numpy(every).to(movable.device)).cpu().numpy()
+        joints = posed.body.joints.detach().cpu().numpy()
         runs = [every], self._side_frames
-        stale = memory.stale(skins, np.flatnonzero(movable.numpy()))
+        stale = memory.stale(skins, np.flatnonzero(movable.cpu().numpy()))
         for first in range(0, len(stale), AT_ONCE):
             frames = stale[first : first + AT_ONCE]
             memory.keep(skins, frames, find_hits(list(skins), frames, self._search))
@@ -128,7 +129,7 @@ class Surfaces:
             inside.append(Inside(hit, torch.from_numpy(self._slack(hit))))
         used = [term.hit.frame for term in inside]
         needed = torch.unique(torch.cat(used)) if used else torch.zeros(0, dtype=torch.long)
-        return Correspondences(tuple(inside), needed)
+        return on(Correspondences(tuple(inside), needed), movable.device)
 
     def _slack(self, hit: Hit) -> Float[np.ndarray, "N"]:
         """Metres of depth that are allowed: flesh gives way where regions are said to touch."""
@@ -160,18 +161,17 @@ class Surfaces:
     def rows(self, found: Correspondences, posed: Posed, jacobian: Jacobian, time: Tensor) -> Rows:
         """How stiff it is: along the way out of every point that is deeper than it may be."""
         people, weight = len(posed.transl), self._config.weights.penetration
-        frames = [torch.zeros(0, dtype=torch.long)]
-        rows = [torch.zeros(0, people, FREEDOM)]
+        frames = [torch.zeros_like(found.frames[:0])]
+        rows = [posed.transl.new_zeros(0, people, FREEDOM)]
         skins = list(posed.surfaces(found.frames)) if found.inside and weight else []
         for term in found.inside if weight else ():
             at = torch.searchsorted(found.frames, term.hit.frame)
             deep = depth_of(replace(term.hit, frame=at), skins) > term.slack - 0.002
             hit = term.hit.kept(deep)
             outer = jacobian.skin(hit.corners, hit.barycentric, hit.outer, hit.frame)
-            inner = jacobian.skin(
-                hit.vertex[:, None], torch.ones(len(hit.vertex), 1), hit.inner, hit.frame
-            )
-            row = torch.zeros(len(hit.frame), people, FREEDOM)
+            alone = torch.ones_like(hit.barycentric[:, :1])
+            inner = jacobian.skin(hit.vertex[:, None], alone, hit.inner, hit.frame)
+            row = posed.transl.new_zeros(len(hit.frame), people, FREEDOM)
             row[:, hit.outer] += jacobian.along(outer, hit.outwards)
             row[:, hit.inner] -= jacobian.along(inner, hit.outwards)
             stiff = 2 * weight * time[hit.frame] / 0.01**2 / 100 * 1200 / skins[0].shape[1]

@@ -105,8 +105,9 @@ class Jacobian:
         transforms = self._transforms[skin.person, skin.frame]
         joints = self._joints[skin.person, skin.frame]
         moved = (transforms @ skin.rest[..., None])[..., 0]
-        on_me = HANGING @ moved
-        share = skin.rest[..., 3] @ HANGING.T
+        hanging = HANGING.to(moved)
+        on_me = hanging @ moved
+        share = skin.rest[..., 3] @ hanging.T
         lever = on_me - share[..., None] * joints
         turning = torch.linalg.cross(lever, direction[:, None].expand_as(lever), dim=-1)
         turns = (turning[..., None, :] @ transforms[..., :3])[..., 0, :].flatten(1)
@@ -117,13 +118,14 @@ class Jacobian:
     def _joint_levers(self) -> Float[Tensor, "P F 24 24 3"]:
         """Of each joint (third axis) about each joint (fourth)."""
         between = self._joints[:, :, :, None] - self._joints[:, :, None]
-        return between * HANGING.T[..., None]
+        return between * HANGING.to(between).T[..., None]
 
     def _levers(
         self, moved: Float[Tensor, "P F N 24 3"], weights: Float[Tensor, "1 1 N 24"]
     ) -> Float[Tensor, "P F N 24 3"]:
-        share = (weights @ HANGING.T)[..., None]
-        return HANGING @ moved - share * self._joints[:, :, None]
+        hanging = HANGING.to(moved)
+        share = (weights @ hanging.T)[..., None]
+        return hanging @ moved - share * self._joints[:, :, None]
 
     def _whole(self, levers: Float[Tensor, "P F N 24 3"]) -> Float[Tensor, "P F N 3 75"]:
         """Every point moves with its person's place, and with its levers."""
@@ -136,7 +138,7 @@ class Jacobian:
     def sixd(self) -> Float[Tensor, "P F 24 6 3"]:
         """Of the 6D rotations, per radian of the joint's own turn."""
         rotmats = self._posed.rotmats.detach()
-        axes = hat(torch.eye(3)[:2]).mT  # w x e = -hat(e) w
+        axes = hat(torch.eye(3)[:2].to(rotmats)).mT  # w x e = -hat(e) w
         return (rotmats[..., None, :, :] @ axes).flatten(-3, -2)
 
 

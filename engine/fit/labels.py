@@ -18,6 +18,7 @@ from torch import Tensor
 from engine.body.regions import face_regions, region_names, region_vertices
 from engine.body.smpl import BodyModel
 from engine.config import FitConfig
+from engine.device import on
 from engine.fit import terms
 from engine.fit.curvature import Rows
 from engine.fit.jacobian import FREEDOM, Jacobian
@@ -65,15 +66,18 @@ class Labels:
         spoken = {name for label in labels for name in (label.region_a, label.region_b)}
         skin = {name: region_skin(body, name) for name in spoken}
         used = [values.ravel() for patch in skin.values() for values in patch]
+        there = movable.device
         subset = np.unique(np.concatenate(used)) if used else np.zeros(0, np.int64)
-        self._patches = {
+        patches = {
             name: Patch(*(torch.from_numpy(np.searchsorted(subset, part)) for part in patch))
             for name, patch in skin.items()
         }
-        self._model = body.restricted_to(torch.from_numpy(subset))
+        self._patches = on(patches, there)
+        self._model = body.restricted_to(torch.from_numpy(subset).to(there))
         self._frames = [_frames(label, movable) for label in labels]
         self._labels = labels
-        self._needed = torch.unique(torch.cat([*self._frames, torch.zeros(0, dtype=torch.long)]))
+        none = torch.zeros(0, dtype=torch.long, device=there)
+        self._needed = torch.unique(torch.cat([*self._frames, none]))
 
     def of_kind(self, *kinds: ContactKind) -> Labels:
         """Those of some kinds; all where none is named."""
@@ -112,7 +116,7 @@ class Labels:
         triangles = skin[other, at][:, against.triangles]
         face, weights = closest_on_triangles(points, triangles)
         corners = against.triangles[face]
-        row = torch.arange(len(frames))
+        row = torch.arange(len(frames), device=frames.device)
         surface = torch.einsum("fnvi,fnv->fni", triangles[row[:, None], face], weights)
         best = (points - surface).square().sum(-1).argmin(dim=1)
         return Attachment(
@@ -145,17 +149,15 @@ class Labels:
         """How stiff the labels are: regions that touch hold each other in every direction, those
         that do not are parted along the way between them."""
         skin, people = posed.surfaces(self._needed, self._model), len(posed.transl)
-        frames = [torch.zeros(0, dtype=torch.long)]
-        found = [torch.zeros(0, people, FREEDOM)]
+        frames = [self._needed[:0]]
+        found = [skin.new_zeros(0, people, FREEDOM)]
         for one in seen.found:
             directions, stiff = _stiffness(one, skin, seen)
-            mine = jacobian.skin(
-                one.point[:, None], torch.ones(len(one.point), 1), one.person, one.frame,
-                self._model,
-            )  # fmt: skip
+            alone = torch.ones_like(one.barycentric[:, :1])
+            mine = jacobian.skin(one.point[:, None], alone, one.person, one.frame, self._model)
             theirs = jacobian.skin(one.corners, one.barycentric, one.other, one.frame, self._model)
             for axis in range(directions.shape[1]):
-                row = torch.zeros(len(one.frame), people, FREEDOM)
+                row = skin.new_zeros(len(one.frame), people, FREEDOM)
                 row[:, one.person] += jacobian.along(mine, directions[:, axis])
                 row[:, one.other] -= jacobian.along(theirs, directions[:, axis])
                 found.append(row * stiff[:, axis].sqrt()[:, None, None])
@@ -234,7 +236,7 @@ def _signed(offset: Float[Tensor, "N 3"], triangle: Float[Tensor, "N 3 3"]) -> F
 
 def region_skin(body: BodyModel, region: str) -> tuple[np.ndarray, np.ndarray]:
     """Vertices and faces of a region."""
-    vertices, faces = region_vertices(body, region), np.asarray(body.faces)
+    vertices, faces = region_vertices(body, region), body.faces.cpu().numpy()
     own = face_regions(body) == region_names().index(region)
     if not own.any():  # too few vertices for a face of their own
         own = np.isin(faces, vertices).any(axis=1)
@@ -242,5 +244,6 @@ def region_skin(body: BodyModel, region: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _frames(label: ContactLabel, movable: Bool[Tensor, "F"]) -> Int[Tensor, "N"]:
-    frames = torch.arange(max(0, label.frames.start), min(len(movable), label.frames.stop))
+    start, stop = max(0, label.frames.start), min(len(movable), label.frames.stop)
+    frames = torch.arange(start, stop, device=movable.device)
     return frames[movable[frames]]

@@ -64,10 +64,10 @@ class Coordinates:
         people = len(state.betas)
         first, last = _span(movable)
         part = slice(first, last)
-        free = torch.ones(people, FREEDOM)
+        free = state.betas.new_ones(people, FREEDOM)
         if whole:
             free[:, :TURNS] = 0
-        damping = torch.full((people, FREEDOM), DAMPING[0])
+        damping = torch.full_like(free, DAMPING[0])
         damping[:, TURNS:] = DAMPING[1]
         rows = movable[part].float()[:, None] * free.flatten()
         inside = Bands(
@@ -96,7 +96,7 @@ class Coordinates:
         move = self._move(self._factor.backward_solve(y))
         distance = torch.einsum("pfnij,pfj->pfni", self._joints, move).norm(dim=-1)
         moving = distance[:, self._free.any(1)]
-        return float(np.percentile(moving.numpy(), 95)) if moving.numel() else 0.0
+        return float(np.percentile(moving.cpu().numpy(), 95)) if moving.numel() else 0.0
 
     def _move(self, values: Tensor) -> Float[Tensor, "P M 75"]:
         by_person: Tensor = (values * self._free).unflatten(1, (self._people, FREEDOM))
@@ -108,9 +108,10 @@ def _factor(bands: Bands, free: Tensor, damping: Tensor) -> Generator[None, None
     for power in range(5):
         try:
             return (yield from Factor.of(bands.held(free, damping * 100.0**power)))
-        except RuntimeError:  # LinAlgError, which torch does not export
+        except torch.linalg.LinAlgError:
             continue
-    return (yield from Factor.of(Bands.zeros(*free.shape).held(free, damping)))
+    nothing = Bands.zeros(len(free), free.shape[1], free.device)
+    return (yield from Factor.of(nothing.held(free, damping)))
 
 
 def _span(movable: Bool[Tensor, "F"]) -> tuple[int, int]:

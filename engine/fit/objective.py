@@ -93,7 +93,7 @@ class Evidence:
 
         What is known of two people is kept only where everybody is there once.
         """
-        if torch.equal(index, torch.arange(len(self.observed))):
+        if index.tolist() == list(range(len(self.observed))):
             return self
         per_person = ("observed", "weight", "edited", "noise_px", "pose_target", "pose_weight",
                       "standing", "on_feet", "heights")  # fmt: skip

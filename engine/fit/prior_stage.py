@@ -28,6 +28,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from engine.body.data import OPEN_BODY
+from engine.device import on
 from engine.errors import WeightError
 from engine.fit import stages
 from engine.fit.evidence import LEAST_VARIANCE, MOST_VARIANCE, deviation_behind
@@ -82,7 +83,10 @@ class Shown:
         return tuple(
             (
                 rows,
-                ClipWindows.of(rays[rows], sure[rows], seen.times, overlap=self.overlap),
+                on(
+                    ClipWindows.of(rays[rows], sure[rows], seen.times, overlap=self.overlap),
+                    self.heights.device,
+                ),
             )
             for rows in groups
         )
@@ -138,6 +142,7 @@ def look(observations: Observations, K: Float[np.ndarray, "3 3"], setting: Setti
     except WeightError:
         return None
     evidence = setting.evidence
+    prior = prior.on(setting.movable.device)
     return Look(prior, Shown(observations, K, evidence.heights, evidence.proxemics))
 
 
@@ -290,4 +295,4 @@ def _side_by_side(parts: list[Believed]) -> Believed:
 
 def _mean_shapes(prior: Prior, state: FitState) -> Float[Tensor, "P 10"]:
     """Shapes of another body than the prior's mean nothing to it."""
-    return torch.zeros(len(state.betas), prior.skeleton.J_shapedirs.shape[-1])
+    return state.betas.new_zeros(len(state.betas), prior.skeleton.J_shapedirs.shape[-1])

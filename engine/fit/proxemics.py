@@ -61,7 +61,7 @@ def pulls(posed: Posed, statements: Sequence[ProxemicsStatement]) -> Iterator[Pu
     """Of every distance that was said, in the frames in which it is not so."""
     for said in statements:
         pair, part = (said.person_a, said.person_b), said.frames.as_slice()
-        every = torch.arange(posed.joints.shape[1])[part]
+        every = torch.arange(posed.joints.shape[1], device=posed.joints.device)[part]
         for joint, low, high in _said_distances(said):
             place = posed.body.joints[:, part, joint]
             apart = place[pair[1]] - place[pair[0]]

@@ -116,4 +116,4 @@ def movement(setting: Setting, before: FitState, after: FitState) -> float:
     """How far joints moved, metres: the 95th percentile over people, frames and joints."""
     old, new = (setting.posed(state).joints for state in (before, after))
     distance = (new - old).norm(dim=-1)[:, setting.movable]
-    return float(np.percentile(distance.numpy(), 95))
+    return float(np.percentile(distance.cpu().numpy(), 95))

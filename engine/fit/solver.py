@@ -14,15 +14,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-import torch
-
 from engine.appearance.evidence import PictureEvidence
 from engine.body.smpl import BodyModel
 from engine.config import FitConfig
+from engine.device import chosen, free_cache, on, out_of_memory
 from engine.errors import CannotFitError, InputError
 from engine.fit import appearance_stage, prior_stage, results, stages, start
 from engine.fit.aside import aside
 from engine.fit.evidence import standing_evidence
+from engine.fit.hypotheses import Hypotheses
 from engine.fit.interaction import Surfaces
 from engine.fit.keypoint_gate import gated
 from engine.fit.labels import Labels
@@ -76,11 +76,14 @@ def solve(problem: FitProblem, config: FitConfig | None = None) -> Fit:
     whole clip (frames outside `problem.frames` are exactly those of the warm start) and whose
     outcome is that of the window that fared worst.
 
-    Raises InputError for observations that contradict themselves or where every frame is frozen,
-    CannotFitError where a person is never seen, PluginError for a body initialiser that is not
-    installed or fails.
+    What it is given and what it returns lies on the CPU, whatever `config.device` computes.
+
+    Raises InputError for observations that contradict themselves, where every frame is frozen, or
+    where there is no such device, CannotFitError where a person is never seen, PluginError for a
+    body initialiser that is not installed or fails.
     """
     config = config or FitConfig()
+    config = replace(config, device=chosen(config.device))
     check(problem)
     if not movable_frames(problem).any():
         raise InputError(
@@ -115,12 +118,16 @@ def _in_turn(
     pictures: dict[int, PictureEvidence] = {}
     notes: tuple[str, ...] = ()
     while waiting:
+        if notes:
+            free_cache()  # what the window left that did not fit
         frames = waiting.popleft()
         clock = Clock(1.0, done / job, len(frames) / job, began)
         work = _solve_window(replace(problem, frames=frames), body, config, clock)
         try:
             solved = yield from work
-        except (MemoryError, torch.OutOfMemoryError) as error:
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
             waiting.extendleft(reversed(_halved(frames, error)))
             notes = (f"Not enough memory for {len(frames)} frames at once: solved in parts.",)
             continue
@@ -144,7 +151,7 @@ def _halved(frames: FrameRange, error: BaseException) -> tuple[FrameRange, Frame
     if len(frames) < 2 * SHORTEST:
         raise CannotFitError(
             "There is not enough memory even for a few frames",
-            advice="Close other programs, or fit on a machine with more memory.",
+            advice="Close other programs, or fit on a device with more memory.",
         ) from error
     middle = (frames.start + frames.stop) // 2
     return FrameRange(frames.start, middle), FrameRange(middle, frames.stop)
@@ -169,31 +176,19 @@ def _solve_window(
     problem: FitProblem, body: BodyModel, config: FitConfig, clock: Clock
 ) -> Steps[results.Solved]:
     begin = yield from aside(partial(start.prepare, problem, body, config))
-    setting = Setting(
-        body=body,
-        evidence=begin.evidence,
-        anchor=begin.scene.anchor,
-        movable=begin.movable,
-        config=config,
-        labels=Labels(body, begin.labels, begin.movable),
-        shape_free=begin.shape_free,
-        up_free=begin.scene.up_free,
-        floor_free=begin.scene.floor_free,
-        focal_free=begin.focal_free,
-    )
+    setting, state, hypotheses = _placed(begin, body, config)
     clock.total = _work(begin, setting)
-    state = begin.state
 
     def report(stage: str, costs: dict[str, float], now: FitState, units: float) -> FitProgress:
         fraction, remaining = clock.advance(units)
-        motion, camera = results.motion_and_camera(begin, problem, now, body)
+        motion, camera = results.motion_and_camera(begin, problem, on(now, "cpu"), body)
         return FitProgress(stage, fraction, remaining, costs, motion, camera)
 
     yield report("Starting", {}, state, 0.0)
     unknown = _unknown(begin, problem)
-    anew = unknown or not setting.only_poses or stages.doubtful(setting, begin.hypotheses)
+    anew = unknown or not setting.only_poses or stages.doubtful(setting, hypotheses)
     if anew:
-        state, setting = yield from stages.choose(setting, begin.hypotheses, report)
+        state, setting = yield from stages.choose(setting, hypotheses, report)
     asked = problem.initial is None and unknown
     look = prior_stage.look(begin.told, begin.K, setting) if asked else None
     setting = setting.with_width(config.robust_widths[2 if anew else 3])
@@ -201,25 +196,47 @@ def _solve_window(
     if anew or setting.labels.of_kind("contact"):
         steps = config.joint_steps if anew else config.refit_steps
         state, setting = yield from prior_stage.fit(setting, state, steps, look, report)
-    evidence = standing_evidence(setting.evidence, state, body, begin.scene.anchor)
+    evidence = standing_evidence(setting.evidence, state, setting.body, setting.anchor)
     setting = replace(setting, evidence=evidence).with_width(config.robust_widths[3])
     # People do not grow thin, nor the room tilt, so that bodies fit into each other.
     setting = replace(setting, shape_free=False, focal_free=False, up_free=False, floor_free=False)
     if unknown:
         setting = replace(setting, config=_as_a_whole(config))
     meet = len(state.betas) > 1 and config.weights.penetration > 0
-    surfaces = Surfaces(body, begin.labels, config, setting.step_seconds) if meet else None
+    surfaces = None
+    if meet:
+        surfaces = Surfaces(setting.body, begin.labels, config, setting.step_seconds)
     if anew:
         state = yield from stages.part(setting, state, surfaces, report)
     state, outcome = yield from stages.resolve(setting, state, surfaces, report)
     seen = appearance_stage.Refined(state)
     if config.appearance is not None:
         seen = yield from appearance_stage.refine(problem, begin, setting, state, surfaces, report)
-    motion, camera = results.motion_and_camera(begin, problem, seen.state, body)
+    motion, camera = results.motion_and_camera(begin, problem, on(seen.state, "cpu"), body)
     pictures = {} if seen.evidence is None else {begin.frames.start: seen.evidence}
     return results.Solved(
         motion, camera, seen.outcome or outcome, begin.notes + seen.notes, seen.avatars, pictures
     )
+
+
+def _placed(
+    begin: start.Start, body: BodyModel, config: FitConfig
+) -> tuple[Setting, FitState, Hypotheses]:
+    """What is moved and what it is compared with, on the device that computes."""
+    there, body = on(begin, config.device), on(body, config.device)
+    setting = Setting(
+        body=body,
+        evidence=there.evidence,
+        anchor=there.scene.anchor,
+        movable=there.movable,
+        config=config,
+        labels=Labels(body, begin.labels, there.movable),
+        shape_free=begin.shape_free,
+        up_free=begin.scene.up_free,
+        floor_free=begin.scene.floor_free,
+        focal_free=begin.focal_free,
+    )
+    return setting, there.state, there.hypotheses
 
 
 def _as_a_whole(config: FitConfig) -> FitConfig:

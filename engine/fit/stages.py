@@ -201,7 +201,7 @@ def _searched(
     )
     if only is not None:
         masks = {k: v if k in only else torch.zeros_like(v) for k, v in masks.items()}
-    basis = time_basis(len(setting.movable), setting.step_seconds)
+    basis = time_basis(len(setting.movable), setting.step_seconds).to(setting.movable.device)
     found = []
     for search in searches:
         with torch.no_grad():

@@ -124,13 +124,12 @@ def detached(state: FitState) -> FitState:
 
 def scaled(state: FitState) -> dict[str, Tensor]:
     """The state as the leaf tensors that an optimiser moves (values divided by SCALE)."""
-    return {
-        f.name: (getattr(state, f.name) / SCALE[f.name]).detach().clone() for f in fields(FitState)
-    }
+    values = {f.name: getattr(state, f.name) for f in fields(FitState)}
+    return {name: (v / SCALE[name].to(v)).detach().clone() for name, v in values.items()}
 
 
 def unscaled(parameters: dict[str, Tensor]) -> FitState:
-    return FitState(**{name: value * SCALE[name] for name, value in parameters.items()})
+    return FitState(**{name: value * SCALE[name].to(value) for name, value in parameters.items()})
 
 
 def pose(state: FitState, body: BodyModel, anchor: Anchor) -> Posed:

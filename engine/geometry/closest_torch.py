@@ -31,7 +31,7 @@ class TorchMeshQuery:
         self, faces: Int[np.ndarray, "T 3"], vertex_count: int, device: torch.device | str = "cpu"
     ) -> None:
         self._device = torch.device(device)
-        self._faces = torch.as_tensor(np.asarray(faces, np.int64), device=self._device)
+        self._faces = torch.tensor(np.asarray(faces, np.int64), device=self._device)
         self._vertex_count = vertex_count
         self._triangles: Float[Tensor, "T 3 3"] | None = None
 

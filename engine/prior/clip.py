@@ -56,6 +56,7 @@ class Windowing:
         """One value per frame: the windows' mean, each fading towards its ends; of windows that
         are not trusted alike, weighted by that."""
         fade = torch.sin((torch.arange(self.size) + 0.5) * math.pi / self.size) ** 2 + 1e-3
+        fade = fade.to(windows.device)
         shape = self.size, *[1] * (windows.ndim - 2)
         total = windows.new_zeros(self.padded, *windows.shape[2:])
         weight = windows.new_zeros(self.padded, *[1] * (windows.ndim - 2))
@@ -136,7 +137,7 @@ def blended_as_seen(
     found = torch.nonzero(~values.flatten(1).isnan().any(1))[:, 0]
     if len(found) == len(values):
         return values
-    place = torch.arange(len(values))
+    place = torch.arange(len(values), device=values.device)
     after = torch.searchsorted(found, place)
     low, high = (found[v.clamp(0, len(found) - 1)] for v in (after - 1, after))
     part = ((place - low) / (high - low).clamp_min(1)).clamp(0, 1)
@@ -180,6 +181,7 @@ def at_times(
 ) -> Float[Tensor, "F *rest"]:
     """Linear interpolation of values on the 30 Hz grid at the video's own times."""
     position = torch.from_numpy((times - times[0]) * RATE).float().clamp(0, len(values) - 1)
+    position = position.to(values.device)
     low = position.floor().long().clamp_max(max(len(values) - 2, 0))
     high = (low + 1).clamp_max(len(values) - 1)
     part = (position - low).view(-1, *[1] * (values.ndim - 1))

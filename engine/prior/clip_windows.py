@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from engine.device import on
 from engine.geometry.rotations import matrix_to_6d, sixd_to_matrix
 from engine.prior.clip import (
     Windowing,
@@ -74,13 +75,13 @@ class ClipWindows:
         """The bodies at 30 Hz; past the clip's end as in its last frame. Nothing is said of which
         way is up."""
         rotations = self._windows(matrix_to_6d(bodies.rotations))
-        up = torch.full((self.count, 3), torch.nan)
+        up = bodies.pelvis.new_full((self.count, 3), torch.nan)
         betas = bodies.betas.expand(self.count, -1, -1)
         return PairWindows(sixd_to_matrix(rotations), self._windows(bodies.pelvis), betas, up)
 
     def bodies(self, windows: PairWindows) -> ClipBodies:
         """One motion at the clip's own times, windows blended as `blended` does."""
-        up = torch.ones(self.count, 3)  # not asked for
+        up = windows.pelvis.new_ones(self.count, 3)  # not asked for
         clip = blended(replace(windows, up=up), self.cut, self.seen)
         sixd = at_times(matrix_to_6d(clip.rotations[0]).transpose(0, 1), self.times)
         pelvis = at_times(clip.pelvis[0].transpose(0, 1), self.times)
@@ -96,18 +97,19 @@ class ClipWindows:
         """What was said of the clip's two people, in the windows; nothing past the clip's end."""
         count, people = self.seen.confidence.shape[:2]
         if people != 2 or not statements:
-            return Proxemics.nothing(count, people, self.cut.size)
+            return Proxemics.nothing(count, people, self.cut.size, self.seen.rays.device)
         said = stated(statements, len(self.times))
         grid = grid_of(self.times)
         near = np.abs(np.searchsorted((self.times[1:] + self.times[:-1]) / 2, grid))
         place = self.cut.cut(torch.from_numpy(near).float() + 1).long()
-        return said.at(place - 1)
+        return on(said.at(place - 1), self.seen.rays.device)
 
     def _windows(self, values: Float[Tensor, "P F *rest"]) -> Float[Tensor, "W P T *rest"]:
         grid = np.interp(grid_of(self.times), self.times, np.arange(len(self.times)))
-        low = torch.from_numpy(grid).long().clamp_max(max(len(self.times) - 2, 0))
+        place = torch.from_numpy(grid).to(values.device)
+        low = place.long().clamp_max(max(len(self.times) - 2, 0))
         high = (low + 1).clamp_max(len(self.times) - 1)
-        part = (torch.from_numpy(grid).float() - low).view(-1, *[1] * (values.ndim - 1))
+        part = (place.float() - low).view(-1, *[1] * (values.ndim - 1))
         values = values.transpose(0, 1)
         on_grid = torch.lerp(values[low], values[high], part)
         more = on_grid[-1:].expand(self.cut.padded - len(on_grid), *on_grid.shape[1:])

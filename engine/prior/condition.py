@@ -80,16 +80,17 @@ class Told:
     @classmethod
     def nothing(cls, view: View, people: int, frames: int) -> Told:
         """Nothing is told but the camera, and that people see each other if there are several."""
-        count = len(view.log_extent)
+        count, like = len(view.log_extent), view.log_extent
+        device = like.device
         return cls(
             view=view,
-            seen=Seen.nothing(count, people, frames),
-            state=torch.zeros(count, people, frames, SIZE),
-            known=torch.zeros(count, people, frames, GROUPS),
-            proxemics=Proxemics.nothing(count, people, frames),
-            heights=torch.full((count, people), torch.nan),
-            up=torch.full((count, 3), torch.nan),
-            partner=torch.full((count,), float(people > 1)),
+            seen=Seen.nothing(count, people, frames, device),
+            state=like.new_zeros(count, people, frames, SIZE),
+            known=like.new_zeros(count, people, frames, GROUPS),
+            proxemics=Proxemics.nothing(count, people, frames, device),
+            heights=like.new_full((count, people), torch.nan),
+            up=like.new_full((count, 3), torch.nan),
+            partner=like.new_full((count,), float(people > 1)),
         )
 
 
@@ -175,7 +176,7 @@ class _Neighbours:
 
 def _neighbours(known: Float[Tensor, "B P F 26"]) -> _Neighbours:
     frames = known.shape[2]
-    index = torch.arange(frames).view(1, 1, frames, 1).expand_as(known)
+    index = torch.arange(frames, device=known.device).view(1, 1, frames, 1).expand_as(known)
     there = known > 0.5
     before = torch.where(there, index, -1).cummax(2).values
     after = torch.where(there, index, frames).flip(2).cummin(2).values.flip(2)

@@ -187,7 +187,7 @@ _LEVEL_WAVES = 16
 
 
 def _waves(level: Float[Tensor, "B"]) -> Float[Tensor, "B W"]:
-    angle = level[:, None] * math.pi * 2.0 ** torch.linspace(-1, 6, _LEVEL_WAVES)
+    angle = level[:, None] * math.pi * (2.0 ** torch.linspace(-1, 6, _LEVEL_WAVES)).to(level)
     return torch.cat([angle.sin(), angle.cos()], dim=-1)
 
 

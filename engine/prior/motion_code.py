@@ -174,7 +174,7 @@ def rotations_of(sixd: Float[Tensor, "*batch 144"]) -> Float[Tensor, "*batch 24 
 def shown_to(partner: Float[Tensor, "B"]) -> Float[Tensor, "B 1 1 160"]:
     """1 for the values of the state that people may know: who is alone (0 in `partner`) is told
     nothing of where the partner is."""
-    shown = torch.ones(SIZE)
+    shown = partner.new_ones(SIZE)
     shown[-OFFSET:] = 0
     return shown + (1 - shown) * partner[:, None, None, None]
 

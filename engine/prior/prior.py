@@ -21,6 +21,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from engine.body.joints import KEYPOINT_NAMES, SMPL_JOINTS, mirrored
+from engine.device import on
 from engine.errors import InputError
 from engine.geometry.rotations import matrix_to_6d, matrix_to_axis_angle, sixd_to_matrix
 from engine.prior.clip import (
@@ -119,6 +120,13 @@ class Prior:
         """Another one of the same weights, to be changed without changing this one."""
         return Prior(deepcopy(self._network), self._skeleton)
 
+    def on(self, device: torch.device) -> Prior:
+        """This one where it lies there, else another one of the same weights that does."""
+        skeleton = on(self._skeleton, device)
+        if skeleton is self._skeleton:
+            return self
+        return Prior(deepcopy(self._network).to(device), skeleton)
+
     def parameters(self) -> list[torch.nn.Parameter]:
         """The network's weights."""
         return list(self._network.parameters())
@@ -205,7 +213,7 @@ class Prior:
         told = replace(Told.nothing(view, people, frames), seen=seen, heights=heights)
         if proxemics is not None:
             told = replace(told, proxemics=proxemics)
-        nothing = torch.zeros(count, people, frames, SIZE)
+        nothing = seen.rays.new_zeros(count, people, frames, SIZE)
         answer = self._ask(nothing, 1.0, condition(told))
         up = (view.R_virtual_camera.mT @ answer.up[..., None])[..., 0]
         return WindowEstimate(unpack(answer.state, view, up), answer.log_variance)
@@ -239,7 +247,7 @@ class Prior:
             told = replace(told, proxemics=proxemics)
         noise = torch.randn(1, people, frames, SIZE, generator=generator)
         state = pack(windows, view)
-        steps = torch.full((count,), step)
+        noise, steps = noise.to(state), torch.full((count,), step, device=state.device)
         noisy = noised(state, noise.expand_as(state), steps)
         answer = self._ask(noisy, float(level_of(steps)[0]), condition(told))
         up = (view.R_virtual_camera.mT @ answer.up[..., None])[..., 0]
@@ -277,7 +285,7 @@ class Prior:
         groups[..., 24] = known.any(2, keepdim=True).float()
         told = _told(view, people, frames, partner)
         told = replace(told, seen=seen, state=pack(shown, view), known=groups, up=windows.up)
-        state = self._sampled(torch.zeros(count, people, frames, SIZE), told, steps)
+        state = self._sampled(shown.pelvis.new_zeros(count, people, frames, SIZE), told, steps)
         filled = unpack(state, view, windows.up)
         keep = known[..., None]
         return PairWindows(
@@ -337,10 +345,10 @@ class Prior:
         view = view_of_windows(windows)
         state = pack(windows, view)
         told = condition(replace(_told(view, people, frames, partner), up=windows.up))
-        total = torch.zeros(count)
+        total = state.new_zeros(count)
         for step in LOSS_STEPS:
-            noise = torch.randn(1, people, frames, SIZE, generator=generator).expand_as(state)
-            steps = torch.full((count,), step)
+            noise = torch.randn(1, people, frames, SIZE, generator=generator).to(state)
+            noise, steps = noise.expand_as(state), torch.full((count,), step, device=state.device)
             answer = self._ask(noised(state, noise, steps), float(level_of(steps)[0]), told)
             wrong = (answer.state - state)[..., :-OFFSET].square()
             total += wrong.mean((1, 2, 3)) / len(LOSS_STEPS)
@@ -361,17 +369,17 @@ class Prior:
         count, people, frames = windows.pelvis.shape[:3]
         view = view_of_windows(windows)
         state = pack(windows, view)
-        total = torch.zeros(count)
+        total = state.new_zeros(count)
         told = replace(_told(view, people, frames, True), state=state, up=windows.up)
-        alone = condition(replace(told, partner=torch.zeros(count)))
+        alone = condition(replace(told, partner=torch.zeros_like(told.partner)))
         given = []
         for person in range(people):
             known = torch.ones_like(told.known)
             known[:, person] = 0
             given.append(condition(replace(told, known=known)))
         for step in INFORMATION_STEPS:
-            noise = torch.randn(1, people, frames, SIZE, generator=generator).expand_as(state)
-            steps = torch.full((count,), step)
+            noise = torch.randn(1, people, frames, SIZE, generator=generator).to(state)
+            noise, steps = noise.expand_as(state), torch.full((count,), step, device=state.device)
             noisy, level = noised(state, noise, steps), float(level_of(steps)[0])
             apart = _rotation_loss(self._ask(noisy, level, alone).state, state)
             for person, partner in enumerate(given):
@@ -388,7 +396,7 @@ class Prior:
         return self._ask(noisy, float(level_of(torch.tensor([step]))[0]), told).state
 
     def _ask(self, noisy: Tensor, level: float, told: Condition) -> Denoised:
-        answer: Denoised = self._network(noisy, torch.full((len(noisy),), level), told)
+        answer: Denoised = self._network(noisy, noisy.new_full((len(noisy),), level), told)
         return answer
 
 
@@ -417,7 +425,9 @@ def _hidden_replaced(windows: PairWindows, known: Bool[Tensor, "B P F"]) -> Pair
     weight = known.float()[..., None]
     middle = (torch.nan_to_num(windows.pelvis) * weight).sum((1, 2)) / weight.sum((1, 2))
     pelvis = torch.where(keep, windows.pelvis, middle[:, None, None])
-    rotations = torch.where(keep[..., None, None], windows.rotations, torch.eye(3))
+    rotations = torch.where(
+        keep[..., None, None], windows.rotations, torch.eye(3).to(windows.rotations)
+    )
     return PairWindows(rotations, pelvis, windows.betas, windows.up)
 
 

@@ -36,13 +36,15 @@ class Proxemics:
     """Index into `ZONES`."""
 
     @classmethod
-    def nothing(cls, count: int, people: int, frames: int) -> Proxemics:
+    def nothing(
+        cls, count: int, people: int, frames: int, device: torch.device | None = None
+    ) -> Proxemics:
         """Nothing is said of any window."""
         return cls(
-            torch.full((count, frames), torch.nan),
-            torch.full((count, frames), torch.nan),
-            torch.full((count, people, frames), torch.nan),
-            torch.full((count, frames), -1),
+            torch.full((count, frames), torch.nan, device=device),
+            torch.full((count, frames), torch.nan, device=device),
+            torch.full((count, people, frames), torch.nan, device=device),
+            torch.full((count, frames), -1, device=device),
         )
 
     def only(self, distance: Tensor, heads: Tensor, facing: Tensor, zone: Tensor) -> Proxemics:
@@ -144,7 +146,7 @@ def _level(vector: Tensor, up: Tensor) -> Tensor:
 
 def _nearest(points: Float[Tensor, "B P F 3"]) -> Float[Tensor, "B F"]:
     people = points.shape[1]
-    pairs = torch.combinations(torch.arange(people), 2)
+    pairs = torch.combinations(torch.arange(people, device=points.device), 2)
     apart: Tensor = (points[:, pairs[:, 0]] - points[:, pairs[:, 1]]).norm(dim=-1)
     return apart.amin(1)
 

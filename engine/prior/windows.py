@@ -49,11 +49,12 @@ class PairWindows:
 
     def mirrored(self) -> PairWindows:
         """The same motion in a mirror (x -> -x), left and right joints exchanged."""
+        flip = _FLIP.to(self.pelvis)
         return PairWindows(
-            self.rotations[..., _JOINT_MIRROR, :, :] * _FLIP[:, None] * _FLIP,
-            self.pelvis * _FLIP,
+            self.rotations[..., _JOINT_MIRROR, :, :] * flip[:, None] * flip,
+            self.pelvis * flip,
             self.betas,
-            self.up * _FLIP,
+            self.up * flip,
         )
 
     def select(self, pick: Callable[[Tensor], Tensor]) -> PairWindows:
@@ -71,13 +72,16 @@ class Seen:
     """0 to 1; 0 where missing."""
 
     @classmethod
-    def nothing(cls, count: int, people: int, frames: int) -> Seen:
+    def nothing(
+        cls, count: int, people: int, frames: int, device: torch.device | None = None
+    ) -> Seen:
         """Nobody is seen."""
         shape = count, people, frames, KEYPOINT_COUNT
-        return cls(torch.zeros(*shape, 2), torch.zeros(shape))
+        return cls(torch.zeros(*shape, 2, device=device), torch.zeros(shape, device=device))
 
     def mirrored(self) -> Seen:
         """What is seen in a mirror (x -> -x), left and right keypoints exchanged."""
         return Seen(
-            self.rays[..., _KEYPOINT_MIRROR, :] * _FLIP[:2], self.confidence[..., _KEYPOINT_MIRROR]
+            self.rays[..., _KEYPOINT_MIRROR, :] * _FLIP[:2].to(self.rays),
+            self.confidence[..., _KEYPOINT_MIRROR],
         )
