@@ -52,7 +52,7 @@ class Factor:
 
     @classmethod
     def of(cls, bands: Bands) -> Generator[None, None, Factor]:
-        """In steps. Raises torch.linalg.LinAlgError where it is not positive definite."""
+        """In steps. Raises RuntimeError (LinAlgError) where it is not positive definite."""
         frames, size = bands.here.shape[:2]
         blocks, coupling = _paired(bands)
         diagonal: list[Tensor] = []

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from engine.device import out_of_memory
 from engine.fit.banded import Bands, Factor, Whitened
 from engine.fit.jacobian import FREEDOM, TURNS, Jacobian, moved
 from engine.fit.state import FitState, Posed, detached
@@ -108,8 +109,9 @@ def _factor(bands: Bands, free: Tensor, damping: Tensor) -> Generator[None, None
     for power in range(5):
         try:
             return (yield from Factor.of(bands.held(free, damping * 100.0**power)))
-        except torch.linalg.LinAlgError:
-            continue
+        except RuntimeError as error:  # LinAlgError, which torch does not export
+            if out_of_memory(error):
+                raise
     nothing = Bands.zeros(len(free), free.shape[1], free.device)
     return (yield from Factor.of(nothing.held(free, damping)))
 
