@@ -197,13 +197,17 @@ def identity(
     quick: Quick = False,
     json: Json = None,
     motion: Captured = None,
+    avatars: Annotated[
+        bool,
+        typer.Option("--avatars", help="Fit each with its pictures too: a minute a trial."),
+    ] = False,
 ) -> None:
     """Whether people who were exchanged for a while are found, in drawn clips."""
     from app.diagnostics_benchmark import FINDING, bench_identity
 
     with reported(json) as rows:
         print(FINDING)
-        rows += bench_identity(motion, quick)
+        rows += bench_identity(motion, quick, avatars=avatars)
 
 
 @benches.command()

@@ -45,11 +45,12 @@ def bench_diagnostics(
     return rows
 
 
-def bench_identity(motion: Path | None, quick: bool = False) -> list[Row]:
-    """Rows for the joints alone and with clothes, of all clips and of those in which people wear
-    different ones. Raises InputError for a folder without usable motion."""
+def bench_identity(motion: Path | None, quick: bool = False, *, avatars: bool = False) -> list[Row]:
+    """Rows for the joints alone, with clothes and (if asked for) with avatars: of all clips, and of
+    those in which people wear different clothes. Raises InputError for a folder without usable
+    motion."""
     name, sources = (DEFAULT, sources_in(motion or GENERATED))
     count = QUICK_CLIPS if quick else CLIPS
     suite = suite_of(name, sources, count=count, lengths=(FRAMES,))
-    found: list[Row] = [*cli_progress.run(bench_clips(suite))]
+    found: list[Row] = [*cli_progress.run(bench_clips(suite, avatars=avatars))]
     return found

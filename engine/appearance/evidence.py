@@ -30,9 +30,10 @@ class PictureEvidence:
     """Of F frames; NaN where the pictures say nothing."""
 
     cost_as_is: Float[np.ndarray, "F"]
-    """Nats, roughly: how badly the rendering of the people as they are named fits the colours."""
+    """Nats, roughly: how badly the bodies, each in its own looks, fit the colours."""
     cost_exchanged: Float[np.ndarray, "F"]
-    """The same with the first two people in each other's looks."""
+    """The same with the first two in each other's looks. Whose keypoints those bodies are at is
+    another question (engine.fit.identity.followed)."""
     silhouette_error: Float[np.ndarray, "P F"]
     """1 - intersection over union of rendered and seen outline, where masks are trusted."""
 

@@ -6,7 +6,7 @@ Only crops are kept, as bytes: 5 bytes a pixel and 2 more for each person, so ab
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -70,6 +70,12 @@ class Footage:
     def size(self) -> tuple[int, int]:
         """(width, height)."""
         return self.image.shape[2], self.image.shape[1]
+
+    def part(self, rows: Sequence[int] | Int[np.ndarray, "R"]) -> Footage:
+        """Some of the pictures only."""
+        at = np.asarray(rows, int)
+        names = ("frames", *_KEPT, "boxes", "K")
+        return replace(self, **{name: getattr(self, name)[at] for name in names})
 
     def shown(self, rows: Sequence[int], device: torch.device | str = "cpu") -> Shown:
         """Some of the pictures, on a device."""

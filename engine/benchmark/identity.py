@@ -2,8 +2,9 @@
 
 A clip is drawn once and kept in the user's cache. Keypoints are as noisy as a detector's
 (`engine.synthesis.detector`), without the exchanges that it makes by itself, so that the truth is
-known. An exchange begins and ends where the people's boxes overlap, or lasts until the clip ends;
-at half of its ends one of the two is not seen for a while, as when trackers lose somebody.
+known. Masks, which avatars are learnt with, are the true ones. An exchange begins and ends where
+the people's boxes overlap, or lasts until the clip ends; at half of its ends one of the two is not
+seen for a while, as when trackers lose somebody.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ from jaxtyping import Bool
 
 import engine
 from engine.benchmark.suites import Suite, order_key
+from engine.config import AppearanceConfig, FitConfig
 from engine.fit.identity import overlap, propose_swaps
+from engine.fit.problem import FitProblem
+from engine.fit.solver import solve
 from engine.stamped_cache import cache_folder
-from engine.structures import FrameRange, Observations, SwapProposal, VideoInfo
+from engine.structures import FitProgress, FrameRange, Observations, SwapProposal, VideoInfo
 from engine.synthesis.clip import TRUTH, VIDEO, synthesize
 from engine.synthesis.detector import PairNoise, detector_observations
 from engine.synthesis.order import SynthesisOrder, SynthesisProgress
@@ -91,10 +95,11 @@ def iou(a: FrameRange, b: FrameRange) -> float:
 
 
 def bench_clips(
-    suite: Suite, folder: Path | None = None
+    suite: Suite, folder: Path | None = None, *, avatars: bool = False
 ) -> Generator[SynthesisProgress, None, list[Row]]:
     """Rows for the joints alone and with clothes: of all clips, and of those in which people wear
-    different clothes. Clips are kept in `folder`, else in the user's cache."""
+    different clothes. `avatars`: and for what a fit with avatars proposes, which takes a minute for
+    every trial. Clips are kept in `folder`, else in the user's cache."""
     trials: list[Trial] = []
     orders = small_orders(suite)
     for index, order in enumerate(orders):
@@ -104,11 +109,33 @@ def bench_clips(
         yield SynthesisProgress(f"Clip {index + 1} of {len(orders)}", done)
     rows: list[Row] = []
     for evidence, looks in (("joints", False), ("joints and clothes", True)):
-        found = [judged(trial, looks=looks) for trial in trials]
-        unlike = [one for one in found if not one.trial.clip.same_clothes]
-        for clips, part in (("all", found), ("different clothes", unlike)):
-            rows.append({"evidence": evidence, "clips": clips, **row_of(part)})
+        rows += _rows(evidence, [judged(trial, looks=looks) for trial in trials])
+    if avatars:
+        rows += _rows("joints, clothes and avatars", (yield from _fitted(trials)))
     return rows
+
+
+def _fitted(trials: Sequence[Trial]) -> Generator[SynthesisProgress, None, list[Judged]]:
+    found = []
+    for index, trial in enumerate(trials):
+        work = fitted(trial)
+        while True:
+            try:
+                share = next(work).fraction
+            except StopIteration as stop:
+                found.append(stop.value)
+                break
+            done = (index + share) / len(trials)
+            yield SynthesisProgress(f"Fit {index + 1} of {len(trials)}", done)
+    return found
+
+
+def _rows(evidence: str, found: Sequence[Judged]) -> list[Row]:
+    unlike = [one for one in found if not one.trial.clip.same_clothes]
+    return [
+        {"evidence": evidence, "clips": clips, **row_of(part)}
+        for clips, part in (("all", found), ("different clothes", unlike))
+    ]
 
 
 def small_orders(suite: Suite) -> list[SynthesisOrder]:
@@ -145,6 +172,7 @@ def trials_of(clip: Clip, seed: int, variants: int = VARIANTS) -> list[Trial]:
     """The clip without an exchange, and with one or two where its people's boxes overlap."""
     quiet = PairNoise(mistaken=0.0, exchanged=0.0)
     plain = detector_observations(clip.truth, seed, pair_noise=quiet)
+    plain = replace(plain, masks=clip.truth.masks)
     found = [Trial(clip, plain, ())]
     generator = np.random.default_rng([seed, 6])
     for number in range(1, variants):
@@ -160,16 +188,30 @@ def exchanged(
     """The first two people exchanged over the spans; at some of their ends one of them is lost."""
     points, confidence = observations.keypoints2d.copy(), observations.confidence.copy()
     boxes = observations.boxes.copy()
+    masks = None if observations.masks is None else [list(row) for row in observations.masks]
     for span in spans:
+        part = span.as_slice()
         for array in (points, confidence, boxes):
-            array[:2, span.as_slice()] = array[1::-1, span.as_slice()].copy()
+            array[:2, part] = array[1::-1, part].copy()
+        if masks is not None:
+            masks[0][part], masks[1][part] = masks[1][part], masks[0][part]
     for edge in (edge for span in spans for edge in (span.start, span.stop)):
         if edge < observations.frame_count and generator.random() < LOST_SHARE:
             lost = generator.uniform(*LOST_SECONDS)
             away = np.abs(observations.times - observations.times[edge]) < lost / 2
             row = int(generator.integers(2))
             points[row, away], confidence[row, away], boxes[row, away] = np.nan, 0.0, np.nan
-    return replace(observations, keypoints2d=points, confidence=confidence, boxes=boxes)
+            if masks is not None:
+                masks[row] = [
+                    None if gone else mask for gone, mask in zip(away, masks[row], strict=True)
+                ]
+    return replace(
+        observations,
+        keypoints2d=points,
+        confidence=confidence,
+        boxes=boxes,
+        masks=None if masks is None else tuple(map(tuple, masks)),
+    )
 
 
 def _spans(
@@ -199,6 +241,16 @@ def _meets(observations: Observations) -> Bool[np.ndarray, "F"]:
 def judged(trial: Trial, *, looks: bool = True) -> Judged:
     """What is proposed for a trial; without `looks` the video is not looked at."""
     return Judged(trial, propose_swaps(trial.observations, trial.clip.video if looks else None))
+
+
+def fitted(trial: Trial) -> Generator[FitProgress, None, Judged]:
+    """What a fit with avatars proposes."""
+    camera = trial.clip.truth.fit.camera
+    problem = FitProblem(
+        trial.observations, K=camera.K, focal_source="file", video=trial.clip.video
+    )
+    result = yield from solve(problem, FitConfig(appearance=AppearanceConfig()))
+    return Judged(trial, result.swaps)
 
 
 def row_of(found: Sequence[Judged]) -> Row:

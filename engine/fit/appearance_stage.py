@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -22,16 +23,28 @@ from engine.appearance.gaussians import Anchors
 from engine.config import AppearanceConfig
 from engine.errors import InputError, VideoError
 from engine.fit import stages
+from engine.fit.aside import aside
+from engine.fit.identity import propose_swaps
 from engine.fit.interaction import Surfaces
 from engine.fit.problem import FitProblem
 from engine.fit.stages import Report, Search, Setting
 from engine.fit.start import Start
 from engine.fit.state import FitState, Posed
+from engine.fit.window import only
 from engine.geometry.camera import project
-from engine.structures import FitProgress, MaskEdit, Observations, Outcome, RunLengthMask
+from engine.structures import (
+    FitProgress,
+    FrameRange,
+    MaskEdit,
+    Observations,
+    Outcome,
+    RunLengthMask,
+)
 
 LEARNING_UNITS, READING_UNITS = 60.0, 10.0
 """What learning avatars and reading the video cost, in iterations of the motion branch."""
+LEARNT_FROM = 8
+"""Fewest pictures that avatars are learnt from where people may be exchanged in the others."""
 MOVING_UNITS = 12.0
 """The same of an iteration in which pictures are looked at."""
 
@@ -90,11 +103,14 @@ def refine(
     if isinstance(footage, str):
         return Refined(state, notes=(footage,))
     known = known_avatars(problem, config)
+    sure = footage
+    if len(known) < problem.observations.person_count:
+        sure = yield from aside(partial(_sure, footage, problem, begin.frames))
     avatars: Mapping[int, Avatar] = known
     outcome = None
     for _ in range(config.turns):
         still = _still(setting, state).body
-        learning = learn_avatars(footage, still, config, avatars, frozenset(known))
+        learning = learn_avatars(sure, still, config, avatars, frozenset(known))
         people = yield from _learnt(learning, state, report)
         avatars = dict(enumerate(people))
         moved = yield from _moved(setting, state, surfaces, report, (footage, people))
@@ -104,6 +120,17 @@ def refine(
     evidence = yield from evidence_of(footage, _still(setting, state).body, look, anchors)
     files = {person: avatar_to_bytes(avatar) for person, avatar in avatars.items()}
     return Refined(state, outcome, files, evidence, _notes(footage))
+
+
+def _sure(footage: Footage, problem: FitProblem, frames: FrameRange) -> Footage:
+    """The pictures in which people are probably who they are called: from those in which they may
+    be exchanged an avatar would learn both. All pictures where too few would be left."""
+    shown = only(problem.observations, frames)
+    doubted = np.zeros(shown.frame_count, bool)
+    for swap in propose_swaps(shown, problem.video):
+        doubted[swap.frames.as_slice()] = True
+    rows = np.flatnonzero(~doubted[frames.start + footage.frames])
+    return footage.part(rows) if LEARNT_FROM <= len(rows) < len(footage) else footage
 
 
 def _moved(

@@ -37,6 +37,8 @@ AROUND = 150
 """Frames on each side of a part of a clip that tell who is who in it."""
 ROUNDS = 4
 """Between looks and names, at most."""
+ASTRAY = 0.3
+"""Sizes of a person beyond which a keypoint is no further from a body."""
 SHORTEST_SECONDS = 0.08
 """Of an exchange that is proposed; shorter ones are slips of single frames."""
 
@@ -134,6 +136,31 @@ def _sizes(boxes: Float[np.ndarray, "2 F 4"]) -> Float[np.ndarray, "F"]:
     longer = np.where(known, longer, typical)
     # Boxes shrink to what is seen of people; these stay as large as they were.
     return np.asarray(np.maximum(longer.mean(axis=0), max(0.7 * typical, 1.0)))
+
+
+def followed(
+    observations: Observations,
+    projected: Float[np.ndarray, "P F K2 2"],
+    pair: tuple[int, int],
+) -> Float[np.ndarray, "F"]:
+    """Whose keypoints the bodies of two people are at: 1 their own, -1 each other's, 0 unclear.
+
+    `projected`: the bodies' keypoints in the observations' pixels, its first ones in their layout.
+    A fit leaves a short exchange aside as an error of the detector, so its bodies stay with the
+    people. What they look like then speaks of the bodies, and of the rows the other way round.
+    """
+    rows = list(pair)
+    points, bodies = observations.keypoints2d[rows], projected[rows]
+    known = np.isfinite(points).all(-1)
+    weight = np.where(known, np.nan_to_num(observations.confidence[rows]), 0.0)
+    points, size = np.nan_to_num(points), _sizes(observations.boxes[rows])[:, None]
+
+    def apart(bodies: Float[np.ndarray, "2 F K2 2"]) -> Float[np.ndarray, "F"]:
+        distance = np.linalg.norm(bodies[:, :, : points.shape[2]] - points, axis=-1) / size
+        return np.asarray((np.minimum(distance, ASTRAY) * weight).sum((0, 2)))
+
+    own, other = apart(bodies), apart(bodies[::-1])
+    return np.asarray((other - own) / np.maximum(own + other, 1e-9))
 
 
 def overlap(boxes: Float[np.ndarray, "2 F 4"]) -> Float[np.ndarray, "F"]:

@@ -13,12 +13,13 @@ from engine.appearance.evidence import PictureEvidence
 from engine.body.smpl import BodyModel
 from engine.errors import EngineError
 from engine.fit.closeness import closeness
-from engine.fit.diagnostics import diagnose, kept_outside
-from engine.fit.identity import propose_swaps, propose_swaps_in
+from engine.fit.clothes import CORRELATED
+from engine.fit.diagnostics import diagnose, kept_outside, project_keypoints
+from engine.fit.identity import followed, propose_swaps, propose_swaps_in
 from engine.fit.problem import FitProblem
 from engine.fit.start import Start
 from engine.fit.state import Anchor, FitState, Posed, pose
-from engine.geometry.camera import world_from_up
+from engine.geometry.camera import undistorted_pixels, world_from_up
 from engine.geometry.rotations import matrix_to_axis_angle
 from engine.perception.mask_order import Masks, ordered_masks
 from engine.structures import (
@@ -160,20 +161,28 @@ def _part(problem: FitProblem) -> FrameRange:
     return problem.frames or FrameRange(0, problem.observations.frame_count)
 
 
-def _swaps(problem: FitProblem, solved: Solved) -> tuple[SwapProposal, ...]:
+def _swaps(problem: FitProblem, body: BodyModel, solved: Solved) -> tuple[SwapProposal, ...]:
     """People who are probably exchanged. Of a part of a clip only the joints are asked, those of
     the frames around it too."""
     if problem.frames is not None:
         return propose_swaps_in(problem.observations, problem.frames)
-    said = np.zeros(solved.motion.frame_count)
-    for start, seen in solved.pictures.items():
-        nats = np.nan_to_num(seen.cost_as_is - seen.cost_exchanged)
-        said[start : start + len(nats)] = nats
-    pictures = {(0, 1): said} if solved.pictures else None
+    pictures = {(0, 1): _seen_exchanged(problem, body, solved)} if solved.pictures else None
     try:
         return propose_swaps(problem.observations, problem.video, evidence=pictures)
     except EngineError:  # a fit is worth keeping also where its video has gone or is damaged
         return propose_swaps(problem.observations, evidence=pictures)
+
+
+def _seen_exchanged(problem: FitProblem, body: BodyModel, solved: Solved) -> Float[np.ndarray, "F"]:
+    """Nats by which avatars say that the first two rows of the observations are exchanged."""
+    said = np.zeros(solved.motion.frame_count)
+    for start, seen in solved.pictures.items():
+        nats = np.nan_to_num(seen.cost_as_is - seen.cost_exchanged)
+        said[start : start + len(nats)] = nats
+    projected = project_keypoints(solved.motion, solved.camera, body).astype(np.float64)
+    flat = undistorted_pixels(problem.observations.keypoints2d, solved.camera)
+    observations = replace(problem.observations, keypoints2d=flat)
+    return CORRELATED * followed(observations, projected, (0, 1)) * said
 
 
 def _diagnostics(
@@ -197,7 +206,7 @@ def _diagnostics(
 def result(problem: FitProblem, body: BodyModel, solved: Solved, seconds: float) -> FitResult:
     """The last window's bodies are those of the whole clip; they are diagnosed once."""
     motion, camera = solved.motion, solved.camera
-    swaps = _swaps(problem, solved)
+    swaps = _swaps(problem, body, solved)
     return FitResult(
         motion=motion,
         camera=camera,

@@ -25,7 +25,8 @@ from engine.benchmark.identity import (
 )
 from engine.benchmark.suites import Suite
 from engine.fit.identity import overlap
-from engine.structures import FrameRange, SwapProposal
+from engine.structures import FrameRange, RunLengthMask, SwapProposal
+from engine.synthesis.detector import PairNoise, detector_observations
 from tests.engine.fit.test_identity import meeting
 
 
@@ -97,6 +98,20 @@ def test_an_exchange_only_changes_who_is_called_who():
     np.testing.assert_array_equal(swapped.boxes[known], expected[known])
 
 
+def test_masks_go_with_the_people(clip):
+    plain = replace(
+        detector_observations(clip.truth, 0, pair_noise=PairNoise(mistaken=0.0, exchanged=0.0)),
+        masks=clip.truth.masks,
+    )
+    swapped = exchanged(plain, [FrameRange(1, 3)], np.random.default_rng(0))
+    there = [(p, f) for p in range(2) for f in range(4) if swapped.masks[p][f] is not None]
+    assert there
+    for person, frame in there:
+        owner = 1 - person if frame in (1, 2) else person
+        assert swapped.masks[person][frame] is clip.truth.masks[owner][frame]
+        assert np.isfinite(swapped.boxes[person, frame]).all()
+
+
 def test_a_third_of_the_clips_is_of_people_in_the_same_clothes(tiny):
     suite = replace(tiny, orders=tiny.orders * 3)
     orders = small_orders(suite)
@@ -123,6 +138,9 @@ def test_clips_are_drawn_once_and_judged_with_and_without_clothes(rows, small):
 def test_exchanges_begin_and_end_where_boxes_overlap(monkeypatch, clip):
     plain = meeting()
     monkeypatch.setattr("engine.benchmark.identity.detector_observations", lambda *_, **__: plain)
+    nothing = RunLengthMask.encode(np.zeros(plain.image_size[::-1], bool))
+    unseen = ((nothing,) * plain.frame_count,) * 2
+    clip = replace(clip, truth=replace(clip.truth, masks=unseen))
     made = [t for seed in range(6) for t in trials_of(clip, seed)]
     meets = overlap(plain.boxes) > 0
     spans = [span for one in made for span in one.exchanged]

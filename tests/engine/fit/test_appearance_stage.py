@@ -13,10 +13,13 @@ import pytest
 import torch
 
 from engine.appearance.avatar import Avatar, avatar_to_bytes
+from engine.appearance.branch import learn_avatars
+from engine.appearance.evidence import PictureEvidence
+from engine.appearance.footage import Footage
 from engine.body.smpl import BodyModel
 from engine.config import AppearanceConfig, FitConfig
 from engine.errors import InputError
-from engine.fit import appearance_stage
+from engine.fit import appearance_stage, results
 from engine.fit.appearance_stage import Refined
 from engine.fit.interaction import Surfaces
 from engine.fit.problem import FitProblem
@@ -28,9 +31,11 @@ from engine.structures import (
     Constraints,
     FitProgress,
     FitResult,
+    FrameRange,
     MaskEdit,
     Outcome,
     RunLengthMask,
+    SwapProposal,
 )
 from engine.video import probe
 from tests.engine.fit.conftest import Scene, project_world, run, two_people
@@ -242,6 +247,57 @@ def test_pictures_say_who_is_who(seen: Refined) -> None:
     assert seen.evidence is not None
     assert (seen.evidence.cost_as_is < seen.evidence.cost_exchanged).all()
     assert seen.evidence.silhouette_error.shape == (2, FRAMES)
+
+
+def test_avatars_are_not_learnt_where_people_may_be_exchanged(
+    filmed: FitProblem, entry: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would look like both; all pictures are compared all the same."""
+    learnt: list[list[int]] = []
+
+    def recorded(footage: Footage, *rest: Any) -> Any:
+        learnt.append(footage.frames.tolist())
+        return learn_avatars(footage, *rest)
+
+    swap = SwapProposal(0, 1, FrameRange(3, 5), 60.0, 10.0)
+    monkeypatch.setattr("engine.fit.appearance_stage.propose_swaps", lambda *_: (swap,))
+    monkeypatch.setattr("engine.fit.appearance_stage.learn_avatars", recorded)
+    monkeypatch.setattr("engine.fit.appearance_stage.LEARNT_FROM", 4)
+    found = refined(filmed, entry, replace(LOOK, rounds=0))
+    assert learnt == [[0, 1, 2, 5, 6, 7]]
+    assert found.evidence is not None and np.isfinite(found.evidence.cost_as_is).all()
+    monkeypatch.setattr("engine.fit.appearance_stage.LEARNT_FROM", 7)
+    refined(filmed, entry, replace(LOOK, rounds=0))
+    assert learnt[1] == list(range(FRAMES)), "too few would be left"
+
+
+def test_pictures_speak_of_bodies_and_so_of_rows_by_the_keypoints_those_are_at(
+    filmed: FitProblem, entry: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bodies stayed with the people while the rows were exchanged: that they look right there says
+    that the rows are wrong."""
+    asked: list[np.ndarray] = []
+
+    def recorded(_: Any, __: Any, *, evidence: Any) -> tuple[SwapProposal, ...]:
+        asked.append(evidence[0, 1])
+        return ()
+
+    monkeypatch.setattr("engine.fit.results.propose_swaps", recorded)
+    body = BodyModel.load("open-body", "1k2")
+    motion, camera = results.motion_and_camera(entry.begin, filmed, entry.state, body)
+    right = np.full(FRAMES, 100.0)
+    said = PictureEvidence(np.zeros(FRAMES), right, np.zeros((2, FRAMES)))
+    solved = results.Solved(motion, camera, Outcome.CONVERGED, (), pictures={0: said})
+    results.result(filmed, body, solved, 0.0)
+    rows = filmed.observations
+    points = rows.keypoints2d.copy()
+    points[:, 3:6] = points[::-1, 3:6].copy()
+    mistaken = replace(filmed, observations=replace(rows, keypoints2d=points))
+    results.result(mistaken, body, solved, 0.0)
+    as_named, exchanged = asked
+    assert (as_named < -5).all()
+    np.testing.assert_allclose(exchanged[3:6], -as_named[3:6], rtol=0.01)
+    np.testing.assert_allclose(exchanged[[0, 1, 2, 6, 7]], as_named[[0, 1, 2, 6, 7]])
 
 
 class TestWhatIsMissing:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engine.fit.clothes import colors_of
-from engine.fit.identity import propose_swaps, propose_swaps_in
+from engine.fit.identity import followed, propose_swaps, propose_swaps_in
 from engine.perception.detection import PARTS
 from engine.structures import FrameRange, Observations, VideoInfo
 from engine.video import probe
@@ -166,6 +166,38 @@ def test_a_part_of_a_clip_is_asked_with_what_is_around_it():
     (swap,) = propose_swaps_in(seen, FrameRange(30, 45))
     assert spans([swap]) == [(20, 38)]
     assert propose_swaps_in(seen, FrameRange(45, 60)) == ()
+
+
+class TestWhoseKeypointsBodiesAreAt:
+    """Short exchanges are errors to a fit: its bodies stay with the people."""
+
+    def bodies(self, seen: Observations) -> np.ndarray:
+        """Of a fit: 26 keypoints, a little off."""
+        points = np.zeros((2, FRAMES, 26, 2))
+        points[:, :, :17] = seen.keypoints2d + 3.0
+        return points
+
+    def test_at_their_own_at_each_others_or_between(self):
+        seen = meeting()
+        own = self.bodies(seen)
+        assert (followed(seen, own, (0, 1))[:15] > 0.8).all()
+        swapped = followed(exchanged(seen, 0, 30), own, (0, 1))
+        assert (swapped[:15] < -0.8).all() and (swapped[45:] > 0.8).all()
+        between = np.repeat(own.mean(axis=0, keepdims=True), 2, axis=0)
+        assert np.abs(followed(seen, between, (0, 1))).max() < 0.05
+
+    def test_one_of_them_is_enough_and_nobody_says_nothing(self):
+        seen = meeting()
+        own = self.bodies(seen)
+        alone = followed(lost(seen, 1, 0, 15), own, (0, 1))
+        assert (alone[:15] > 0.8).all()
+        nobody = followed(lost(lost(seen, 0, 0, 15), 1, 0, 15), own, (0, 1))
+        assert (nobody[:15] == 0).all()
+
+    def test_people_are_taken_by_their_rows(self):
+        seen = exchanged(meeting(), 0, 60)
+        own = self.bodies(meeting())
+        np.testing.assert_allclose(followed(seen, own, (1, 0)), followed(seen, own, (0, 1)))
 
 
 def test_what_others_say_of_who_is_who_counts():
