@@ -28,7 +28,7 @@ from app import (
     cli_synth,  # noqa: F401  registers its command
     cli_train_prior,  # noqa: F401  registers its command
 )
-from app.cli_arguments import Clip, Frames, Part
+from app.cli_arguments import Clip, ComputeOn, Frames, Part
 from app.cli_project import fit_project
 from engine.errors import CannotFitError, EngineError, InputError
 from engine.perception.request import BUILT_IN
@@ -121,6 +121,7 @@ def fit(
             help="Learn how each person looks and compare the pictures too: several times as long.",
         ),
     ] = False,
+    device: ComputeOn = "cpu",
 ) -> None:
     """Fit two bodies: of a project's clip, or from an obs.npz to a fit.npz."""
     from engine.perception.plugins import require
@@ -133,13 +134,12 @@ def fit(
 
         if appearance and video is None:
             raise InputError("Pictures can only be compared where they are", expected="--video")
-        result = fit_files(
-            observations, out, video, body, fit_config(initializer, appearance=appearance)
-        )
+        config = fit_config(initializer, appearance=appearance, device=device)
+        result = fit_files(observations, out, video, body, config)
         print("\n".join(summary_lines(result.diagnostics, result.outcome.value)))
         print(f"Wrote {out}")
     elif project is not None and observations is None and out is None:
-        fit_project(project, clip, frames, initializer, appearance=appearance)
+        fit_project(project, clip, frames, initializer, appearance=appearance, device=device)
     else:
         raise InputError(
             "Say what to fit", expected="--project FILE, or --observations OBS.npz --out FIT.npz"

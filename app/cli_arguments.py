@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -88,6 +88,12 @@ NeededFrames = Annotated[
 ]
 Part = Annotated[
     str, typer.Option(metavar="NAME", help="A part of Dyad or a plugin; `plugins` lists them.")
+]
+ComputeOn = Annotated[
+    Literal["cpu", "cuda", "auto"],
+    typer.Option(
+        "--device", help="Where to compute: a GPU through CUDA; auto: where there is one."
+    ),
 ]
 Person = Annotated[int, typer.Option("--person", min=1, help="1 or 2.")]
 

@@ -19,6 +19,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
+from app.cli_arguments import ComputeOn
 from app.cli_edits import commands
 from app.number_rows import Row, print_table, write_json
 from app.output_place import check_folder, check_place, check_plot
@@ -135,6 +136,7 @@ def fit(
         typer.Option(metavar="NAME", help="One of the levels only; repeatable."),
     ] = None,
     cases: Annotated[bool, typer.Option("--cases", help="A row for every case too.")] = False,
+    device: ComputeOn = "cpu",
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Draw the main numbers.")
     ] = None,
@@ -144,7 +146,7 @@ def fit(
 
     check_place(json)
     check_plot(plot)
-    asked = FitBenchmark(quick, motion, tuple(configuration or ()), tuple(level or ()))
+    asked = FitBenchmark(quick, motion, tuple(configuration or ()), tuple(level or ()), device)
     results = bench_fit(asked)
     print_results(results, cases)
     if plot is not None:

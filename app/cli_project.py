@@ -10,6 +10,7 @@ import typer
 
 from app.cli_arguments import (
     Clip,
+    ComputeOn,
     Frames,
     Part,
     PersonBox,
@@ -117,6 +118,7 @@ def fit_project(
     initializer: str = BUILT_IN,
     *,
     appearance: bool = False,
+    device: ComputeOn = "cpu",
 ) -> None:
     """Fit the bodies of a clip, or fit a range of it again, and keep the result."""
     from app import cli_progress, worker
@@ -137,7 +139,7 @@ def fit_project(
         avatars = store.avatars(record.id) if appearance else {}
         body = store.info().body
         problem = fit_arguments(state, record.video, part, body, avatars=avatars)
-        config = fit_config(initializer, appearance=appearance)
+        config = fit_config(initializer, appearance=appearance, device=device)
         result = cli_progress.run(worker.fit(problem, config))
         if result.outcome is Outcome.DIVERGED:
             raise CannotFitError("The fit did not settle", advice=result.advice)

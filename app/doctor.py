@@ -88,11 +88,21 @@ def _torch() -> Iterator[Finding]:
     import torch
 
     yield Finding("torch", "ok", torch.__version__)
-    if torch.cuda.is_available():
-        memory = torch.cuda.get_device_properties(0).total_memory / 2**30
-        yield Finding("CUDA", "ok", f"{torch.cuda.get_device_name(0)}, {memory:.0f} GiB")
+    from engine.appearance.rasterize_gsplat import gsplat_trouble
+    from engine.device import cuda_trouble
+
+    if trouble := cuda_trouble():
+        detail = f"{trouble}: everything runs on the processor"
+        yield Finding("CUDA", "note", detail, needed=False)
+        return
+    memory = torch.cuda.get_device_properties(0).total_memory / 2**30
+    detail = f"{torch.cuda.get_device_name(0)}, {memory:.0f} GiB; `fit --device cuda` uses it"
+    yield Finding("CUDA", "ok", detail)
+    if trouble := gsplat_trouble():
+        advice = "pictures are drawn by plain torch there, which is slower"
+        yield Finding("gsplat", "note", trouble, advice, needed=False)
     else:
-        yield Finding("CUDA", "note", "no GPU: everything runs on the processor", needed=False)
+        yield Finding("gsplat", "ok", "draws pictures on the GPU")
 
 
 def _opengl() -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from engine.benchmark.levels import chosen_levels
 from engine.benchmark.running import run_suite
 from engine.benchmark.suites import captured_suite, default_suite
 from engine.benchmark.table import COMPARED, case_rows, change_of, compared, mean_rows
+from engine.config import Device
 from engine.metrics import METRICS
 
 NAMES = ("configuration", "level")
@@ -28,6 +29,7 @@ class FitBenchmark:
     motion: Path | None = None
     configurations: tuple[str, ...] = ()
     levels: tuple[str, ...] = ()
+    device: Device = "cpu"
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,10 @@ class FitResults:
 
 
 def bench_fit(asked: FitBenchmark) -> FitResults:
-    """Raises InputError for a folder without usable motion, or a name that nothing has."""
-    chosen, levels = configurations(asked.configurations), chosen_levels(asked.levels, asked.quick)
+    """Raises InputError for a folder without usable motion, or a name that nothing has,
+    or where the device cannot be had."""
+    chosen = configurations(asked.configurations, asked.device)
+    levels = chosen_levels(asked.levels, asked.quick)
     if asked.motion is None:
         suite = default_suite(asked.quick)
     else:

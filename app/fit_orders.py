@@ -14,7 +14,7 @@ import numpy as np
 from annotations import observed, ranges
 from annotations.corrections import effective_observations
 from annotations.records import ClipState
-from engine.config import AppearanceConfig
+from engine.config import AppearanceConfig, Device
 from engine.perception.request import PerceptionParts
 from engine.structures import BoxEdit, Camera, FrameRange, Observations, VideoInfo
 
@@ -46,10 +46,11 @@ def edited_frames(state: ClipState, video: VideoInfo, here: int) -> FrameRange |
     return FrameRange(max(0, start), min(video.frame_count, stop))
 
 
-def fit_config(initializer: str, *, appearance: bool) -> dict[str, Any]:
+def fit_config(initializer: str, *, appearance: bool, device: Device = "cpu") -> dict[str, Any]:
     """Arguments of `engine.config.FitConfig`; `appearance`: whether pictures are compared too."""
     return {
         "initializer": initializer,
+        "device": device,
         "appearance": AppearanceConfig() if appearance else None,
     }
 

@@ -30,6 +30,7 @@ from app.jobs import Job, Jobs
 from app.operations import ClipSnapshot, Operations, Update, snapshot_of
 from app.redetection import CORRECTIONS
 from app.view_state import Candidate, ViewState
+from engine.config import Device
 from engine.perception.request import BUILT_IN, PerceptionParts
 from engine.structures import (
     BodyMotion,
@@ -105,6 +106,7 @@ class Fitting(QObject):
         self.initializer = BUILT_IN
         self.appearance = False
         """Whether fits compare the pictures too, which takes several times as long."""
+        self.device: Device = "cpu"
         jobs.progressed.connect(self._on_progressed)
         jobs.finished.connect(self._on_finished)
         jobs.failed.connect(self._on_failed)
@@ -333,7 +335,7 @@ class Fitting(QObject):
         problem = fit_arguments(
             order.base.state, clip.video, order.frames, self.body, avatars=avatars
         )
-        config = fit_config(self.initializer, appearance=self.appearance)
+        config = fit_config(self.initializer, appearance=self.appearance, device=self.device)
         arguments = {"problem": problem, "config": config}
         self._jobs.submit(
             Job("fit", f"Fitting {title}{where}", worker.fit, arguments, clip_id, order)

@@ -394,6 +394,7 @@ class MainWindow(QMainWindow):
         self.fitting.parts = self.preferences.parts
         self.fitting.initializer = self.preferences.part("body_initializer")
         self.fitting.appearance = self.preferences.appearance
+        self.fitting.device = self.preferences.device
         self.fit.show_appearance(self.preferences.appearance)
 
     # -- the window itself ----------------------------------------------------------------------

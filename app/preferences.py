@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QSettings
@@ -24,6 +25,7 @@ from app.panel import label
 from app.part_choices import PartChoices
 from app.proxy_cache import CACHE_GIGABYTES
 from app.theme import Scheme
+from engine.config import Device
 from engine.perception.plugins import Kind
 from engine.perception.request import BUILT_IN, PerceptionParts
 
@@ -31,6 +33,11 @@ _SCHEMES: tuple[tuple[str, Scheme], ...] = (
     ("Like the system", "system"),
     ("Light", "light"),
     ("Dark", "dark"),
+)
+_DEVICES: tuple[tuple[str, Device], ...] = (
+    ("The processor", "cpu"),
+    ("A GPU (CUDA)", "cuda"),
+    ("A GPU where there is one", "auto"),
 )
 _RECENT = 8
 MOST_GIGABYTES = 1000.0
@@ -88,6 +95,16 @@ class Preferences:
     @appearance.setter
     def appearance(self, is_on: bool) -> None:
         self._settings.setValue("appearance", is_on)
+
+    @property
+    def device(self) -> Device:
+        """What fits compute on."""
+        value = self._settings.value("device", "cpu")
+        return next((device for _, device in _DEVICES if device == value), "cpu")
+
+    @device.setter
+    def device(self, device: Device) -> None:
+        self._settings.setValue("device", device)
 
     @property
     def loop(self) -> bool:
@@ -173,6 +190,14 @@ class Preferences:
         self._settings.setValue(f"folder/{purpose}", str(path if path.is_dir() else path.parent))
 
 
+def _choice(choices: Sequence[tuple[str, str]], chosen: str) -> QComboBox:
+    box = QComboBox()
+    for text, value in choices:
+        box.addItem(text, value)
+    box.setCurrentIndex(box.findData(chosen))
+    return box
+
+
 class PreferencesDialog(QDialog):
     """Changes take effect when it is accepted."""
 
@@ -180,10 +205,8 @@ class PreferencesDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Preferences")
         self._preferences = preferences
-        self._scheme = QComboBox()
-        for text, scheme in _SCHEMES:
-            self._scheme.addItem(text, scheme)
-        self._scheme.setCurrentIndex(self._scheme.findData(preferences.scheme))
+        self._scheme = _choice(_SCHEMES, preferences.scheme)
+        self._device = _choice(_DEVICES, preferences.device)
         self._author = QLineEdit(preferences.author)
         self._fit = QCheckBox("Fit the bodies as soon as the people are found")
         self._fit.setChecked(preferences.fit_after_detection)
@@ -203,6 +226,7 @@ class PreferencesDialog(QDialog):
         form.addRow("", label("Signs your edits and reviews in the project.", "muted"))
         form.addRow("After an import", self._fit)
         form.addRow("Playing", self._loop)
+        form.addRow("Fits run on", self._device)
         self._parts.add_to(form)
         form.addRow("Scrubbing cache", self._cache)
         form.addRow("", label("Beside each project; it may be deleted at any time.", "muted"))
@@ -222,6 +246,7 @@ class PreferencesDialog(QDialog):
 
     def accept(self) -> None:
         self._preferences.scheme = self._scheme.currentData()
+        self._preferences.device = self._device.currentData()
         self._preferences.author = self._author.text()
         self._preferences.fit_after_detection = self._fit.isChecked()
         self._preferences.loop = self._loop.isChecked()

@@ -168,8 +168,9 @@ class FitConfig:
     (engine.perception.plugins). Where a plugin has no body the prior's stays."""
     appearance: AppearanceConfig | None = None
     """The appearance branch; None leaves it out: nothing of it is computed."""
-    device: Device = "auto"
-    """What computes: "cuda" a GPU, "cpu" the processor; "auto" a GPU where torch can use one."""
+    device: Device = "cpu"
+    """What computes: the processor, or a GPU through CUDA; "auto" is CUDA where torch can use it.
+    On the processor the same input gives the same output, bit for bit."""
     tolerance: float = 1e-4
     """Relative change of the cost over ten iterations below which a stage has converged."""
 

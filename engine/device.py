@@ -7,6 +7,7 @@ every new tensor lies where those lie that it is made for.
 from __future__ import annotations
 
 import gc
+import time
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Literal, TypeVar
 
@@ -103,3 +104,11 @@ def free_cache() -> None:
     """Give back the memory that nothing uses any more."""
     gc.collect()
     torch.cuda.empty_cache()  # does nothing where CUDA was not used
+
+
+def seconds_on(device: str) -> float:
+    """For differences: of the processor, or of the clock once a GPU has done all it was told."""
+    if device == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()

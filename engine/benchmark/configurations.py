@@ -11,7 +11,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from engine.config import AppearanceConfig, FitConfig, TermWeights
+from engine.config import AppearanceConfig, Device, FitConfig, TermWeights
+from engine.device import chosen
 from engine.errors import InputError
 from engine.files import FitFile
 from engine.fit.as_file import fit_file
@@ -29,6 +30,10 @@ class Way(Protocol):
     def says(self) -> str:
         """What it is, in a few words."""
 
+    @property
+    def device(self) -> str:
+        """ "cpu" or "cuda"."""
+
     def fit(self, problem: FitProblem) -> FitFile:
         """The people of a problem in the camera frame. Raises CannotFitError."""
 
@@ -41,6 +46,10 @@ class Configuration:
     config: FitConfig = field(default_factory=FitConfig)
     alone: bool = False
     """Everybody is fitted alone: camera, gravity and floor too."""
+
+    @property
+    def device(self) -> str:
+        return self.config.device
 
     def fit(self, problem: FitProblem) -> FitFile:
         """The people of a problem in the camera frame. Raises CannotFitError."""
@@ -58,6 +67,10 @@ class PriorEstimate:
     says: str
     weights: Path | None = None
     """A weight file; None for the one that ships."""
+
+    @property
+    def device(self) -> str:
+        return "cpu"
 
     def fit(self, problem: FitProblem) -> FitFile:
         """The people of a problem in the camera frame; `problem.K` must be there."""
@@ -117,15 +130,23 @@ CONFIGURATIONS: Mapping[str, Way] = MappingProxyType(
 )
 
 
-def configurations(names: tuple[str, ...]) -> dict[str, Way]:
-    """Some of them by name, in the given order; all where none is named. Raises InputError."""
+def configurations(names: tuple[str, ...], device: Device = "cpu") -> dict[str, Way]:
+    """Some of them by name, in the given order, all where none is named; on a device.
+
+    Raises InputError for a name that there is not, or a device.
+    """
     if unknown := [name for name in names if name not in CONFIGURATIONS]:
         raise InputError(
             "There is no such configuration",
             expected=", ".join(CONFIGURATIONS),
             received=unknown[0][:80],
         )
-    return {name: CONFIGURATIONS[name] for name in names or CONFIGURATIONS}
+    place = chosen(device)
+    found = {name: CONFIGURATIONS[name] for name in names or CONFIGURATIONS}
+    for name, way in found.items():
+        if isinstance(way, Configuration):
+            found[name] = replace(way, config=replace(way.config, device=place))
+    return found
 
 
 def _solved(problem: FitProblem, config: FitConfig) -> FitResult:

@@ -22,12 +22,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from engine.benchmark.configurations import Way
 from engine.benchmark.levels import LEVELS
 from engine.benchmark.perceived import filmed, perceived
 from engine.benchmark.suites import Suite
+from engine.device import seconds_on
 from engine.errors import CannotFitError
 from engine.files import FitFile
 from engine.fit.problem import FitProblem
@@ -85,9 +87,10 @@ class Fitted:
     fits: tuple[FitFile | None, ...]
     """In the order of the cases; None where the observations did not determine the people."""
     seconds: tuple[float, ...]
-    """Of the processor, for each case."""
+    """Of the processor, for each case; of the clock where a GPU computed."""
     peak_mb: float
-    """Largest resident memory of the process that did nothing but these fits, in 10^6 bytes."""
+    """Largest resident memory of the process that did nothing but these fits, in 10^6 bytes; where
+    a GPU computed, what lay on it."""
 
 
 @dataclass(frozen=True)
@@ -211,16 +214,17 @@ def _made(order: SynthesisOrder, kinds: Sequence[str], cache: Path | None) -> Be
 
 def _fitted(name: str, level: str, configuration: Way, problems: Sequence[FitProblem]) -> Fitted:
     fits: list[FitFile | None] = []
-    seconds = []
+    seconds, device = [], configuration.device
     for problem in problems:
-        began = time.process_time()
+        began = seconds_on(device)
         try:
             fits.append(configuration.fit(problem))
         except CannotFitError:
             fits.append(None)
-        seconds.append(time.process_time() - began)
+        seconds.append(seconds_on(device) - began)
         _tick()
-    return Fitted(name, level, tuple(fits), tuple(seconds), _peak_mb())
+    peak = _peak_mb() if device == "cpu" else torch.cuda.max_memory_allocated() / 1e6
+    return Fitted(name, level, tuple(fits), tuple(seconds), peak)
 
 
 def _scored(

@@ -250,6 +250,13 @@ class TestFileToFile:
             done = run("fit", "--observations", observations, "--out", out)
             assert (done.code, done.err.count("\n"), done.out) == (2, 1, "")
 
+    def test_a_gpu_that_is_not_there_is_said(self, observations, run, tmp_path, monkeypatch):
+        monkeypatch.setattr("engine.device.cuda_trouble", lambda: "torch finds no GPU")
+        out = tmp_path / "fit.npz"
+        done = run("fit", "--observations", observations, "--out", out, "--device", "cuda")
+        assert (done.code, done.err.count("\n")) == (2, 1)
+        assert "CUDA was asked for and cannot be used: torch finds no GPU." in done.err
+
     def test_the_video_must_be_the_observations_own(self, observations, run, tmp_path):
         other = write_video(tmp_path / "other.mp4", FRAMES - 2)
         done = run(

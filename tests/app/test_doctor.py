@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -86,6 +87,23 @@ class TestWhereSomethingIsMissing:
         monkeypatch.setattr(doctor, "_version", lambda name: "" if name == "numpy" else "0.1")
         packages = of(examine(), "packages")[0]
         assert packages.state == "missing" and "locked" in packages.detail
+
+    def test_whether_a_gpu_can_be_used_is_said(self, monkeypatch):
+        monkeypatch.setattr("engine.device.cuda_trouble", lambda: "torch finds no GPU")
+        assert [f.detail for f in doctor._torch()][1:] == [
+            "torch finds no GPU: everything runs on the processor"
+        ]
+        monkeypatch.setattr("engine.device.cuda_trouble", lambda: "")
+        card = SimpleNamespace(total_memory=80 * 2**30)
+        monkeypatch.setattr("torch.cuda.get_device_properties", lambda _: card)
+        monkeypatch.setattr("torch.cuda.get_device_name", lambda _: "H100")
+        for trouble, state in (("no compiler", "note"), ("", "ok")):
+            monkeypatch.setattr(
+                "engine.appearance.rasterize_gsplat.gsplat_trouble", lambda said=trouble: said
+            )
+            _, card_found, gsplat = doctor._torch()
+            assert card_found.detail == "H100, 80 GiB; `fit --device cuda` uses it"
+            assert gsplat.subject == "gsplat" and gsplat.state == state
 
     def test_a_broken_part_is_a_finding_and_not_the_end(self, monkeypatch):
         def broken():

@@ -53,8 +53,8 @@ def fitted(detected):
 
 def test_a_fit_compares_pictures_where_it_is_asked_to():
     assert FitConfig(**fit_config("dyad", appearance=False)) == FitConfig()
-    assert FitConfig(**fit_config("x", appearance=True)) == FitConfig(
-        initializer="x", appearance=AppearanceConfig()
+    assert FitConfig(**fit_config("x", appearance=True, device="cuda")) == FitConfig(
+        initializer="x", appearance=AppearanceConfig(), device="cuda"
     )
 
 

@@ -40,19 +40,29 @@ class TestTheDialog:
     def test_without_plugins_there_is_nothing_to_choose(self, qtbot, preferences):
         dialog = PreferencesDialog(preferences)
         qtbot.addWidget(dialog)
-        assert list(rows(dialog)) == ["Colours"]
+        assert list(rows(dialog)) == ["Colours", "Fits run on"]
 
     def test_a_choice_is_offered_where_there_is_one_and_kept(self, qtbot, preferences, installed):
         dialog = PreferencesDialog(preferences)
         qtbot.addWidget(dialog)
         found = rows(dialog)
-        assert list(found) == ["Colours", "Detector", "Body initialiser"]
+        assert list(found) == ["Colours", "Fits run on", "Detector", "Body initialiser"]
         assert texts(found["Detector"]) == ["Dyad's own", "rtmdet (dyad-example 0.3.1)"]
         found["Detector"].setCurrentIndex(1)
         dialog.accept()
         assert preferences.parts == PerceptionParts(detector="rtmdet")
         assert preferences.part("body_initializer") == "dyad"
         assert "never_here" not in sys.modules
+
+    def test_where_fits_run_is_chosen_and_kept(self, qtbot, preferences):
+        assert preferences.device == "cpu"
+        dialog = PreferencesDialog(preferences)
+        qtbot.addWidget(dialog)
+        box = rows(dialog)["Fits run on"]
+        assert texts(box) == ["The processor", "A GPU (CUDA)", "A GPU where there is one"]
+        box.setCurrentIndex(1)
+        dialog.accept()
+        assert preferences.device == "cuda"
 
     def test_a_plugin_that_is_gone_stays_chosen_until_another_is(self, qtbot, preferences):
         preferences.keep_part("tracker", "bytetrack")
@@ -88,5 +98,5 @@ class TestTheJobs:
         window.fitting.fit_clip()
         detect, fit = submitted
         assert detect.arguments["request"]["parts"] == PerceptionParts(segmenter="sam2")
-        assert fit.arguments["config"] == {"initializer": "hmr", "appearance": None}
+        assert fit.arguments["config"]["initializer"] == "hmr"
         assert fit.arguments["problem"]["video"].path == window.view_state.clip.video.path

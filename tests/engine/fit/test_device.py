@@ -47,7 +47,6 @@ EVERYTHING_SAID = Constraints(
     depth_orders=(DepthOrder(0, 1, FrameRange(0, 3)),),
     proxemics=(ProxemicsStatement(0, 1, FrameRange(0, 5), zone="personal", head_distance=0.7),),
 )
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device")
 
 
 class _AtOnce:
