@@ -85,12 +85,12 @@ class AppearanceConfig:
     """Restraint of the latents to zero."""
     turns: int = 1
     """How often avatars are learnt and bodies then moved."""
-    rounds: int = 6
-    """Refreshes of pictures and contact in each turn."""
+    rounds: int = 12
+    """Refreshes of contact at most in each turn."""
     steps: int = 10
     """L-BFGS iterations between two refreshes."""
     stride: int = 4
-    """Every so many frames are looked at between two refreshes, others after the next."""
+    """Every so many frames are looked at, the same ones always: the frames between follow."""
     photometric: float = 5000.0
     """Difference between rendering and picture (0..1), summed over pixels and divided by the pixels
     of the people's boxes."""
@@ -177,6 +177,7 @@ class FitConfig:
 
 def longer(config: FitConfig, times: int) -> FitConfig:
     """The same fit, allowed so many times as many steps, and satisfied as much later."""
+    look = config.appearance
     return replace(
         config,
         refit_steps=config.refit_steps * times,
@@ -186,4 +187,5 @@ def longer(config: FitConfig, times: int) -> FitConfig:
         settled=config.settled / times,
         whole_settled=config.whole_settled / times,
         tolerance=config.tolerance / times,
+        appearance=look and replace(look, rounds=look.rounds * times),
     )

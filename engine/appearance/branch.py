@@ -3,7 +3,6 @@ motion while the avatars do."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Generator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +27,7 @@ WIDE_UNTIL = 0.5
 LAST_RATE = 0.1
 """Learning rates of the last epoch, as a share of the first one's."""
 FEW = 8
-"""Pictures that are all looked at in every round."""
+"""Pictures that are all looked at, however many could be left out."""
 TOGETHER = 8
 """Pictures rendered together: what bounds the memory."""
 
@@ -159,8 +158,9 @@ def _held(posed: PosedBody) -> PosedBody:
 class PictureTerm:
     """What the pictures cost the motion while the looks are fixed.
 
-    Each refresh picks the next share of the frames that may move, so that after `config.stride`
-    refreshes all have spoken.
+    Every `config.stride`-th frame of the clip is looked at, and the same ones by every fit of it:
+    what is descended stays what it is, and a re-fit finds what the fit before it found. The motion
+    is smooth, so the frames between follow.
     """
 
     def __init__(
@@ -172,36 +172,43 @@ class PictureTerm:
         body: str,
         movable: Bool[Tensor, "F"],
         time: Float[Tensor, "F"],
+        first: int = 0,
     ) -> None:
-        self._footage, self._look, self._config, self._time = footage, look.detach(), config, time
+        """`first`: which frame of the clip the window begins with."""
+        self._footage, self._look, self._config = footage, look.detach(), config
         self._anchors = Anchors.load(body, config.density, time.device)
-        self._rows = np.flatnonzero(movable.cpu().numpy()[footage.frames])
-        self._stride = config.stride if len(self._rows) > FEW else 1
-        self._turns = itertools.cycle(range(self._stride))
+        all_rows = np.flatnonzero(movable.cpu().numpy()[footage.frames])
+        self._rows = _looked_at(all_rows, first + footage.frames[all_rows], config.stride)
+        self._frames: Int[Tensor, "B"] = torch.from_numpy(footage.frames[self._rows]).to(
+            time.device
+        )
+        self._share = time[self._frames] * (len(all_rows) / max(1, len(self._rows)))
 
     def __bool__(self) -> bool:
         return len(self._rows) > 0 and bool(self._config.photometric or self._config.identity)
 
-    def refresh(self) -> Callable[[PosedBody], Float[Tensor, ""]]:
-        """The weighted cost of bodies in the camera frame of each frame, by the next pictures."""
-        rows = self._rows[next(self._turns) :: self._stride]
-        frames: Int[Tensor, "B"] = torch.from_numpy(self._footage.frames[rows]).to(
-            self._time.device
-        )
-        share = self._time[frames] * (len(self._rows) / len(rows))
+    def __call__(self, posed: PosedBody) -> Float[Tensor, ""]:
+        """The weighted cost of bodies in the camera frame of each frame."""
+        means = self._anchors.skin(posed, self._look.offsets, self._frames)
+        total: Tensor = _InParts.apply(means, self._few)
+        return total
 
-        def few(means: Float[Tensor, "P b N 3"], part: slice) -> Float[Tensor, ""]:
-            shown = self._footage.shown(rows[part].tolist(), means.device)
-            costs = picture_costs(means, self._look, shown, self._config).weighted(self._config)
-            each = [(value * share[part]).sum() for value in costs.values()]
-            return torch.stack([*each, means.sum() * 0]).sum()
+    def _few(self, means: Float[Tensor, "P b N 3"], part: slice) -> Float[Tensor, ""]:
+        shown = self._footage.shown(self._rows[part].tolist(), means.device)
+        costs = picture_costs(means, self._look, shown, self._config).weighted(self._config)
+        each = [(value * self._share[part]).sum() for value in costs.values()]
+        return torch.stack([*each, means.sum() * 0]).sum()
 
-        def cost(posed: PosedBody) -> Float[Tensor, ""]:
-            means = self._anchors.skin(posed, self._look.offsets, frames)
-            total: Tensor = _InParts.apply(means, few)
-            return total
 
-        return cost
+def _looked_at(
+    rows: Int[np.ndarray, "S"], frames: Int[np.ndarray, "S"], stride: int
+) -> Int[np.ndarray, "B"]:
+    """Those rows whose frames (of the clip) are multiples of `stride`; all where there are few."""
+    if len(rows) <= FEW:
+        return rows
+    chosen = rows[frames % stride == 0]
+    # Where people are seen in the frames between alone, these must do.
+    return chosen if 2 * stride * len(chosen) >= len(rows) else rows[::stride]
 
 
 class _InParts(torch.autograd.Function):

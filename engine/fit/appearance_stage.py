@@ -77,6 +77,13 @@ def known_avatars(problem: FitProblem, config: AppearanceConfig) -> dict[int, Av
     return avatars
 
 
+def knows_everybody(problem: FitProblem, config: AppearanceConfig | None) -> bool:
+    """Whether there are pictures, and an avatar of everybody to compare them with."""
+    if config is None or problem.video is None:
+        return False
+    return len(known_avatars(problem, config)) == problem.observations.person_count
+
+
 def work(config: AppearanceConfig | None) -> float:
     """Iterations of the motion branch that the stage costs about as much as."""
     if config is None:
@@ -113,7 +120,8 @@ def refine(
         learning = learn_avatars(sure, still, config, avatars, frozenset(known))
         people = yield from _learnt(learning, state, report)
         avatars = dict(enumerate(people))
-        moved = yield from _moved(setting, state, surfaces, report, (footage, people))
+        seen = footage, people, begin.frames.start
+        moved = yield from _moved(setting, state, surfaces, report, seen)
         state, outcome = moved
     look = gaussians_of(people).detach()
     anchors = Anchors.load(problem.body, config.density, state.up.device)
@@ -138,9 +146,10 @@ def _moved(
     state: FitState,
     surfaces: Surfaces | None,
     report: Report,
-    seen: tuple[Footage, tuple[Avatar, ...]],
+    seen: tuple[Footage, tuple[Avatar, ...], int],
 ) -> Generator[FitProgress | None, None, tuple[FitState, Outcome | None]]:
-    footage, people = seen
+    """`seen`: pictures, who is in them, and the frame of the clip that the window begins with."""
+    footage, people, first = seen
     config = setting.config.appearance
     assert config is not None
     with torch.no_grad():
@@ -148,6 +157,7 @@ def _moved(
     term = PictureTerm(
         footage, look, config,
         body=setting.body.name, movable=setting.movable, time=setting.evidence.frame_weight,
+        first=first,
     )  # fmt: skip
     if not term or not config.rounds:
         return state, None
@@ -162,8 +172,7 @@ def _moved(
 
 def _search(term: PictureTerm) -> Search:
     def search(_: Posed) -> Callable[[Posed], dict[str, Tensor]]:
-        cost = term.refresh()
-        return lambda now: {"appearance": cost(now.body)}
+        return lambda now: {"appearance": term(now.body)}
 
     return search
 

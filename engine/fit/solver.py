@@ -208,10 +208,19 @@ def _solve_window(
         surfaces = Surfaces(setting.body, begin.labels, config, setting.step_seconds)
     if anew:
         state = yield from stages.part(setting, state, surfaces, report)
-    state, outcome = yield from stages.resolve(setting, state, surfaces, report)
     seen = appearance_stage.Refined(state)
-    if config.appearance is not None:
+    # Bodies that pictures have moved are not to be moved back before these are asked again.
+    from_pictures = not anew and appearance_stage.knows_everybody(problem, config.appearance)
+    if from_pictures:
         seen = yield from appearance_stage.refine(problem, begin, setting, state, surfaces, report)
+    outcome = seen.outcome
+    if outcome is None:
+        state, outcome = yield from stages.resolve(setting, state, surfaces, report)
+        seen = replace(seen, state=state)
+        if config.appearance is not None and not from_pictures:
+            seen = yield from appearance_stage.refine(
+                problem, begin, setting, state, surfaces, report
+            )
     motion, camera = results.motion_and_camera(begin, problem, on(seen.state, "cpu"), body)
     pictures = {} if seen.evidence is None else {begin.frames.start: seen.evidence}
     return results.Solved(

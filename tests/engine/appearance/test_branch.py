@@ -14,6 +14,7 @@ from engine.appearance.avatar import avatar_to_bytes, gaussians_of
 from engine.appearance.branch import (
     LAST_RATE,
     PictureTerm,
+    _looked_at,
     evenly,
     learn_avatars,
     rate_factor,
@@ -124,12 +125,13 @@ def test_pictures_are_spread_evenly() -> None:
 # -- what pictures cost the motion -----------------------------------------------------------------
 
 
-def term(pair: Filmed, **changes: Any) -> PictureTerm:
+def term(pair: Filmed, first: int = 0, **changes: Any) -> PictureTerm:
     config = replace(CONFIG, **changes)
     movable = torch.ones(4, dtype=torch.bool)
     return PictureTerm(
-        pair.footage, pair.look, config, body="open-body", movable=movable, time=torch.ones(4)
-    )
+        pair.footage, pair.look, config,
+        body="open-body", movable=movable, time=torch.ones(4), first=first,
+    )  # fmt: skip
 
 
 def shifted(posed: PosedBody, metres: torch.Tensor) -> PosedBody:
@@ -143,7 +145,7 @@ def shifted(posed: PosedBody, metres: torch.Tensor) -> PosedBody:
 
 
 def test_bodies_in_their_places_cost_next_to_nothing(pair: Filmed) -> None:
-    cost = term(pair).refresh()
+    cost = term(pair)
     at_truth = float(cost(pair.posed))
     for axis in range(2):
         for side in (-0.04, 0.04):
@@ -153,7 +155,7 @@ def test_bodies_in_their_places_cost_next_to_nothing(pair: Filmed) -> None:
 
 def test_the_gradient_leads_back(pair: Filmed) -> None:
     """And is that of finite differences."""
-    cost = term(pair).refresh()
+    cost = term(pair)
     place = torch.tensor([0.04, -0.02, 0.0], requires_grad=True)
     cost(shifted(pair.posed, place)).backward()
     assert place.grad is not None
@@ -167,16 +169,35 @@ def test_the_gradient_leads_back(pair: Filmed) -> None:
         assert float(place.grad[axis]) == pytest.approx((up - down) / (2 * step), rel=0.15)
 
 
-def test_pictures_take_turns_and_all_speak(pair: Filmed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.appearance.branch.FEW", 1)
-    spoken = term(pair)
+def looked_at(pair: Filmed, **changes: Any) -> set[int]:
+    """The frames whose bodies a term pulls at."""
     moved = pair.posed.transforms.clone().requires_grad_()
-    touched = []
-    for _ in range(2):
-        cost = spoken.refresh()(replace(pair.posed, transforms=moved))
-        (gradient,) = torch.autograd.grad(cost, moved)
-        touched.append(set(torch.nonzero(gradient.abs().sum((0, 2, 3, 4))).flatten().tolist()))
-    assert touched == [{0, 2}, {1, 3}]
+    term(pair, **changes)(replace(pair.posed, transforms=moved)).backward()
+    assert moved.grad is not None
+    return set(torch.nonzero(moved.grad.abs().sum((0, 2, 3, 4)))[:, 0].tolist())
+
+
+def test_the_same_frames_of_the_clip_are_looked_at_wherever_a_window_begins(
+    pair: Filmed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert looked_at(pair) == {0, 1, 2, 3}, "few are all looked at"
+    monkeypatch.setattr("engine.appearance.branch.FEW", 1)
+    assert [looked_at(pair, first=first) for first in range(3)] == [{0, 2}, {1, 3}, {0, 2}]
+    assert looked_at(pair, stride=1) == {0, 1, 2, 3}
+
+
+def test_frames_between_speak_where_people_are_seen_in_no_others() -> None:
+    rows, frames = np.arange(40), np.arange(40) * 4 + 1
+    assert _looked_at(rows, frames, 4).tolist() == list(range(0, 40, 4))
+
+
+def test_the_cost_of_few_frames_stands_for_all(
+    pair: Filmed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aside = shifted(pair.posed, torch.tensor([0.04, 0.0, 0.0]))
+    every = float(term(pair)(aside))
+    monkeypatch.setattr("engine.appearance.branch.FEW", 1)
+    assert float(term(pair)(aside)) == pytest.approx(every, rel=0.1)
 
 
 def test_frames_that_hold_still_are_not_looked_at(pair: Filmed) -> None:
@@ -185,7 +206,7 @@ def test_frames_that_hold_still_are_not_looked_at(pair: Filmed) -> None:
         pair.footage, pair.look, CONFIG, body="open-body", movable=movable, time=torch.ones(4)
     )
     moved = pair.posed.transforms.clone().requires_grad_()
-    spoken.refresh()(replace(pair.posed, transforms=moved)).backward()
+    spoken(replace(pair.posed, transforms=moved)).backward()
     assert moved.grad is not None
     assert moved.grad[:, 1].abs().sum() > 0
     assert (moved.grad[:, [0, 2, 3]] == 0).all()
@@ -215,6 +236,6 @@ def test_costs_do_not_depend_on_how_many_pictures_are_drawn_together(
     pair: Filmed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     aside = shifted(pair.posed, torch.tensor([0.03, 0.0, 0.0]))
-    together = float(term(pair).refresh()(aside))
+    together = float(term(pair)(aside))
     monkeypatch.setattr("engine.appearance.branch.TOGETHER", 1)
-    assert float(term(pair).refresh()(aside)) == pytest.approx(together, rel=1e-5)
+    assert float(term(pair)(aside)) == pytest.approx(together, rel=1e-5)

@@ -197,6 +197,50 @@ def test_a_fit_returns_the_avatars_that_the_stage_learnt(
     assert fractions == sorted(fractions) and fractions[-1] > 0.8
 
 
+@pytest.fixture(scope="module")
+def fitted(filmed: FitProblem) -> FitResult:
+    return run(solve(filmed, SHORT))
+
+
+class TestRefits:
+    """Of six frames of a clip whose people were fitted before."""
+
+    def stages(self, filmed: FitProblem, fitted: FitResult, **changes: Any) -> list[str]:
+        part = replace(
+            filmed,
+            warm_start=fitted.motion,
+            camera=fitted.camera,
+            frames=FrameRange(1, 7),
+            **changes,
+        )
+        told = [progress.stage for progress in solve(part, replace(SHORT, appearance=LOOK))]
+        return list(dict.fromkeys(told))
+
+    def test_known_people_are_compared_with_the_pictures_at_once(
+        self, filmed: FitProblem, fitted: FitResult, seen: Refined
+    ) -> None:
+        """Without pictures they would go back to where keypoints alone want them."""
+        stages = self.stages(filmed, fitted, avatars=seen.avatars)
+        assert "Comparing with the pictures" in stages
+        assert "Resolving contact" not in stages
+
+    def test_where_somebody_is_not_known_bodies_are_resolved_before_people_are_learnt(
+        self, filmed: FitProblem, fitted: FitResult, seen: Refined
+    ) -> None:
+        stages = self.stages(filmed, fitted, avatars={0: seen.avatars[0]})
+        order = ["Resolving contact", "Learning how people look", "Comparing with the pictures"]
+        assert [stage for stage in stages if stage in order] == order
+
+    def test_known_people_without_a_video_are_resolved_all_the_same(
+        self, filmed: FitProblem, fitted: FitResult, seen: Refined, tmp_path: Path
+    ) -> None:
+        assert filmed.video is not None
+        gone = replace(filmed.video, path=str(tmp_path / "gone.mp4"))
+        for video in (None, gone):
+            stages = self.stages(filmed, fitted, avatars=seen.avatars, video=video)
+            assert "Resolving contact" in stages
+
+
 def test_the_same_input_gives_the_same_output(
     filmed: FitProblem, entry: Entry, seen: Refined
 ) -> None:
