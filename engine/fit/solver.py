@@ -27,7 +27,7 @@ from engine.fit.interaction import Surfaces
 from engine.fit.keypoint_gate import gated
 from engine.fit.labels import Labels
 from engine.fit.problem import FitProblem, check
-from engine.fit.stages import Setting
+from engine.fit.stages import Report, Setting
 from engine.fit.state import FitState
 from engine.fit.window import movable_frames, windows
 from engine.perception.request import BUILT_IN
@@ -202,30 +202,42 @@ def _solve_window(
     setting = replace(setting, shape_free=False, focal_free=False, up_free=False, floor_free=False)
     if unknown:
         setting = replace(setting, config=_as_a_whole(config))
-    meet = len(state.betas) > 1 and config.weights.penetration > 0
-    surfaces = None
-    if meet:
+    seen, outcome = yield from _settled(problem, begin, setting, state, report, anew=anew)
+    motion, camera = results.motion_and_camera(begin, problem, on(seen.state, "cpu"), body)
+    pictures = {} if seen.evidence is None else {begin.frames.start: seen.evidence}
+    return results.Solved(motion, camera, outcome, begin.notes + seen.notes, seen.avatars, pictures)
+
+
+def _settled(
+    problem: FitProblem,
+    begin: start.Start,
+    setting: Setting,
+    state: FitState,
+    report: Report,
+    *,
+    anew: bool,
+) -> Steps[tuple[appearance_stage.Refined, Outcome]]:
+    """Bodies out of each other, and as the pictures show them.
+
+    Bodies that pictures have moved before are not moved back to where keypoints alone want them:
+    where everybody is known the pictures speak at once.
+    """
+    config, surfaces = setting.config, None
+    if len(state.betas) > 1 and config.weights.penetration > 0:
         surfaces = Surfaces(setting.body, begin.labels, config, setting.step_seconds)
     if anew:
         state = yield from stages.part(setting, state, surfaces, report)
     seen = appearance_stage.Refined(state)
-    # Bodies that pictures have moved are not to be moved back before these are asked again.
-    from_pictures = not anew and appearance_stage.knows_everybody(problem, config.appearance)
-    if from_pictures:
+    at_once = not anew and appearance_stage.knows_everybody(problem, config.appearance)
+    if at_once:
         seen = yield from appearance_stage.refine(problem, begin, setting, state, surfaces, report)
-    outcome = seen.outcome
-    if outcome is None:
-        state, outcome = yield from stages.resolve(setting, state, surfaces, report)
-        seen = replace(seen, state=state)
-        if config.appearance is not None and not from_pictures:
-            seen = yield from appearance_stage.refine(
-                problem, begin, setting, state, surfaces, report
-            )
-    motion, camera = results.motion_and_camera(begin, problem, on(seen.state, "cpu"), body)
-    pictures = {} if seen.evidence is None else {begin.frames.start: seen.evidence}
-    return results.Solved(
-        motion, camera, seen.outcome or outcome, begin.notes + seen.notes, seen.avatars, pictures
-    )
+    if seen.outcome is not None:
+        return seen, seen.outcome
+    state, outcome = yield from stages.resolve(setting, state, surfaces, report)
+    if at_once or config.appearance is None:
+        return replace(seen, state=state), outcome
+    seen = yield from appearance_stage.refine(problem, begin, setting, state, surfaces, report)
+    return seen, seen.outcome or outcome
 
 
 def _placed(
