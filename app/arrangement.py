@@ -125,6 +125,7 @@ def _tabs(*panels: Panel) -> QTabWidget:
     tabs.setDocumentMode(True)
     for panel in panels:
         tabs.addTab(panel, panel.title)
+    tabs.tabBar().setDrawBase(False)  # the style sheet underlines the chosen one, that is enough
     tabs.tabBar().setFocusPolicy(Qt.FocusPolicy.NoFocus)
     tabs.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     return tabs

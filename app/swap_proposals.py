@@ -38,13 +38,15 @@ class SwapProposals(QFrame):
         self._list.itemDoubleClicked.connect(lambda _: self._select())
         column.addWidget(self._list)
         self._accept = plain_button("Swap them", "Exchange the two people in these frames")
-        self._accept.setProperty("role", "primary")
         self._accept.clicked.connect(lambda: self._answer(self.accepted))
         self._refuse = plain_button(
             "They are right", "Nobody is exchanged here; do not propose it again"
         )
         self._refuse.clicked.connect(lambda: self._answer(self.turned_down))
-        column.addLayout(row(self._accept, self._refuse, None))
+        answers = row()
+        for button in (self._accept, self._refuse):
+            answers.addWidget(button, 1)
+        column.addLayout(answers)
         view_state.state_changed.connect(self._on_state_changed)
         self._on_state_changed(None)
 
