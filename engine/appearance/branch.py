@@ -17,6 +17,7 @@ from engine.appearance.avatar import Avatar, gaussians_of
 from engine.appearance.costs import picture_costs
 from engine.appearance.footage import Footage
 from engine.appearance.gaussians import Anchors, Gaussians
+from engine.aside import pause
 from engine.body.smpl import PosedBody
 from engine.config import AppearanceConfig
 
@@ -221,6 +222,7 @@ class _InParts(torch.autograd.Function):
     ) -> Float[Tensor, ""]:
         total, gradient = means.new_zeros(()), torch.empty_like(means)
         for start in range(0, means.shape[1], TOGETHER):
+            pause()
             part = slice(start, start + TOGETHER)
             with torch.enable_grad():
                 some = means[:, part].detach().requires_grad_()

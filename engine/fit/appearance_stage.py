@@ -20,10 +20,10 @@ from engine.appearance.crop import Lens, crops_around
 from engine.appearance.evidence import PictureEvidence, evidence_of
 from engine.appearance.footage import Filming, Footage, film
 from engine.appearance.gaussians import Anchors
+from engine.aside import aside
 from engine.config import AppearanceConfig
 from engine.errors import InputError, VideoError
 from engine.fit import stages
-from engine.fit.aside import aside
 from engine.fit.identity import propose_swaps
 from engine.fit.interaction import Surfaces
 from engine.fit.problem import FitProblem

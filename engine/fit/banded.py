@@ -54,13 +54,13 @@ class Factor:
     def of(cls, bands: Bands) -> Generator[None, None, Factor]:
         """In steps. Raises RuntimeError (LinAlgError) where it is not positive definite."""
         frames, size = bands.here.shape[:2]
-        blocks, coupling = _paired(bands)
         diagonal: list[Tensor] = []
         below: list[Tensor] = []
-        for index, block in enumerate(blocks):
+        for index in range(-(-frames // 2)):
+            block = _block(bands, index)
             if index:
                 solved = torch.linalg.solve_triangular(
-                    diagonal[-1], coupling[index - 1], upper=False
+                    diagonal[-1], _coupling(bands, index - 1), upper=False
                 )
                 below.append(solved.mT)
                 block = block - solved.mT @ solved
@@ -101,21 +101,24 @@ class Factor:
         return torch.stack(found).reshape(-1, size)[:frames]
 
 
-def _paired(bands: Bands) -> tuple[Tensor, Tensor]:
-    """Blocks of two frames (B, m, m), and what couples each with the one after it; an odd frame at
-    the end is put together with one that nothing is coupled with."""
-    frames, size = bands.here.shape[:2]
-    count = -(-frames // 2)
-    one, none = torch.eye(size).to(bands.here), bands.here.new_zeros
-    here = torch.cat([bands.here, one.expand(frames % 2, -1, -1)])
-    step = torch.cat([bands.next, none(2 * count - len(bands.next), size, size)])
-    jump = torch.cat([bands.after, none(2 * count - len(bands.after), size, size)])
-    inside = step[0::2]
-    top = torch.cat([here[0::2], inside], dim=2)
-    bottom = torch.cat([inside.mT, here[1::2]], dim=2)
-    upper = torch.cat([jump[0::2], torch.zeros_like(inside)], dim=2)
-    lower = torch.cat([step[1::2], jump[1::2]], dim=2)
-    return torch.cat([top, bottom], dim=1), torch.cat([upper, lower], dim=1)
+def _block(bands: Bands, index: int) -> Float[Tensor, "m m"]:
+    """What couples the two frames of a block with each other; a last one without a partner is put
+    together with one that nothing is coupled with."""
+    first, size = 2 * index, bands.here.shape[1]
+    if first + 1 == len(bands.here):
+        return torch.block_diag(bands.here[first], torch.eye(size).to(bands.here))
+    inside = bands.next[first]
+    top = torch.cat([bands.here[first], inside], dim=1)
+    return torch.cat([top, torch.cat([inside.mT, bands.here[first + 1]], dim=1)])
+
+
+def _coupling(bands: Bands, index: int) -> Float[Tensor, "m m"]:
+    """What couples the frames of a block with those of the one after it."""
+    first = 2 * index
+    none = torch.zeros_like(bands.here[0])
+    last = bands.after[first + 1] if first + 1 < len(bands.after) else none
+    top = torch.cat([bands.after[first], none], dim=1)
+    return torch.cat([top, torch.cat([bands.next[first + 1], last], dim=1)])
 
 
 class Whitened(torch.autograd.Function):

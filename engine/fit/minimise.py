@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from engine.fit.aside import aside
+from engine.aside import aside, pause
 from engine.fit.state import FitState, scaled, unscaled
 
 Cost = Callable[[FitState], dict[str, Tensor]]
@@ -117,6 +117,7 @@ class Minimiser:
                     move.grad = gradient.clone()
                 self._last = costs
                 return value
+        pause()
         self._optimizer.zero_grad()
         terms = self._cost(self._current())
         total = torch.stack(list(terms.values())).sum()

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from engine.aside import aside
 from engine.device import out_of_memory
 from engine.fit.banded import Bands, Factor, Whitened
 from engine.fit.jacobian import FREEDOM, TURNS, Jacobian, moved
@@ -133,7 +135,8 @@ class Step:
 
 def descend(coordinates: Coordinates, cost: Cost, iterations: int) -> Iterator[Step | None]:
     """L-BFGS with backtracking; ends early where no step leads down. None comes while it is still
-    looking. The way of the first step is infinite where the state itself costs no finite number."""
+    looking: pictures of a whole window take longer to draw than anybody should wait. The way of
+    the first step is infinite where the state itself costs no finite number."""
 
     def at(y: Tensor) -> tuple[float, Tensor, dict[str, float], FitState]:
         y = y.detach().requires_grad_()
@@ -145,7 +148,7 @@ def descend(coordinates: Coordinates, cost: Cost, iterations: int) -> Iterator[S
         return float(total.detach()), gradient, parts, detached(state)
 
     y = coordinates.zeros()
-    value, gradient, parts, state = at(y)
+    value, gradient, parts, state = yield from aside(partial(at, y))
     if not np.isfinite(value):
         yield Step(state, parts, np.inf)
         return
@@ -155,7 +158,7 @@ def descend(coordinates: Coordinates, cost: Cost, iterations: int) -> Iterator[S
         slope = float((direction * gradient).sum())
         share = 1.0
         while True:
-            there = at(y + share * direction)
+            there = yield from aside(partial(at, y + share * direction))
             yield None
             if np.isfinite(there[0]) and there[0] <= value + ENOUGH * share * slope:
                 break

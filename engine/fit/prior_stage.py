@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from engine.aside import aside
 from engine.body.data import OPEN_BODY
 from engine.device import on
 from engine.errors import WeightError
@@ -158,7 +159,7 @@ def fit(
         if config.prior == "deep":
             setting = yield from deep(setting, state, look, report)
         else:
-            setting = denoised(setting, state, look)
+            setting = yield from aside(partial(denoised, setting, state, look))
         state = yield from stages.fit(setting, state, last, report)
     return state, setting
 
@@ -190,7 +191,8 @@ def deep(
     )
     own_shapes = setting.shape_free and setting.body.name == OPEN_BODY
     share = float(setting.evidence.frame_weight.sum()) * len(state.betas)
-    for step in range(config.deep_steps):
+
+    def stepped() -> tuple[dict[str, Tensor], FitState]:
         said = shown.said_by(prior)
         betas = said.bodies.betas if own_shapes else state.betas
         now = _state_of(said.bodies, betas, setting, state, prior)
@@ -199,12 +201,15 @@ def deep(
         (torch.stack(list(costs.values())).sum() / share).backward()
         optimizer.step()
         fade.step()
+        return costs, now
+
+    for step in range(config.deep_steps):
+        costs, now = yield from aside(stepped)
         yield None
         if step % 10 == 9:
             by_name = {name: float(value.detach().sum()) for name, value in costs.items()}
             yield report("Tuning the prior", by_name, detached(now), 10.0)
-    with torch.no_grad():
-        said = shown.said_by(prior)
+    said = yield from aside(torch.no_grad()(partial(shown.said_by, prior)))
     return believing(setting, said, state, prior) if _finite(said) else setting
 
 

@@ -15,12 +15,12 @@ from functools import partial
 from typing import TypeVar
 
 from engine.appearance.evidence import PictureEvidence
+from engine.aside import aside
 from engine.body.smpl import BodyModel
 from engine.config import FitConfig
 from engine.device import chosen, free_cache, on, out_of_memory
 from engine.errors import CannotFitError, InputError
 from engine.fit import appearance_stage, prior_stage, results, stages, start
-from engine.fit.aside import aside
 from engine.fit.evidence import standing_evidence
 from engine.fit.hypotheses import Hypotheses
 from engine.fit.interaction import Surfaces
@@ -224,7 +224,8 @@ def _settled(
     """
     config, surfaces = setting.config, None
     if len(state.betas) > 1 and config.weights.penetration > 0:
-        surfaces = Surfaces(setting.body, begin.labels, config, setting.step_seconds)
+        begun = partial(Surfaces, setting.body, begin.labels, config, setting.step_seconds)
+        surfaces = yield from aside(begun)  # kernels are loaded, and may have to be compiled
     if anew:
         state = yield from stages.part(setting, state, surfaces, report)
     seen = appearance_stage.Refined(state)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import replace
+from functools import partial
 
 import torch
 
+from engine.aside import aside
 from engine.fit.hypotheses import Hypotheses
 from engine.fit.interaction import Memory, PenetrationTerm, Surfaces
 from engine.fit.labels import LabelTerm
@@ -207,6 +209,8 @@ def _searched(
         with torch.no_grad():
             posed = setting.posed(state)
         found.append((yield from looked(search, posed)))
-    return Minimiser(
-        state, masks, cost_with(setting, found), basis=basis, tolerance=setting.config.tolerance
-    )
+    begun = partial(
+        Minimiser, state, masks, cost_with(setting, found),
+        basis=basis, tolerance=setting.config.tolerance,
+    )  # fmt: skip
+    return (yield from aside(begun))  # torch takes a second to load its first optimiser

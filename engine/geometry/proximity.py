@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from engine.aside import pause
+
 
 @dataclass(frozen=True)
 class ClosestPoints:
@@ -156,6 +158,7 @@ def penetration_depth(
     query = MeshQuery(faces, a.shape[1])
     face_index = torch.from_numpy(np.asarray(faces, np.int64))
     for frame in np.flatnonzero(box_overlap(a, b)):
+        pause()
         for mesh, other in ((a[frame], b[frame]), (b[frame], a[frame])):
             points = other[parts.around(mesh, other)]
             if not len(points):

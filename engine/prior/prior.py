@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from engine.aside import pause
 from engine.body.joints import KEYPOINT_NAMES, SMPL_JOINTS, mirrored
 from engine.device import on
 from engine.errors import InputError
@@ -396,6 +397,7 @@ class Prior:
         return self._ask(noisy, float(level_of(torch.tensor([step]))[0]), told).state
 
     def _ask(self, noisy: Tensor, level: float, told: Condition) -> Denoised:
+        pause()
         answer: Denoised = self._network(noisy, noisy.new_full((len(noisy),), level), told)
         return answer
 
