@@ -106,7 +106,8 @@ def _block(bands: Bands, index: int) -> Float[Tensor, "m m"]:
     together with one that nothing is coupled with."""
     first, size = 2 * index, bands.here.shape[1]
     if first + 1 == len(bands.here):
-        return torch.block_diag(bands.here[first], torch.eye(size).to(bands.here))
+        alone: Tensor = torch.block_diag(bands.here[first], torch.eye(size).to(bands.here))
+        return alone
     inside = bands.next[first]
     top = torch.cat([bands.here[first], inside], dim=1)
     return torch.cat([top, torch.cat([inside.mT, bands.here[first + 1]], dim=1)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from engine import device
+from engine import aside, device
 from engine.config import AppearanceConfig, FitConfig
 from engine.errors import CannotFitError, InputError
-from engine.fit import aside, solver, stages
+from engine.fit import solver, stages
 from engine.fit.minimise import Minimiser
 from engine.fit.problem import FitProblem
 from engine.fit.solver import solve
@@ -49,33 +49,27 @@ EVERYTHING_SAID = Constraints(
 )
 
 
-class _AtOnce:
-    """Work in the caller's thread: the stand-in for a device is known in one thread alone."""
+class _Elsewhere(ThreadPoolExecutor):
+    """Threads that know the stand-in, which is known to one thread alone."""
 
-    def __init__(self, *_: Any, **__: Any) -> None: ...
+    def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        def done() -> Any:
+            with far_device():
+                return work(*args, **kwargs)
 
-    def submit(self, work: Callable[[], Any]) -> Future[Any]:
-        done: Future[Any] = Future()
-        try:
-            done.set_result(work())
-        except BaseException as error:
-            done.set_exception(error)
-        return done
-
-    def shutdown(self, **_: Any) -> None: ...
+        return super().submit(done)
 
 
 @pytest.fixture
 def far(monkeypatch: pytest.MonkeyPatch) -> Callable[[FitProblem, FitConfig], FitResult]:
     """Fits that take the stand-in for CUDA."""
     monkeypatch.setattr(Minimiser, "iterations_per_report", 1)
-    monkeypatch.setattr(aside, "ThreadPoolExecutor", _AtOnce)
-
     monkeypatch.setattr(device, "cuda_trouble", lambda: "")
     monkeypatch.setattr(solver, "on", lambda value, to: device.on(value, _REALLY.get(to, to)))
 
     def fit(problem: FitProblem, config: FitConfig) -> FitResult:
-        with far_device():
+        with monkeypatch.context() as here, far_device():
+            here.setattr(aside, "ThreadPoolExecutor", _Elsewhere)
             return run(solve(problem, replace(config, device="cuda")))
 
     return fit
