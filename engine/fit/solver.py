@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
+import torch
+
 from engine.appearance.evidence import PictureEvidence
 from engine.aside import aside
 from engine.body.smpl import BodyModel
@@ -142,6 +144,8 @@ def _in_turn(
         outcome = max(outcome, solved.outcome, key=WORST_LAST.index)
         done += len(frames)
     assert solved is not None
+    if config.device == "cuda":
+        notes = (*notes, f"Computed on {torch.cuda.get_device_name()}.")
     solved = replace(solved, outcome=outcome, pictures=pictures, notes=(*solved.notes, *notes))
     return problem, body, solved
 
