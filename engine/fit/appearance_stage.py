@@ -48,6 +48,8 @@ LEARNT_FROM = 8
 MOVING_UNITS = 12.0
 """The same of an iteration in which pictures are looked at."""
 
+COMPARING = "Comparing with the pictures"
+
 
 @dataclass(frozen=True)
 class Refined:
@@ -165,7 +167,7 @@ def _moved(
     return (
         yield from stages.resolve(
             replace(setting, config=paced), state, surfaces, report,
-            more=(_search(term),), stage="Comparing with the pictures",
+            more=(_search(term),), stage=COMPARING,
         )
     )  # fmt: skip
 
@@ -180,8 +182,8 @@ def _search(term: PictureTerm) -> Search:
 def _learnt(
     learning: Generator[LearningProgress, None, tuple[Avatar, ...]], state: FitState, report: Report
 ) -> Generator[FitProgress | None, None, tuple[Avatar, ...]]:
-    """The progress of learning as that of the fit."""
-    stage, done = "Learning how people look", 0.0
+    """The progress of learning as that of the fit; nothing is learnt where everybody is known."""
+    stage, done = COMPARING, 0.0
     while True:
         try:
             progress = next(learning)
@@ -189,6 +191,7 @@ def _learnt(
             yield report(stage, {}, state, LEARNING_UNITS - done)
             people: tuple[Avatar, ...] = stop.value
             return people
+        stage = "Learning how people look"
         units = LEARNING_UNITS * progress.fraction - done
         if units < 1.0:
             yield None

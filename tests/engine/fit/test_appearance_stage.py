@@ -253,8 +253,11 @@ def test_avatars_that_are_known_are_kept_as_they_are(
     filmed: FitProblem, entry: Entry, seen: Refined, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.optim.Adam.step", None)  # nothing may be learnt
-    again = refined(replace(filmed, avatars=seen.avatars), entry, replace(LOOK, rounds=0))
+    said: Told = []
+    known = replace(filmed, avatars=seen.avatars)
+    again = refined(known, entry, replace(LOOK, rounds=0), said)
     assert again.avatars == seen.avatars
+    assert not any(stage.startswith("Learning") for stage, _, _ in said)
 
 
 def test_frozen_frames_stay_exactly_as_they_were(
