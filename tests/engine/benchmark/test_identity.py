@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,8 +25,10 @@ from engine.benchmark.identity import (
     trials_of,
 )
 from engine.benchmark.suites import Suite
-from engine.fit.identity import overlap
-from engine.structures import FrameRange, RunLengthMask, SwapProposal
+from engine.config import FitConfig
+from engine.fit.identity import overlap, propose_swaps
+from engine.fit.problem import FitProblem
+from engine.structures import FitProgress, FrameRange, RunLengthMask, SwapProposal
 from engine.synthesis.detector import PairNoise, detector_observations
 from tests.engine.fit.test_identity import meeting
 
@@ -150,3 +153,27 @@ def test_exchanges_begin_and_end_where_boxes_overlap(monkeypatch, clip):
         assert span.stop == plain.frame_count or meets[span.stop]
     results = [judged(one, looks=False) for one in made]
     assert row_of(results)["found"] > 0.8 and row_of(results)["false_in_calm"] == 0
+
+
+def test_with_avatars_what_the_fit_of_each_trial_proposes_is_judged(rows, small, monkeypatch):
+    """Only the fit itself is left out here, which takes a minute."""
+    asked: list[FitProblem] = []
+
+    def instead(problem: FitProblem, config: FitConfig) -> Iterator[FitProgress]:
+        assert config.appearance is not None
+        asked.append(problem)
+        yield FitProgress("Fitting", 0.5, None)
+        return SimpleNamespace(swaps=propose_swaps(problem.observations))
+
+    monkeypatch.setattr("engine.benchmark.identity.SIDE", 96)
+    monkeypatch.setattr("engine.benchmark.identity.solve", instead)
+    found = _returned(bench_clips(small, rows[1], avatars=True))
+    joints, avatars = found[0], found[4]
+    assert found[:4] == rows[0] and len(found) == 6
+    assert avatars["evidence"] == "joints, clothes and avatars"
+    assert [avatars[name] for name in avatars if name != "evidence"] == [
+        joints[name] for name in joints if name != "evidence"
+    ]
+    assert len(asked) == joints["trials"]
+    for problem in asked:
+        assert problem.video is not None and problem.observations.masks is not None
