@@ -165,12 +165,15 @@ def refit(
     profile: Annotated[
         bool, typer.Option("--profile", help="Where the time of each re-fit goes, by stage.")
     ] = False,
+    appearance: Annotated[
+        bool, typer.Option("--appearance", help="Filmed cases, with avatars that are kept.")
+    ] = False,
 ) -> None:
     """What a re-fit makes somebody wait for: until bodies have moved, and until they stay."""
     from app.refit_benchmark import bench_refit, print_results
 
     check_place(json)
-    rows = bench_refit(motion, quick, profile)
+    rows = bench_refit(motion, quick, profile=profile, appearance=appearance)
     print_results(rows)
     if json is not None:
         write_json(json, rows)

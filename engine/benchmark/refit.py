@@ -17,6 +17,7 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Float
 
+from engine.benchmark.perceived import filmed
 from engine.benchmark.running import BenchmarkProgress
 from engine.benchmark.suites import Suite
 from engine.body.joints import HALPE26
@@ -37,8 +38,10 @@ from engine.structures import (
     KeypointEdit,
     Observations,
     Outcome,
+    VideoInfo,
 )
 from engine.synthesis.cases import Case, make_case
+from engine.synthesis.order import SynthesisOrder
 
 FRAMES = 32
 """Of a re-fit."""
@@ -93,7 +96,8 @@ def bench_refit(
     times as many steps; None where the result is not, or the re-fit ran out of steps. first:
     seconds until the first preview that differs from the bodies that were there. moved_mm: mean way
     of the joints. off_mm: that 95th percentile of the result. longest_gap: between two yields,
-    which is how long a cancel may take. Seconds are the processor's, but for `_wall`. `profile`
+    which is how long a cancel may take. With `config.appearance` the cases are filmed, and avatars
+    are those that the whole fit learnt. Seconds are the processor's, but for `_wall`. `profile`
     adds a row for each stage.
 
     The prior is loaded and kernels are compiled when the window's worker gets its first job; here
@@ -106,7 +110,7 @@ def bench_refit(
     for index, order in enumerate(orders):
         yield BenchmarkProgress(f"Fitting case {index + 1} of {len(orders)}", index / len(orders))
         case = _returned(make_case(order))
-        asked = situations(case, config)
+        asked = situations(case, config, shown(order, case) if config.appearance else None)
         for number, situation in enumerate(asked):
             share = (index + (number + 1) / (len(asked) + 1)) / len(orders)
             yield BenchmarkProgress(f"{situation.case}: {situation.gesture}", share)
@@ -147,15 +151,23 @@ def stage_rows(situation: Situation, trace: Trace) -> list[dict[str, Value]]:
     return rows
 
 
-def situations(case: Case, config: FitConfig) -> list[Situation]:
+def shown(order: SynthesisOrder, case: Case) -> tuple[VideoInfo, Observations]:
+    """The drawn video of a case, and its keypoints with masks as rough as a segmenter's."""
+    return _returned(filmed(order, case.detector, case.truth.masks))
+
+
+def situations(
+    case: Case, config: FitConfig, film: tuple[VideoInfo, Observations] | None = None
+) -> list[Situation]:
     """Every gesture on a case. The identities are exchanged in the middle before the fit to which
-    the exchange is undone."""
-    count = case.detector.frame_count
+    the exchange is undone. With a `film` the whole fit learns avatars of it, which re-fits keep."""
+    video, observations = film or (None, case.detector)
+    count = observations.frame_count
     middle = count // 2
     part = FrameRange(max(0, middle - FRAMES // 2), min(count, middle + FRAMES // 2))
     about = FrameRange(middle - REACH, middle + REACH)
-    whole = FitProblem(case.detector, K=case.K, focal_source="file")
-    mixed_up = replace(whole, observations=exchanged(case.detector, about))
+    whole = FitProblem(observations, K=case.K, focal_source="file", video=video)
+    mixed_up = replace(whole, observations=exchanged(observations, about))
     right, wrong = (_returned(solve(problem, config)) for problem in (whole, mixed_up))
     found = []
     for gesture, say in GESTURES.items():
@@ -167,6 +179,7 @@ def situations(case: Case, config: FitConfig) -> list[Situation]:
             warm_start=start.motion,
             frames=part,
             constraints=say(case, about, start),
+            avatars=start.appearance,
         )
         found.append(Situation(case.name, gesture, problem))
     return found
@@ -180,11 +193,18 @@ def exchanged(observations: Observations, frames: FrameRange) -> Observations:
         result[:2, frames.as_slice()] = values[1::-1, frames.as_slice()]
         return result
 
+    masks = observations.masks
+    if masks is not None:
+        first, second, *others = (list(row) for row in masks)
+        part = frames.as_slice()
+        first[part], second[part] = second[part], first[part]
+        masks = tuple(map(tuple, (first, second, *others)))
     return replace(
         observations,
         keypoints2d=swapped(observations.keypoints2d),
         confidence=swapped(observations.confidence),
         boxes=swapped(observations.boxes),
+        masks=masks,
     )
 
 

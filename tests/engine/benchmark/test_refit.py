@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.benchmark.refit import Situation, Trace, exchanged, row_of, stage_rows, traced
-from engine.config import FitConfig, TermWeights, longer
+from engine.config import AppearanceConfig, FitConfig, TermWeights, longer
 from engine.fit.problem import FitProblem
 from engine.structures import (
     BodyMotion,
@@ -18,6 +18,7 @@ from engine.structures import (
     FrameRange,
     Observations,
     Outcome,
+    RunLengthMask,
 )
 from tests.engine.fit.conftest import two_people
 
@@ -113,12 +114,31 @@ def test_people_are_exchanged_in_the_frames_alone():
         np.testing.assert_array_equal(after[:, 6:], before[:, 6:])
 
 
+def test_their_masks_are_exchanged_with_them():
+    seen = two_people(frames=FRAMES).observations
+    rows = [
+        tuple(RunLengthMask.encode(np.full((4, 4), person == 0)) for _ in range(FRAMES))
+        for person in range(2)
+    ]
+    mixed = exchanged(replace(seen, masks=tuple(rows)), PART)
+    assert mixed.masks is not None
+    filled = [
+        [mask is not None and bool(mask.decode().any()) for mask in row] for row in mixed.masks
+    ]
+    inside = [PART.start <= frame < PART.stop for frame in range(FRAMES)]
+    assert filled == [[not now for now in inside], inside]
+
+
 def test_a_longer_run_may_take_more_steps_and_is_harder_to_satisfy():
     config = FitConfig()
     ten = longer(config, 10)
     assert ten.contact_rounds == 10 * config.contact_rounds
     assert ten.settled == pytest.approx(config.settled / 10)
     assert replace(ten, contact_rounds=0).contact_steps == config.contact_steps
+    assert ten.appearance is None
+    look = AppearanceConfig()
+    pictures = longer(replace(config, appearance=look), 10).appearance
+    assert pictures == replace(look, rounds=10 * look.rounds)
 
 
 def test_a_trace_has_the_time_of_every_preview():
