@@ -18,6 +18,7 @@ from engine.fit.curvature import Look, curvature
 from engine.fit.jacobian import Jacobian, upright
 from engine.fit.newton import Coordinates, descend
 from engine.fit.objective import objective
+from engine.fit.relaxation import Relaxation
 from engine.fit.setting import Setting
 from engine.fit.state import FitState, Posed
 from engine.structures import FitProgress, Outcome
@@ -31,6 +32,8 @@ Steps = Generator[FitProgress | None, None, tuple[FitState, Outcome]]
 """None is a breath: nothing to report, and a good moment to stop."""
 STILL = 0.2
 """Share of what counts as settled below which a step ends its round."""
+PATIENCE = 8
+"""Rounds after which frames that go to and fro are slowed down; most stages end before."""
 CALM = 2
 """Rounds in a row that must hardly move: the first after a refresh may rest on a saddle."""
 
@@ -51,12 +54,14 @@ class Round:
 def settle(setting: Setting, state: FitState, plan: Round, report: Report) -> Steps:
     """Until the bodies stay where they are (`config.settled`), or all rounds are used up.
 
-    The state that comes back is the last that cost less than the one before.
+    The state that comes back is the last that cost less than the one before, or in late rounds
+    (`engine.fit.relaxation`) lies between two such states.
     """
     config = setting.config
     least, enough = (config.steady, 1) if plan.steady else (config.settled, CALM)
     state, calm = upright(state), 0
-    for _ in range(plan.rounds):
+    relaxation = Relaxation.none(setting)
+    for number in range(plan.rounds):
         with torch.no_grad():
             posed = setting.posed(state)
         found: list[Found] = []
@@ -75,6 +80,8 @@ def settle(setting: Setting, state: FitState, plan: Round, report: Report) -> St
             yield report(plan.name, step.costs, state, 1.0)
             if step.way < STILL * least:
                 break
+        if number >= PATIENCE:
+            state = relaxation.relaxed(setting, before, state)
         calm = calm + 1 if movement(setting, before, state) < least else 0
         if calm == enough:
             return state, Outcome.CONVERGED

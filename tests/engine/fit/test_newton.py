@@ -36,14 +36,12 @@ def body() -> BodyModel:
     return BodyModel.load("open-body", "1k2")
 
 
-@pytest.fixture(scope="module")
-def rotmats() -> Tensor:
+def some_rotations() -> Tensor:
     generator = torch.Generator().manual_seed(1)
     return axis_angle_to_matrix(0.3 * torch.randn(PEOPLE, FRAMES, 24, 3, generator=generator))
 
 
-@pytest.fixture(scope="module")
-def state(rotmats: Tensor) -> FitState:
+def some_state(rotmats: Tensor) -> FitState:
     place = torch.tensor([[-0.1, 0.0, 1.4], [0.15, 0.05, 1.5]])[:, None].expand(-1, FRAMES, -1)
     return FitState(
         betas=torch.linspace(-1, 1, 20).reshape(2, 10),
@@ -53,6 +51,16 @@ def state(rotmats: Tensor) -> FitState:
         up=torch.tensor([0.0, -1.0, 0.0]),
         floor=torch.tensor(1.0),
     )
+
+
+@pytest.fixture(scope="module")
+def rotmats() -> Tensor:
+    return some_rotations()
+
+
+@pytest.fixture(scope="module")
+def state(rotmats: Tensor) -> FitState:
+    return some_state(rotmats)
 
 
 def a_direction(seed: int = 0) -> Tensor:
@@ -146,14 +154,19 @@ def seen_exactly(body: BodyModel, state: FitState) -> tuple[Evidence, Posed]:
     return gather(observations, said, first, state, body, camera.K, state.up, SMOOTH), posed
 
 
-@pytest.fixture(scope="module")
-def still(state: FitState) -> FitState:
+def standing_still() -> FitState:
     """People of mean shape who do not move."""
+    state = some_state(some_rotations())
     return replace(
         state,
         rotation=state.rotation[:, :1].expand_as(state.rotation).clone(),
         betas=torch.zeros_like(state.betas),
     )
+
+
+@pytest.fixture(scope="module")
+def still() -> FitState:
+    return standing_still()
 
 
 def test_where_nothing_is_contradicted_the_matrix_holds_the_second_derivatives(body, still):
