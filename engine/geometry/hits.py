@@ -74,13 +74,10 @@ def find_hits(
     """Of every two people (skins F, V, 3) in the given frames; `neighbourhood` in metres."""
     hits = []
     for inner, outer in permutations(range(len(skins)), 2):
-        near = box_overlap(skins[inner][frames], skins[outer][frames], neighbourhood)
-        found = [
-            _hits_in_frame(frame, skins[inner][frame], skins[outer][frame], (search, neighbourhood))
-            for frame in frames[near].tolist()
-        ]
-        if any(len(vertex) for _, vertex, *_ in found):
-            hits.append(Hit(inner, outer, *map(torch.cat, zip(*found, strict=True))))
+        near = frames[box_overlap(skins[inner][frames], skins[outer][frames], neighbourhood)]
+        hit = _hits_of_pair((inner, outer), near, skins, (search, neighbourhood))
+        if len(hit.frame):
+            hits.append(hit)
     return hits
 
 
@@ -96,30 +93,33 @@ def together(hits: Sequence[Hit]) -> list[Hit]:
     ]
 
 
-def _hits_in_frame(
-    frame: int,
-    points: Float[np.ndarray, "V 3"],
-    mesh: Float[np.ndarray, "V 3"],
+def _hits_of_pair(
+    pair: tuple[int, int],
+    frames: Int[np.ndarray, "W"],
+    skins: list[np.ndarray],
     looking: tuple[Search, float],
-) -> tuple[Tensor, ...]:
-    """What a Hit says of each vertex inside, or outside by at most so many metres."""
+) -> Hit:
+    """The vertices of the one inside the other, or outside by at most so many metres."""
     search, neighbourhood = looking
-    candidates = search.parts.around(mesh, points)
-    if not len(candidates):
-        none = torch.zeros(0, dtype=torch.long)
-        points_none = torch.zeros(0, 3)
-        return none, none, none.reshape(-1, 3), points_none, points_none, none.bool()
-    search.query.move(mesh)
-    closest = search.query.closest(points[candidates]).to("cpu")
+    points, meshes = (skins[person][frames] for person in pair)
+    near = [search.parts.around(*both) for both in zip(meshes, points, strict=True)]
+    row = np.repeat(np.arange(len(frames)), [len(some) for some in near])
+    vertex = np.concatenate([np.zeros(0, np.int64), *near])
+    asked = [some[rows] for some, rows in zip(points, near, strict=True)]
+    closest = search.query.closest_of_each(meshes, asked).to("cpu")
     corners, weights = search.faces[closest.face], closest.barycentric
-    surface = (torch.from_numpy(mesh)[corners] * weights[..., None]).sum(dim=1)
-    away = surface - torch.from_numpy(points[candidates])
+    on_mesh = torch.from_numpy(meshes)[torch.from_numpy(row)[:, None], corners]
+    away = (on_mesh * weights[..., None]).sum(dim=1) - torch.from_numpy(points[row, vertex])
     sign = torch.where(closest.inside, 1.0, -1.0)[:, None]
-    kept = closest.found & (closest.inside | (away.norm(dim=-1) < neighbourhood))
-    vertex = torch.from_numpy(candidates)[kept]
-    outwards = torch.nn.functional.normalize(sign * away, dim=-1)[kept]
-    frames = torch.full_like(vertex, frame)
-    return frames, vertex, corners[kept], weights[kept], outwards, closest.inside[kept]
+    return Hit(
+        *pair,
+        frame=torch.from_numpy(frames[row]),
+        vertex=torch.from_numpy(vertex),
+        corners=corners,
+        barycentric=weights,
+        outwards=torch.nn.functional.normalize(sign * away, dim=-1),
+        inside=closest.inside,
+    ).kept(closest.found & (closest.inside | (away.norm(dim=-1) < neighbourhood)))
 
 
 def to_one_side(

@@ -17,6 +17,9 @@ from torch import Tensor
 
 from engine.aside import pause
 
+REACH = 0.6
+"""Metres within which closest points are looked for: more than bodies penetrate each other."""
+
 
 @dataclass(frozen=True)
 class ClosestPoints:
@@ -40,8 +43,16 @@ class SurfaceQuery(Protocol):
     def move(self, vertices: Float[np.ndarray, "V 3"]) -> None:
         """Set the vertices (metres)."""
 
-    def closest(self, points: Float[np.ndarray, "N 3"], max_distance: float = 0.6) -> ClosestPoints:
+    def closest(
+        self, points: Float[np.ndarray, "N 3"], max_distance: float = REACH
+    ) -> ClosestPoints:
         """Closest points of the mesh; keep `max_distance` (m) above the deepest penetration."""
+
+    def closest_of_each(
+        self, meshes: Float[np.ndarray, "W V 3"], points: list[Float[np.ndarray, "_ 3"]]
+    ) -> ClosestPoints:
+        """Of points for each of several meshes, within `REACH`, one answer after the other. The
+        mesh is left as it falls out."""
 
 
 def surface_query(
@@ -77,7 +88,9 @@ class MeshQuery:
         else:
             self._mesh.refit()
 
-    def closest(self, points: Float[np.ndarray, "N 3"], max_distance: float = 0.6) -> ClosestPoints:
+    def closest(
+        self, points: Float[np.ndarray, "N 3"], max_distance: float = REACH
+    ) -> ClosestPoints:
         """Closest points of the mesh; keep `max_distance` (m) above the deepest penetration."""
         wp, count = self._wp, len(points)
         query = wp.array(np.ascontiguousarray(points, np.float32), dtype=wp.vec3, device="cpu")
@@ -97,6 +110,23 @@ class MeshQuery:
         found = index >= 0
         inside = found & torch.from_numpy(sign.numpy() < 0)
         return ClosestPoints(index.clamp_min(0), weights, inside, found)
+
+    def closest_of_each(
+        self, meshes: Float[np.ndarray, "W V 3"], points: list[Float[np.ndarray, "_ 3"]]
+    ) -> ClosestPoints:
+        """See `SurfaceQuery`."""
+        found = [_of_none()]
+        for mesh, some in zip(meshes, points, strict=True):
+            if len(some):
+                self.move(mesh)
+                found.append(self.closest(some))
+        columns = zip(*(vars(one).values() for one in found), strict=True)
+        return ClosestPoints(*map(torch.cat, columns))
+
+
+def _of_none() -> ClosestPoints:
+    none = torch.zeros(0, dtype=torch.long)
+    return ClosestPoints(none, torch.zeros(0, 3), none.bool(), none.bool())
 
 
 def surface_points(

@@ -124,6 +124,20 @@ def test_memory_that_allows_one_point_at_a_time_changes_nothing(monkeypatch: pyt
         assert torch.equal(getattr(whole, name), getattr(parts, name))
 
 
+@pytest.mark.parametrize("kind", [TorchMeshQuery, MeshQuery])
+def test_several_meshes_at_once_are_several_meshes(kind: type[TorchMeshQuery] | type[MeshQuery]):
+    rng = np.random.default_rng(1)
+    meshes = (BALL.vertices * rng.uniform(0.8, 1.2, (3, len(BALL.vertices), 1))).astype(np.float32)
+    points = [rng.uniform(-0.9, 0.9, (n, 3)).astype(np.float32) for n in (7, 0, 12)]
+    query, each = kind(FACES, len(BALL.vertices)), []
+    together = query.closest_of_each(meshes, points)
+    for mesh, some in zip(meshes, points, strict=True):
+        query.move(mesh)
+        each.append(query.closest(some))
+    for name in ("face", "barycentric", "inside", "found"):
+        assert torch.equal(getattr(together, name), torch.cat([getattr(one, name) for one in each]))
+
+
 def test_what_is_out_of_reach_is_not_found():
     ours, warps = both(BALL.vertices, FACES, np.array([[0, 0, 0.8], [0, 0, 0.55]]), reach=0.1)
     assert ours.found.tolist() == warps.found.tolist() == [False, True]
