@@ -197,7 +197,9 @@ def _solve_window(
     look = prior_stage.look(begin.told, begin.K, setting) if asked else None
     setting = setting.with_width(config.robust_widths[2 if anew else 3])
     state = yield from stages.attract(setting, state, report)
-    if anew or setting.labels.of_kind("contact"):
+    # Bodies that pictures have moved are not moved back first to where keypoints alone want them.
+    at_once = not anew and appearance_stage.knows_everybody(problem, config.appearance)
+    if anew or (setting.labels.of_kind("contact") and not at_once):
         steps = config.joint_steps if anew else config.refit_steps
         state, setting = yield from prior_stage.fit(setting, state, steps, look, report)
     evidence = standing_evidence(setting.evidence, state, setting.body, setting.anchor)
@@ -206,7 +208,9 @@ def _solve_window(
     setting = replace(setting, shape_free=False, focal_free=False, up_free=False, floor_free=False)
     if unknown:
         setting = replace(setting, config=_as_a_whole(config))
-    seen, outcome = yield from _settled(problem, begin, setting, state, report, anew=anew)
+    seen, outcome = yield from _settled(
+        problem, begin, setting, state, report, anew=anew, at_once=at_once
+    )
     motion, camera = results.motion_and_camera(begin, problem, on(seen.state, "cpu"), body)
     pictures = {} if seen.evidence is None else {begin.frames.start: seen.evidence}
     return results.Solved(motion, camera, outcome, begin.notes + seen.notes, seen.avatars, pictures)
@@ -220,12 +224,9 @@ def _settled(
     report: Report,
     *,
     anew: bool,
+    at_once: bool,
 ) -> Steps[tuple[appearance_stage.Refined, Outcome]]:
-    """Bodies out of each other, and as the pictures show them.
-
-    Bodies that pictures have moved before are not moved back to where keypoints alone want them:
-    where everybody is known the pictures speak at once.
-    """
+    """Bodies out of each other, and as the pictures show them; `at_once` both together."""
     config, surfaces = setting.config, None
     if len(state.betas) > 1 and config.weights.penetration > 0:
         begun = partial(Surfaces, setting.body, begin.labels, config, setting.step_seconds)
@@ -233,7 +234,6 @@ def _settled(
     if anew:
         state = yield from stages.part(setting, state, surfaces, report)
     seen = appearance_stage.Refined(state)
-    at_once = not anew and appearance_stage.knows_everybody(problem, config.appearance)
     if at_once:
         seen = yield from appearance_stage.refine(problem, begin, setting, state, surfaces, report)
     if seen.outcome is not None:

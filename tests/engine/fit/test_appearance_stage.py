@@ -29,6 +29,7 @@ from engine.fit.start import Start
 from engine.fit.state import FitState
 from engine.structures import (
     Constraints,
+    ContactLabel,
     FitProgress,
     FitResult,
     FrameRange,
@@ -223,6 +224,16 @@ class TestRefits:
         stages = self.stages(filmed, fitted, avatars=seen.avatars)
         assert "Comparing with the pictures" in stages
         assert "Resolving contact" not in stages
+
+    def test_also_where_a_contact_is_stated(
+        self, filmed: FitProblem, fitted: FitResult, seen: Refined
+    ) -> None:
+        said = ContactLabel(0, "left_palm", 1, "right_palm", FrameRange(2, 5))
+        stages = self.stages(
+            filmed, fitted, avatars=seen.avatars, constraints=Constraints(contacts=(said,))
+        )
+        assert "Bringing together" in stages and "Comparing with the pictures" in stages
+        assert not {"Fitting", "Resolving contact"} & set(stages)
 
     def test_where_somebody_is_not_known_bodies_are_resolved_before_people_are_learnt(
         self, filmed: FitProblem, fitted: FitResult, seen: Refined
