@@ -42,7 +42,7 @@ class TermWeights:
     """An estimated focal length near the usual one, in units of 25 %."""
     gravity: float = 1.0
     """The direction of gravity near what the upright people say, in units of 0.1 rad."""
-    penetration: float = 60.0
+    penetration: float = 400.0
     """Depth of one body inside the other beyond the slack, in units of 1 cm, per 100 vertices."""
     contact: float = 3.0
     """Distance between regions that a person said touch, in units of 1 cm."""
@@ -113,18 +113,19 @@ class FitConfig:
     refit_steps: int = 12
     """The same, in Newton's coordinates, for a part of a clip beside bodies that are held."""
     label_rounds: int = 2
-    """How often people are moved as wholes to where labelled regions can meet."""
+    """How often people are moved as wholes to where labelled regions can meet, while shapes are
+    free as well."""
     label_steps: int = 25
     """L-BFGS iterations between two searches for the nearest points of labelled regions."""
-    parting_rounds: int = 3
-    """How often people are moved as wholes out of each other, before anything is bent for it."""
-    contact_rounds: int = 30
+    parting_rounds: int = 12
+    """How often people are moved as wholes, to what they touch or out of each other, before
+    anything is bent for it."""
+    contact_rounds: int = 60
     """How often the correspondences of penetration and contact are refreshed."""
-    whole_rounds: int = 12
-    """The same at most, in a fit of frames that had no bodies: eighteen rounds more change what
-    such bodies err by less than a millimetre, and take half as long again."""
-    contact_steps: int = 6
-    """Iterations in Newton's coordinates between two refreshes."""
+    whole_rounds: int = 24
+    """The same at most, in a fit of frames that had no bodies."""
+    contact_steps: int = 1
+    """Steps between two refreshes: of Newton's beside walls one, those of L-BFGS after it."""
     steady: float = 0.002
     """Metres: a stage on the way is over once 95 % of all joints move less in a round."""
     settled: float = 0.001
@@ -136,8 +137,8 @@ class FitConfig:
     robust_widths: tuple[float, float, float, float] = (40.0, 12.0, 6.0, 4.0)
     """Standard deviations beyond which a keypoint stops pulling: while placing, comparing facings,
     fitting, and resolving contact (graduated non-convexity, Blake and Zisserman 1987)."""
-    penetration_slack: float = 0.007
-    """Metres of penetration that captured people show as well, because skin is soft."""
+    penetration_slack: float = 0.0
+    """Metres of penetration that cost nothing."""
     contact_slack: float = 0.02
     """The same inside regions that a person said touch: flesh gives way there."""
     clearance: float = 0.03

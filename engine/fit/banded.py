@@ -8,13 +8,11 @@ frames cost, not the cube of their number (Golub and Van Loan, 4.3.5).
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 
 @dataclass
@@ -31,15 +29,37 @@ class Bands:
         counts = frames, max(0, frames - 1), max(0, frames - 2)
         return cls(*(torch.zeros(count, size, size, device=device) for count in counts))
 
-    def held(self, free: Float[Tensor, "F n"], damping: Float[Tensor, "n"]) -> Bands:
+    def blocks(self, free: Float[Tensor, "F n"], damping: Float[Tensor, "n"]) -> Blocks:
         """With the identity for unknowns that are not free (0), and `damping` added to the rest."""
         keep = [free[lag:, :, None] for lag in range(3)]
         diagonal = free * damping + (1 - free)
-        return Bands(
+        return _paired(
             self.here * free[:, :, None] * free[:, None] + torch.diag_embed(diagonal),
             self.next * free[:-1, :, None] * keep[1].mT,
             self.after * free[:-2, :, None] * keep[2].mT if len(free) > 2 else self.after,
         )
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The same matrix in blocks of m = 2 n: two frames each, and what couples them with the next
+    two. The last block of an odd number of frames ends in an identity."""
+
+    diagonal: Float[Tensor, "B m m"]
+    beside: Float[Tensor, "B1 m m"]
+    shape: tuple[int, int]
+    """F and n."""
+
+    def plus(self, frame: Int[Tensor, "N"], rows: Float[Tensor, "N n"]) -> Blocks:
+        """With R^T R of rows that look at one frame each."""
+        order = torch.argsort(frame, stable=True)
+        frames, counts = torch.unique_consecutive(frame[order], return_counts=True)
+        diagonal, size = self.diagonal.clone(), self.shape[1]
+        parts = torch.split(rows[order], counts.tolist())
+        for at, part in zip(frames.tolist(), parts, strict=True):
+            place = slice(at % 2 * size, (at % 2 + 1) * size)
+            diagonal[at // 2, place, place] += part.T @ part
+        return replace(self, diagonal=diagonal)
 
 
 @dataclass(frozen=True)
@@ -51,23 +71,21 @@ class Factor:
     shape: tuple[int, int]
 
     @classmethod
-    def of(cls, bands: Bands) -> Generator[None, None, Factor]:
+    def of(cls, blocks: Blocks) -> Generator[None, None, Factor]:
         """In steps. Raises RuntimeError (LinAlgError) where it is not positive definite."""
-        frames, size = bands.here.shape[:2]
         diagonal: list[Tensor] = []
         below: list[Tensor] = []
-        for index in range(-(-frames // 2)):
-            block = _block(bands, index)
+        for index, block in enumerate(blocks.diagonal):
             if index:
                 solved = torch.linalg.solve_triangular(
-                    diagonal[-1], _coupling(bands, index - 1), upper=False
+                    diagonal[-1], blocks.beside[index - 1], upper=False
                 )
                 below.append(solved.mT)
                 block = block - solved.mT @ solved
             diagonal.append(torch.linalg.cholesky(block))
             if index % 8 == 7:
                 yield None
-        return cls(tuple(diagonal), tuple(below), (frames, size))
+        return cls(tuple(diagonal), tuple(below), blocks.shape)
 
     def forward_solve(self, values: Float[Tensor, "F n"]) -> Float[Tensor, "F n"]:
         """L^-1 of values."""
@@ -91,6 +109,14 @@ class Factor:
             found.append(torch.linalg.solve_triangular(self.diagonal[index].mT, right, upper=True))
         return self._frames(found[::-1])
 
+    def forward(self, values: Float[Tensor, "F n"]) -> Float[Tensor, "F n"]:
+        """L^T of values: what `backward_solve` takes back."""
+        rows = self._rows(values)
+        found = [block.mT @ row for block, row in zip(self.diagonal, rows, strict=True)]
+        for index, below in enumerate(self.below):
+            found[index] = found[index] + below.mT @ rows[index + 1]
+        return self._frames(found)
+
     def _rows(self, values: Tensor) -> Float[Tensor, "B m 1"]:
         frames, size = self.shape
         padded = torch.nn.functional.pad(values, (0, 0, 0, frames % 2))
@@ -101,36 +127,20 @@ class Factor:
         return torch.stack(found).reshape(-1, size)[:frames]
 
 
-def _block(bands: Bands, index: int) -> Float[Tensor, "m m"]:
-    """What couples the two frames of a block with each other; a last one without a partner is put
-    together with one that nothing is coupled with."""
-    first, size = 2 * index, bands.here.shape[1]
-    if first + 1 == len(bands.here):
-        alone: Tensor = torch.block_diag(bands.here[first], torch.eye(size).to(bands.here))
-        return alone
-    inside = bands.next[first]
-    top = torch.cat([bands.here[first], inside], dim=1)
-    return torch.cat([top, torch.cat([inside.mT, bands.here[first + 1]], dim=1)])
-
-
-def _coupling(bands: Bands, index: int) -> Float[Tensor, "m m"]:
-    """What couples the frames of a block with those of the one after it."""
-    first = 2 * index
-    none = torch.zeros_like(bands.here[0])
-    last = bands.after[first + 1] if first + 1 < len(bands.after) else none
-    top = torch.cat([bands.after[first], none], dim=1)
-    return torch.cat([top, torch.cat([bands.next[first + 1], last], dim=1)])
-
-
-class Whitened(torch.autograd.Function):
-    """L^-T y, differentiable in y: the change of variables that makes a matrix the identity."""
-
-    @staticmethod
-    def forward(ctx: Any, y: Tensor, factor: Factor) -> Tensor:
-        ctx.factor = factor
-        return factor.backward_solve(y)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return ctx.factor.forward_solve(gradient), None
+def _paired(
+    here: Float[Tensor, "F n n"], step: Float[Tensor, "F1 n n"], jump: Float[Tensor, "F2 n n"]
+) -> Blocks:
+    frames, size = here.shape[:2]
+    count = -(-frames // 2)
+    one, none = torch.eye(size).to(here), here.new_zeros
+    here = torch.cat([here, one.expand(frames % 2, -1, -1)])
+    step = torch.cat([step, none(2 * count - len(step), size, size)])
+    jump = torch.cat([jump, none(2 * count - len(jump), size, size)])
+    inside = step[0::2]
+    top = torch.cat([here[0::2], inside], dim=2)
+    bottom = torch.cat([inside.mT, here[1::2]], dim=2)
+    upper = torch.cat([jump[0::2], torch.zeros_like(inside)], dim=2)
+    lower = torch.cat([step[1::2], jump[1::2]], dim=2)
+    return Blocks(
+        torch.cat([top, bottom], dim=1), torch.cat([upper, lower], dim=1)[:-1], (frames, size)
+    )

@@ -19,9 +19,9 @@ from engine.body.smpl import BodyModel
 from engine.config import FitConfig
 from engine.device import on
 from engine.fit import terms
-from engine.fit.curvature import Rows
 from engine.fit.jacobian import FREEDOM, Jacobian
 from engine.fit.state import Posed
+from engine.fit.walls import Walls
 from engine.geometry.hits import Hit, Search, depth_of, find_hits, to_one_side, together
 from engine.geometry.proximity import Parts
 from engine.structures import ContactLabel
@@ -30,6 +30,8 @@ AT_ONCE = 16
 """Frames between two breaths."""
 UNMOVED = 0.0003
 """Metres that no vertex of a frame has moved in for what was found there to be used again."""
+WITHIN_A_STEP = 0.01
+"""Metres by which a point may be clear of the other body and yet run into it in one step."""
 SIDE_SECONDS = 0.13
 """Standard deviation of the smoothing of the way by which a limb leaves the other body."""
 
@@ -97,7 +99,7 @@ class Surfaces:
         config: FitConfig,
         step_seconds: float = 1 / 30,
     ) -> None:
-        self._search = Search.of(body)
+        self._body, self._search = body, Search.of(body)
         self._config = config
         self._side_frames = SIDE_SECONDS / step_seconds
         self._labels = [label for label in labels if label.kind == "contact"]
@@ -114,7 +116,8 @@ class Surfaces:
         in which nobody has moved since is not looked for again."""
         every = np.arange(posed.transl.shape[1])
         with torch.no_grad():
-            skins = posed.surfaces(torch.from_numpy(every).to(movable.device)).cpu().numpy()
+            every_frame = torch.from_numpy(every).to(movable.device)
+            skins = posed.surfaces(every_frame, self._body).cpu().numpy()
         joints = posed.body.joints.detach().cpu().numpy()
         runs = [every], self._side_frames
         stale = memory.stale(skins, np.flatnonzero(movable.cpu().numpy()))
@@ -153,31 +156,32 @@ class Surfaces:
         weight = self._config.weights.penetration
         if not weight or not found.inside:
             return {}
-        skins = list(posed.surfaces(found.frames))
+        skins = list(posed.surfaces(found.frames, self._body))
         each = [self._penetration(skins, found, term, time) for term in found.inside]
         return {"penetration": weight * torch.stack(each).sum()}
 
-    @torch.no_grad()
-    def rows(self, found: Correspondences, posed: Posed, jacobian: Jacobian, time: Tensor) -> Rows:
-        """How stiff it is: along the way out of every point that is deeper than it may be."""
+    def walls(
+        self, found: Correspondences, posed: Posed, jacobian: Jacobian, time: Tensor
+    ) -> Walls:
+        """Every point that is deeper than it may be, or nearly, along its way out."""
         people, weight = len(posed.transl), self._config.weights.penetration
-        frames = [torch.zeros_like(found.frames[:0])]
-        rows = [posed.transl.new_zeros(0, people, FREEDOM)]
-        skins = list(posed.surfaces(found.frames)) if found.inside and weight else []
+        parts = [Walls.none(posed.transl)]
+        skins = list(posed.surfaces(found.frames, self._body)) if found.inside and weight else []
         for term in found.inside if weight else ():
             at = torch.searchsorted(found.frames, term.hit.frame)
-            deep = depth_of(replace(term.hit, frame=at), skins) > term.slack - 0.002
-            hit = term.hit.kept(deep)
-            outer = jacobian.skin(hit.corners, hit.barycentric, hit.outer, hit.frame)
+            beyond = depth_of(replace(term.hit, frame=at), skins) - term.slack
+            near = beyond > -WITHIN_A_STEP
+            hit = term.hit.kept(near)
+            outer = jacobian.skin(hit.corners, hit.barycentric, hit.outer, hit.frame, self._body)
             alone = torch.ones_like(hit.barycentric[:, :1])
-            inner = jacobian.skin(hit.vertex[:, None], alone, hit.inner, hit.frame)
+            inner = jacobian.skin(hit.vertex[:, None], alone, hit.inner, hit.frame, self._body)
             row = posed.transl.new_zeros(len(hit.frame), people, FREEDOM)
             row[:, hit.outer] += jacobian.along(outer, hit.outwards)
             row[:, hit.inner] -= jacobian.along(inner, hit.outwards)
             stiff = 2 * weight * time[hit.frame] / 0.01**2 / 100 * 1200 / skins[0].shape[1]
-            rows.append(row * stiff.sqrt()[:, None, None])
-            frames.append(hit.frame)
-        return Rows(torch.cat(frames), torch.cat(rows))
+            root = stiff.sqrt()
+            parts.append(Walls(hit.frame, row * root[:, None, None], beyond[near] * root))
+        return Walls.together(parts)
 
     def _penetration(
         self, skins: list[Tensor], found: Correspondences, term: Inside, time: Tensor
@@ -199,5 +203,5 @@ class PenetrationTerm:
     def __call__(self, posed: Posed) -> dict[str, Tensor]:
         return self.surfaces.cost(posed, self.found, self.time)
 
-    def rows(self, posed: Posed, jacobian: Jacobian) -> Rows:
-        return self.surfaces.rows(self.found, posed, jacobian, self.time)
+    def walls(self, posed: Posed, jacobian: Jacobian) -> Walls:
+        return self.surfaces.walls(self.found, posed, jacobian, self.time)

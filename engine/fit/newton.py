@@ -1,15 +1,15 @@
 """Descent in the coordinates in which the objective is round.
 
 With all but poses and places held, the Gauss-Newton matrix of a window has bands (`curvature`). Its
-factor changes the variables so that this matrix becomes the identity, in which L-BFGS (Nocedal and
-Wright 2006, algorithm 7.4) begins with Newton's step and learns what the matrix left out: terms of
-any kind may be added.
+factor gives Newton's step, beside walls that are met on the way (`walls`), and changes the
+variables so that the matrix becomes the identity, in which L-BFGS (Nocedal and Wright 2006,
+algorithm 7.4) goes on and learns what the matrix left out: terms of any kind may be added.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -19,9 +19,10 @@ from torch import Tensor
 
 from engine.aside import aside
 from engine.device import out_of_memory
-from engine.fit.banded import Bands, Factor, Whitened
+from engine.fit.banded import Bands, Blocks, Factor
 from engine.fit.jacobian import FREEDOM, TURNS, Jacobian, moved
 from engine.fit.state import FitState, Posed, detached
+from engine.fit.walls import Walls, step_beside
 
 Cost = Callable[[FitState], dict[str, Tensor]]
 DAMPING = 1.0, 100.0
@@ -33,89 +34,104 @@ SHORTEST = 1e-3
 """Share of a step below which nothing shorter is tried."""
 
 
-class Coordinates:
-    """Numbers y, one for each freedom of the M frames from the first that may move to the last; 0
-    is the state itself."""
+@dataclass(frozen=True)
+class Point:
+    """The cost of a move, and where it leads."""
+
+    value: float
+    gradient: Float[Tensor, "M n"]
+    parts: dict[str, float]
+    state: FitState
+
+
+class Moves:
+    """Small turns and shifts of everybody in the M frames from the first that may move to the last:
+    n numbers a frame; 0 is the state itself."""
 
     def __init__(
         self,
         state: FitState,
-        rotmats: Float[Tensor, "P F 24 3 3"],
-        part: slice,
-        free: Float[Tensor, "M n"],
-        *,
-        joints: Float[Tensor, "P M 24 3 75"],
-        factor: Factor,
-    ) -> None:
-        """Use `of`."""
-        self._state, self._rotmats, self._part = state, rotmats, part
-        self._free, self._joints, self._factor = free, joints, factor
-        self._people = len(rotmats)
-
-    @classmethod
-    def of(
-        cls,
-        state: FitState,
         posed: Posed,
         jacobian: Jacobian,
-        bands: Bands,
         movable: Bool[Tensor, "F"],
         *,
         whole: bool = False,
-    ) -> Generator[None, None, Coordinates]:
-        """In steps. `whole`: people are moved, nobody is bent. `state` has upright rotations."""
-        people = len(state.betas)
-        first, last = _span(movable)
-        part = slice(first, last)
-        free = state.betas.new_ones(people, FREEDOM)
+    ) -> None:
+        """`whole`: people are moved, nobody is bent. `state` has upright rotations."""
+        self._state, self._rotmats = state, posed.rotmats.detach()
+        self._people = len(state.betas)
+        self.frames = slice(*_span(movable))
+        """That may move, and those between."""
+        bent = state.betas.new_ones(self._people, FREEDOM)
         if whole:
-            free[:, :TURNS] = 0
-        damping = torch.full_like(free, DAMPING[0])
+            bent[:, :TURNS] = 0
+        self.free: Float[Tensor, "M n"] = movable[self.frames].float()[:, None] * bent.flatten()
+        self._joints = jacobian.joints[:, self.frames]
+
+    def zeros(self) -> Float[Tensor, "M n"]:
+        return torch.zeros_like(self.free)
+
+    def at(self, move: Float[Tensor, "M n"], cost: Cost) -> Point:
+        """The cost after a move, and its gradient in it."""
+        move = move.detach().requires_grad_()
+        first, last = self.frames.start, self._rotmats.shape[1] - self.frames.stop
+        whole = torch.nn.functional.pad(self._by_person(move), (0, 0, first, last))
+        state = moved(self._state, self._rotmats, whole)
+        costs = cost(state)
+        total = torch.stack(list(costs.values())).sum()
+        (gradient,) = torch.autograd.grad(total, move)
+        parts = {name: float(value.detach()) for name, value in costs.items()}
+        return Point(float(total.detach()), gradient, parts, detached(state))
+
+    def blocks(self, bands: Bands) -> Blocks:
+        """A matrix over all frames, damped, of what may move."""
+        first, last = self.frames.start, self.frames.stop
+        damping = self.free.new_full((self._people, FREEDOM), DAMPING[0])
         damping[:, TURNS:] = DAMPING[1]
-        rows = movable[part].float()[:, None] * free.flatten()
         inside = Bands(
             bands.here[first:last],
             bands.next[first : last - 1],
             bands.after[first : max(first, last - 2)],
         )
-        factor = yield from _factor(inside, rows, damping.flatten())
-        rotmats = posed.rotmats.detach()
-        return cls(state, rotmats, part, rows, joints=jacobian.joints[:, part], factor=factor)
-
-    def zeros(self) -> Float[Tensor, "M n"]:
-        return torch.zeros_like(self._free)
-
-    def state(self, y: Float[Tensor, "M n"]) -> FitState:
-        """The bodies at y, differentiable in it."""
-        inside = self._move(Whitened.apply(y, self._factor))
-        before, after = self._part.start, len(self._rotmats[0]) - self._part.stop
-        whole = torch.nn.functional.pad(inside, (0, 0, before, after))
-        there: FitState = moved(self._state, self._rotmats, whole)
-        return there
+        return inside.blocks(self.free, damping.flatten())
 
     @torch.no_grad()
-    def way(self, y: Float[Tensor, "M n"]) -> float:
-        """How far a small step moves joints, metres: the 95th percentile."""
-        move = self._move(self._factor.backward_solve(y))
-        distance = torch.einsum("pfnij,pfj->pfni", self._joints, move).norm(dim=-1)
-        moving = distance[:, self._free.any(1)]
+    def way(self, move: Float[Tensor, "M n"]) -> float:
+        """How far a small move takes joints, metres: the 95th percentile."""
+        by_person = self._by_person(move)
+        distance = torch.einsum("pfnij,pfj->pfni", self._joints, by_person).norm(dim=-1)
+        moving = distance[:, self.free.any(1)]
         return float(np.percentile(moving.cpu().numpy(), 95)) if moving.numel() else 0.0
 
-    def _move(self, values: Tensor) -> Float[Tensor, "P M 75"]:
-        by_person: Tensor = (values * self._free).unflatten(1, (self._people, FREEDOM))
+    def _by_person(self, values: Tensor) -> Float[Tensor, "P M 75"]:
+        by_person: Tensor = (values * self.free).unflatten(1, (self._people, FREEDOM))
         return by_person.transpose(0, 1)
 
 
-def _factor(bands: Bands, free: Tensor, damping: Tensor) -> Generator[None, None, Factor]:
+def newton_step(
+    moves: Moves, bands: Bands, begin: Point, walls: Walls
+) -> Generator[None, None, tuple[Factor, Float[Tensor, "M n"]]]:
+    """The step from `begin`, which is no move, to the least of its quadratic model beside the
+    walls; and the factor of the model's matrix there. In steps."""
+    inside = walls.within(moves.frames)
+    return (
+        yield from step_beside(moves.blocks(bands), begin.gradient, inside, moves.free, _factor)
+    )
+
+
+def _factor(blocks: Blocks) -> Generator[None, None, Factor]:
     """Damped further where rounding has made the matrix indefinite."""
+    unit = torch.eye(blocks.diagonal.shape[-1]).to(blocks.diagonal)
     for power in range(5):
+        more = replace(blocks, diagonal=blocks.diagonal + 100.0**power * unit) if power else blocks
         try:
-            return (yield from Factor.of(bands.held(free, damping * 100.0**power)))
+            return (yield from Factor.of(more))
         except RuntimeError as error:  # LinAlgError, which torch does not export
             if out_of_memory(error):
                 raise
-    nothing = Bands.zeros(len(free), free.shape[1], free.device)
-    return (yield from Factor.of(nothing.held(free, damping)))
+    none = torch.zeros_like(blocks.beside)
+    diagonal = unit.expand_as(blocks.diagonal)
+    return (yield from Factor.of(replace(blocks, diagonal=diagonal, beside=none)))
 
 
 def _span(movable: Bool[Tensor, "F"]) -> tuple[int, int]:
@@ -133,47 +149,44 @@ class Step:
     """Metres that joints moved in it, the 95th percentile; 0 where no step led down."""
 
 
-def descend(coordinates: Coordinates, cost: Cost, iterations: int) -> Iterator[Step | None]:
-    """L-BFGS with backtracking; ends early where no step leads down. None comes while it is still
-    looking: pictures of a whole window take longer to draw than anybody should wait. The way of
-    the first step is infinite where the state itself costs no finite number."""
-
-    def at(y: Tensor) -> tuple[float, Tensor, dict[str, float], FitState]:
-        y = y.detach().requires_grad_()
-        state = coordinates.state(y)
-        costs = cost(state)
-        total = torch.stack(list(costs.values())).sum()
-        (gradient,) = torch.autograd.grad(total, y)
-        parts = {name: float(value.detach()) for name, value in costs.items()}
-        return float(total.detach()), gradient, parts, detached(state)
-
-    y = coordinates.zeros()
-    value, gradient, parts, state = yield from aside(partial(at, y))
-    if not np.isfinite(value):
-        yield Step(state, parts, np.inf)
-        return
+def descend(
+    moves: Moves,
+    cost: Cost,
+    begin: Point,
+    model: tuple[Factor, Float[Tensor, "M n"]],
+    iterations: int,
+) -> Iterator[Step | None]:
+    """From `begin`, which is no move, by the step that its model says first, then by L-BFGS; each
+    is halved until it leads down. Ends early where none does. None comes while it is still looking:
+    pictures of a whole window take longer to draw than anybody should wait.
+    """
+    factor, first = model
+    y, gradient, here = moves.zeros(), factor.forward_solve(begin.gradient * moves.free), begin
     pairs: list[tuple[Tensor, Tensor]] = []
-    for _ in range(iterations):
-        direction = _direction(gradient, pairs)
+    for iteration in range(iterations):
+        direction = _direction(gradient, pairs) if iteration else factor.forward(first)
+        if float((direction * gradient).sum()) >= 0:
+            direction, pairs = -gradient, []
         slope = float((direction * gradient).sum())
         share = 1.0
         while True:
-            there = yield from aside(partial(at, y + share * direction))
+            move = factor.backward_solve(y + share * direction)
+            there = yield from aside(partial(moves.at, move, cost))
             yield None
-            if np.isfinite(there[0]) and there[0] <= value + ENOUGH * share * slope:
+            if np.isfinite(there.value) and there.value <= here.value + ENOUGH * share * slope:
                 break
-            curve = there[0] - value - share * slope
+            curve = there.value - here.value - share * slope
             best = -slope * share / (2 * curve) if np.isfinite(curve) and curve > 0 else 0.1
             share *= min(0.5, max(0.1, best))
             if share < SHORTEST or slope >= 0:
-                yield Step(state, parts, 0.0)
+                yield Step(here.state, here.parts, 0.0)
                 return
-        move = share * direction
-        pairs.append((move, there[1] - gradient))
+        change = factor.forward_solve(there.gradient * moves.free) - gradient
+        pairs.append((share * direction, change))
         pairs = [pair for pair in pairs[-HISTORY:] if float((pair[0] * pair[1]).sum()) > 1e-10]
-        y = y + move
-        value, gradient, parts, state = there
-        yield Step(state, parts, coordinates.way(move))
+        y, gradient, here = y + share * direction, gradient + change, there
+        way = moves.way(factor.backward_solve(share * direction))
+        yield Step(here.state, here.parts, way)
 
 
 def _direction(gradient: Tensor, pairs: list[tuple[Tensor, Tensor]]) -> Tensor:

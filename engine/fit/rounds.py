@@ -9,18 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from engine.aside import aside
+from engine.fit.banded import Factor
 from engine.fit.curvature import Look, curvature
 from engine.fit.jacobian import Jacobian, upright
-from engine.fit.newton import Coordinates, descend
+from engine.fit.newton import Moves, Point, descend, newton_step
 from engine.fit.objective import objective
 from engine.fit.relaxation import Relaxation
 from engine.fit.setting import Setting
 from engine.fit.state import FitState, Posed
+from engine.fit.walls import walls_of
 from engine.structures import FitProgress, Outcome
 
 Report = Callable[[str, dict[str, float], FitState, float], FitProgress]
@@ -68,14 +72,18 @@ def settle(setting: Setting, state: FitState, plan: Round, report: Report) -> St
         for search in plan.searches:
             found.append((yield from looked(search, posed)))
             yield None
-        coordinates = yield from _coordinates(setting, state, posed, tuple(found), plan.whole)
+        cost = cost_with(setting, found)
+        jacobian = Jacobian(state, posed)
+        moves = Moves(state, posed, jacobian, setting.movable, whole=plan.whole)
+        begin = yield from aside(partial(moves.at, moves.zeros(), cost))
+        if not np.isfinite(begin.value):
+            return state, Outcome.DIVERGED
+        model = yield from _modelled(setting, (posed, jacobian), found, (moves, begin))
         before = state
-        for step in descend(coordinates, cost_with(setting, found), config.contact_steps):
+        for step in descend(moves, cost, begin, model, config.contact_steps):
             if step is None:
                 yield None
                 continue
-            if not np.isfinite(step.way):
-                return before, Outcome.DIVERGED
             state = step.state
             yield report(plan.name, step.costs, state, 1.0)
             if step.way < STILL * least:
@@ -88,13 +96,19 @@ def settle(setting: Setting, state: FitState, plan: Round, report: Report) -> St
     return state, Outcome.STEP_LIMIT
 
 
-def _coordinates(
-    setting: Setting, state: FitState, posed: Posed, found: tuple[Found, ...], whole: bool
-) -> Generator[None, None, Coordinates]:
-    jacobian = Jacobian(state, posed)
-    look = Look(posed, jacobian, setting.evidence, setting.config, setting.anchor)
-    bands = yield from curvature(look, found)
-    return (yield from Coordinates.of(state, posed, jacobian, bands, setting.movable, whole=whole))
+def _modelled(
+    setting: Setting,
+    there: tuple[Posed, Jacobian],
+    found: list[Found],
+    begun: tuple[Moves, Point],
+) -> Generator[None, None, tuple[Factor, Tensor]]:
+    """Newton's step from where the bodies are, and the factor of its matrix."""
+    look = Look(*there, setting.evidence, setting.config, setting.anchor)
+    bands = yield from curvature(look, tuple(found))
+    with torch.no_grad():
+        walls = walls_of(found, *there)
+    moves, begin = begun
+    return (yield from newton_step(moves, bands, begin, walls))
 
 
 def looked(search: Search, posed: Posed) -> Generator[None, None, Found]:

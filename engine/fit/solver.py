@@ -36,9 +36,11 @@ from engine.perception.request import BUILT_IN
 from engine.structures import FitProgress, FitResult, FrameRange, Outcome, Provenance
 
 SURFACE_DENSITY = "1k2"
-"""Contact and penetration are solved on the coarsest mesh; its surface is within millimetres."""
-USUAL_ROUNDS = 12
-"""Of which the last stage needs fewer, mostly: for saying how much is done."""
+"""Labelled contact is solved on the coarsest mesh; its surface is within millimetres."""
+SKIN_DENSITY = "2k5"
+"""Penetration is looked for on this one: the coarsest is up to 5 mm thinner at hands."""
+USUAL_ROUNDS = 12, 4
+"""Of resolving contact and of parting people, mostly: for saying how much is done."""
 SHORTEST = 8
 """Frames of the shortest window that is tried when memory runs out."""
 SILENCE = 0.05
@@ -229,7 +231,8 @@ def _settled(
     """Bodies out of each other, and as the pictures show them; `at_once` both together."""
     config, surfaces = setting.config, None
     if len(state.betas) > 1 and config.weights.penetration > 0:
-        begun = partial(Surfaces, setting.body, begin.labels, config, setting.step_seconds)
+        skin = BodyModel.load(setting.body.name, SKIN_DENSITY).to(setting.body.v_template.device)
+        begun = partial(Surfaces, skin, begin.labels, config, setting.step_seconds)
         surfaces = yield from aside(begun)  # kernels are loaded, and may have to be compiled
     if anew:
         state = yield from stages.part(setting, state, surfaces, report)
@@ -283,13 +286,14 @@ def _unknown(begin: start.Start, problem: FitProblem) -> bool:
 def _work(begin: start.Start, setting: Setting) -> float:
     """Iterations weighted by what they cost."""
     config, people = setting.config, len(begin.state.betas)
+    most = min(config.contact_rounds, config.whole_rounds), config.parting_rounds
+    rounds = tuple(zip(most, USUAL_ROUNDS, strict=True))
     load = begin.hypotheses.count / people
     return (
         load * (config.placement_steps + config.hypothesis_steps)
         + (config.label_rounds * config.label_steps if setting.labels else 0)
         + (config.refit_steps if setting.only_poses else config.joint_steps)
         + (config.deep_steps if config.prior == "deep" and begin.shape_free else 0)
-        + (config.parting_rounds * config.contact_steps if people > 1 else 0)
-        + min(config.contact_rounds, config.whole_rounds, USUAL_ROUNDS) * config.contact_steps
+        + sum(min(most, usual) * config.contact_steps for most, usual in rounds if people > 1)
         + appearance_stage.work(config.appearance)
     )

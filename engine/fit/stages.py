@@ -89,7 +89,7 @@ def attract(setting: Setting, state: FitState, report: Report) -> Stage:
         return state
     name = "Bringing together"
     if setting.only_poses:
-        plan = Round(name, labels, setting.config.label_rounds, whole=True, steady=True)
+        plan = Round(name, labels, setting.config.parting_rounds, whole=True, steady=True)
         state, _ = yield from settle(setting, state, plan, report)
         return state
     for _ in range(setting.config.label_rounds):

@@ -75,7 +75,8 @@ def test_penetration_is_weighted_by_more_than_nothing(begin: Start, body: BodyMo
     assert CONFIG.weights.penetration > 0
     costs = penetration(begin, body, CONFIG)
     assert float(costs["penetration"]) > 1
-    doubled = replace(CONFIG, weights=replace(CONFIG.weights, penetration=120.0))
+    twice_as_much = 2 * CONFIG.weights.penetration
+    doubled = replace(CONFIG, weights=replace(CONFIG.weights, penetration=twice_as_much))
     twice = penetration(begin, body, doubled)
     assert float(twice["penetration"]) == pytest.approx(2 * float(costs["penetration"]))
 
