@@ -31,7 +31,7 @@ from engine.structures import (
 from tests.engine.fit.conftest import Scene, project_world, run, two_people
 
 QUICK = FitConfig(
-    placement_steps=15, hypothesis_steps=10, joint_steps=40, contact_rounds=3, contact_steps=6,
+    placement_steps=15, hypothesis_steps=10, joint_steps=40, contact_rounds=12,
     prior="start",
 )  # fmt: skip
 """Enough for what a test looks at, where that is not accuracy."""
@@ -235,7 +235,7 @@ def test_people_are_moved_out_of_each_other_whole_before_anything_is_bent():
     scene = two_people(frames=6, apart=0.22)
     problem = FitProblem(scene.observations, camera=scene.camera)
     before = run(solve(problem, replace(QUICK, contact_rounds=0, parting_rounds=0)))
-    after = run(solve(problem, replace(QUICK, contact_rounds=0, parting_rounds=4)))
+    after = run(solve(problem, replace(QUICK, contact_rounds=0, parting_rounds=12)))
     np.testing.assert_allclose(after.motion.body_pose, before.motion.body_pose, atol=2e-6)
     depth = [result.diagnostics.penetration_m.max() for result in (before, after)]
     assert depth[1] < 0.8 * depth[0]
