@@ -63,5 +63,6 @@ START = FitConfig(
     overlap=12,
     initializer="dyad",
     appearance=None,
+    device="cpu",
     tolerance=1e-4,
 )

@@ -36,7 +36,7 @@ Steps = Generator[FitProgress | None, None, tuple[FitState, Outcome]]
 """None is a breath: nothing to report, and a good moment to stop."""
 STILL = 0.2
 """Share of what counts as settled below which a step ends its round."""
-PATIENCE = 8
+PATIENCE = 20
 """Rounds after which frames that go to and fro are slowed down; most stages end before."""
 CALM = 2
 """Rounds in a row that must hardly move: the first after a refresh may rest on a saddle."""

@@ -32,7 +32,7 @@ FRAMES = 4
 TIME = torch.ones(FRAMES, dtype=torch.float64)
 BODY = BodyModel.load("open-body", "1k2")
 QUICK = FitConfig(
-    placement_steps=15, hypothesis_steps=10, joint_steps=30, contact_rounds=12,
+    placement_steps=15, hypothesis_steps=10, joint_steps=30, contact_rounds=24,
     weights=TermWeights(penetration=0.0), prior="start",
 )  # fmt: skip
 
