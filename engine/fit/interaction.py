@@ -179,7 +179,9 @@ class Surfaces:
             row[:, hit.outer] += jacobian.along(outer, hit.outwards)
             row[:, hit.inner] -= jacobian.along(inner, hit.outwards)
             stiff = 2 * weight * time[hit.frame] / 0.01**2 / 100 * 1200 / skins[0].shape[1]
-            root = stiff.sqrt()
+            # As much as the term pulls, and so stiff that no step leads past the other side.
+            pulling = (terms.DEEP * 0.01 / beyond[near].clamp_min(1e-6)).clamp_max(1.0)
+            root = (stiff * pulling).sqrt()
             parts.append(Walls(hit.frame, row * root[:, None, None], beyond[near] * root))
         return Walls.together(parts)
 

@@ -133,9 +133,18 @@ def behind(
     return geman_mcclure(((metres - expected) / deviation).square(), 3.0)
 
 
+DEEP = 3.0
+"""Units of 1 cm beyond the slack from which on penetration does not push harder."""
+
+
 def penetration(depth: Float[Tensor, "N"], slack: Float[Tensor, "N"] | float) -> Float[Tensor, "N"]:
-    """Depth inside the other body (metres) beyond the slack, in units of 1 cm."""
-    return ((depth - slack) / 0.01).clamp_min(0).square()
+    """Depth inside the other body (metres) beyond the slack, in units of 1 cm.
+
+    Linear from `DEEP` units on (Huber 1964): people who were put into each other's place stay in
+    each other rather than being torn.
+    """
+    beyond = ((depth - slack) / 0.01).clamp_min(0)
+    return torch.where(beyond < DEEP, beyond.square(), DEEP * (2 * beyond - DEEP))
 
 
 TOUCHING, NEAR = 0.005, 3.0

@@ -84,6 +84,9 @@ def test_depth_order_is_satisfied_with_a_margin():
 def test_skin_may_overlap_by_the_slack():
     depth = torch.tensor([0.005, 0.010, 0.030])
     assert terms.penetration(depth, slack=0.010).tolist() == pytest.approx([0, 0, 4], abs=1e-4)
+    deep = torch.tensor([0.05, 0.10], requires_grad=True)
+    (push,) = torch.autograd.grad(terms.penetration(deep, slack=0.0).sum(), deep)
+    assert push.tolist() == pytest.approx([600, 600]), "no harder the deeper"
 
 
 def test_labels_pull_together_or_keep_apart():

@@ -105,7 +105,7 @@ def meeting() -> tuple[FitState, Surfaces, BodyModel]:
     return state, Surfaces(fine, (), FitConfig()), BodyModel.load("open-body", "1k2")
 
 
-def test_walls_cost_what_penetration_costs_and_fall_as_it_does(meeting):
+def test_walls_push_as_penetration_does(meeting):
     state, surfaces, body = meeting
     posed, movable, time = pose(state, body, Anchor()), torch.ones(2).bool(), torch.tensor([1.0, 2])
     found = done(surfaces.correspondences(posed, movable, Memory()))
@@ -119,7 +119,6 @@ def test_walls_cost_what_penetration_costs_and_fall_as_it_does(meeting):
     walls = walls_of([term, object()], posed, Jacobian(state, posed))
     deep = walls.value.clamp_min(0)
     assert float(deep.max()) > 0 > float(walls.value.min())
-    assert float(0.5 * deep.square().sum()) == pytest.approx(float(cost(move.detach())), rel=1e-4)
     expected = torch.zeros(2, 2, FREEDOM).index_add(0, walls.frame, deep[:, None, None] * walls.row)
     torch.testing.assert_close(
         slope.transpose(0, 1), expected, rtol=2e-3, atol=2e-3 * float(slope.abs().max())
