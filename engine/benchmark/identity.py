@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Bool
 
 import engine
+from engine.benchmark import refit
 from engine.benchmark.suites import Suite, order_key
 from engine.config import AppearanceConfig, FitConfig
 from engine.fit.identity import overlap, propose_swaps
@@ -186,15 +187,11 @@ def exchanged(
     observations: Observations, spans: Sequence[FrameRange], generator: np.random.Generator
 ) -> Observations:
     """The first two people exchanged over the spans; at some of their ends one of them is lost."""
+    for span in spans:
+        observations = refit.exchanged(observations, span)
     points, confidence = observations.keypoints2d.copy(), observations.confidence.copy()
     boxes = observations.boxes.copy()
     masks = None if observations.masks is None else [list(row) for row in observations.masks]
-    for span in spans:
-        part = span.as_slice()
-        for array in (points, confidence, boxes):
-            array[:2, part] = array[1::-1, part].copy()
-        if masks is not None:
-            masks[0][part], masks[1][part] = masks[1][part], masks[0][part]
     for edge in (edge for span in spans for edge in (span.start, span.stop)):
         if edge < observations.frame_count and generator.random() < LOST_SHARE:
             lost = generator.uniform(*LOST_SECONDS)
