@@ -7,12 +7,21 @@ frames cost, not the cube of their number (Golub and Van Loan, 4.3.5).
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+
+def by_frame(
+    frame: Int[Tensor, "N"], rows: Float[Tensor, "N n"]
+) -> Iterator[tuple[int, Float[Tensor, "K n"]]]:
+    """The frames that rows look at, in turn, and the rows of each."""
+    order = torch.argsort(frame, stable=True)
+    frames, counts = torch.unique_consecutive(frame[order], return_counts=True)
+    yield from zip(frames.tolist(), torch.split(rows[order], counts.tolist()), strict=True)
 
 
 @dataclass
@@ -52,11 +61,8 @@ class Blocks:
 
     def plus(self, frame: Int[Tensor, "N"], rows: Float[Tensor, "N n"]) -> Blocks:
         """With R^T R of rows that look at one frame each."""
-        order = torch.argsort(frame, stable=True)
-        frames, counts = torch.unique_consecutive(frame[order], return_counts=True)
         diagonal, size = self.diagonal.clone(), self.shape[1]
-        parts = torch.split(rows[order], counts.tolist())
-        for at, part in zip(frames.tolist(), parts, strict=True):
+        for at, part in by_frame(frame, rows):
             place = slice(at % 2 * size, (at % 2 + 1) * size)
             diagonal[at // 2, place, place] += part.T @ part
         return replace(self, diagonal=diagonal)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from engine.config import FitConfig
 from engine.fit import proxemics, terms
-from engine.fit.banded import Bands
+from engine.fit.banded import Bands, by_frame
 from engine.fit.jacobian import FREEDOM, TURNS, Jacobian
 from engine.fit.objective import FLOOR_WIDTH, FOOT_POINTS, Evidence, foot_heights
 from engine.fit.state import Anchor, Posed
@@ -229,9 +229,5 @@ def _between_people(look: Look) -> Rows:
 
 
 def _add_rows(bands: Bands, rows: Rows) -> None:
-    flat = rows.row.flatten(1)
-    order = torch.argsort(rows.frame, stable=True)
-    frames, counts = torch.unique_consecutive(rows.frame[order], return_counts=True)
-    parts = torch.split(flat[order], counts.tolist())
-    for frame, part in zip(frames.tolist(), parts, strict=True):
+    for frame, part in by_frame(rows.frame, rows.row.flatten(1)):
         bands.here[frame] += part.T @ part
