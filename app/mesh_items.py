@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 from OpenGL import GL
-from pyqtgraph.opengl import GLLinePlotItem
+from pyqtgraph import Transform3D
+from pyqtgraph.opengl import GLImageItem, GLLinePlotItem
 from pyqtgraph.opengl.GLGraphicsItem import GLGraphicsItem
 
 from app.body_drawing import BodyMesh, Light, Look, body_shader
@@ -124,61 +125,33 @@ class FloorItem(GLLinePlotItem):
         self.setData(pos=(points + self.centre).astype(np.float32), color=colors.astype(np.float32))
 
 
-class ShadowItem(GLGraphicsItem):
+class ShadowItem(GLImageItem):
     """Soft shadows where the bodies are near the floor, so that feet are seen to stand on it."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.setGLOptions({**FLAT, GL.GL_DEPTH_TEST: False})
+        nothing = np.zeros((SHADOW_CELLS, SHADOW_CELLS, 4), np.uint8)
+        super().__init__(nothing, smooth=True, glOptions={**FLAT, GL.GL_DEPTH_TEST: False})
         self.strength = 0.5
-        self._texture = 0
-        self._alpha: np.ndarray | None = None
-        self._middle = np.zeros(3)
 
     def set_bodies(self, bodies: Sequence[PosedBody | None]) -> None:
         points = [body.vertices[::SHADOW_STEP] for body in bodies if body is not None]
-        self._alpha = None
-        if points:
-            every = np.concatenate(points)
-            self._middle = every.mean(0) * (1, 0, 1)
-            self._alpha = _shadow(every - self._middle)
-        self.update()
-
-    def paint(self) -> None:
-        if self._alpha is None:
+        self.setVisible(bool(points))
+        if not points:
             return
-        self.setupGLState()
-        if not self._texture:
-            self._texture = int(GL.glGenTextures(1))
-        GL.glBindTexture(GL.GL_TEXTURE_2D, self._texture)
-        for name in (GL.GL_TEXTURE_MIN_FILTER, GL.GL_TEXTURE_MAG_FILTER):
-            GL.glTexParameteri(GL.GL_TEXTURE_2D, name, GL.GL_LINEAR)
-        for name in (GL.GL_TEXTURE_WRAP_S, GL.GL_TEXTURE_WRAP_T):
-            GL.glTexParameteri(GL.GL_TEXTURE_2D, name, GL.GL_CLAMP_TO_EDGE)
-        cells = SHADOW_CELLS
-        GL.glTexImage2D(
-            GL.GL_TEXTURE_2D, 0, GL.GL_ALPHA, cells, cells, 0, GL.GL_ALPHA, GL.GL_UNSIGNED_BYTE,
-            np.ascontiguousarray(self._alpha * (255 * self.strength), np.uint8),
-        )  # fmt: skip
-        self._draw_square()
-        GL.glBindTexture(GL.GL_TEXTURE_2D, 0)
+        every = np.concatenate(points)
+        middle = every.mean(0) * (1, 0, 1)
+        image = np.zeros((SHADOW_CELLS, SHADOW_CELLS, 4), np.uint8)
+        image[..., 3] = _shadow(every - middle).T * (255 * self.strength)
+        self.setData(image)
+        self.setTransform(_on_floor(middle))
 
-    def _draw_square(self) -> None:
-        matrix = matrix_of(self.mvpMatrix())
-        GL.glEnable(GL.GL_TEXTURE_2D)
-        GL.glMatrixMode(GL.GL_PROJECTION)
-        GL.glLoadMatrixd(np.ascontiguousarray(matrix.T))
-        GL.glMatrixMode(GL.GL_MODELVIEW)
-        GL.glLoadIdentity()
-        GL.glColor4f(0, 0, 0, 1)
-        half = SHADOW_METRES / 2
-        GL.glBegin(GL.GL_TRIANGLE_STRIP)
-        for u, v in ((0, 0), (1, 0), (0, 1), (1, 1)):
-            GL.glTexCoord2f(u, v)
-            x, z = (2 * u - 1) * half, (2 * v - 1) * half
-            GL.glVertex3f(self._middle[0] + x, 0.0, self._middle[2] + z)
-        GL.glEnd()
-        GL.glDisable(GL.GL_TEXTURE_2D)
+
+def _on_floor(middle: Float[np.ndarray, "3"]) -> Transform3D:
+    """From the cells of a shadow (x, y; z is 0) to the floor around a point of it."""
+    cell, half = SHADOW_METRES / SHADOW_CELLS, SHADOW_METRES / 2
+    x, y, z = middle
+    rows = (cell, 0, 0, x - half), (0, 0, 1, y), (0, cell, 0, z - half), (0, 0, 0, 1)
+    return Transform3D(np.array(rows))
 
 
 def _shadow(points: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "C C"]:

@@ -177,12 +177,12 @@ class MeshView(GLView):
     def _refresh_scene(self) -> None:
         """A new motion, camera or theme: lay the floor anew and show the frame."""
         tokens = theme().tokens
+        self._shadow.strength = 0.62 if tokens.is_dark else 0.30
         self._take(self._view_state.motion_shown())
         self._show_bodies()
         points = [body.vertices.mean(0) for body in self._posed if body is not None]
         centre = np.mean(points, 0) if points else np.zeros(3)
         self._floor.set_floor(centre, rgb(tokens.grid))
-        self._shadow.strength = 0.62 if tokens.is_dark else 0.30
         self.update()
 
     def _take(self, motion: BodyMotion | None) -> None:

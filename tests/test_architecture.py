@@ -80,6 +80,12 @@ def test_the_window_process_loads_no_solver():
     assert done.stdout.strip() == "[]"
 
 
+def test_nothing_is_drawn_between_glbegin_and_glend():
+    """Python may free another view's buffers there, which OpenGL answers with an error."""
+    users = [path for path in (ROOT / "app").rglob("*.py") if "glBegin" in path.read_text("utf-8")]
+    assert not users
+
+
 def test_ruff_has_nothing_to_say():
     tool("-m", "ruff", "check", ".")
 

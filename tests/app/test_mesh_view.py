@@ -397,6 +397,25 @@ def test_see_through_lets_the_ground_through(view):
     assert glass < solid - 0.1
 
 
+def test_bodies_throw_a_shadow_on_the_floor_below_them_and_nowhere_else(view):
+    view.look_from("top")
+    view._people.setVisible(False)
+    middle_of_pair = view._where_pair_is() * (1, 0, 1)
+    points = view.view_pixels(middle_of_pair + np.array([(0.05, 0, 0.05), (1.0, 0, 1.0)]))
+    below, aside = (QPointF(*point[:2]) for point in points)
+
+    def alpha(at: QPointF) -> int:
+        view._draw(smooth=False)
+        view._fetch()
+        return view._image.pixelColor(at.toPoint()).alpha()
+
+    shaded = alpha(below), alpha(aside)
+    view._shadow.setVisible(False)
+    lit = alpha(below), alpha(aside)
+    assert shaded[0] > lit[0] + 20
+    assert shaded[1] == lit[1]
+
+
 def test_the_bodies_before_a_fit_are_drawn_as_ghosts(view, view_state):
     view.look_from("camera")
     without = view.grab().toImage()
