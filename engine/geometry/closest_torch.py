@@ -3,7 +3,7 @@
 Every point meets every triangle of its mesh, in chunks that keep memory bounded. Distances to the
 triangles' centres rule most of them out; what is left is measured exactly. Inside is where the
 generalised winding number (Jacobson et al. 2013), the sum of the triangles' solid angles (van
-Oosterom and Strackee 1983), is above a half: what Warp's kernel answers by a tree.
+Oosterom and Strackee 1983), is above a half: what Warp's kernel answers by a ray.
 """
 
 from __future__ import annotations
@@ -48,10 +48,13 @@ class TorchMeshQuery:
         assert self._triangles is not None, "move() the mesh before a query"
         everywhere = self._tensor(points)
         mesh = torch.zeros(len(points), dtype=torch.long, device=self._device)
-        return _closest(everywhere, mesh, self._triangles[None], max_distance)
+        return _closest(everywhere, mesh, self._triangles[None], (max_distance, max_distance))
 
     def closest_of_each(
-        self, meshes: Float[np.ndarray, "W V 3"], points: list[Float[np.ndarray, "_ 3"]]
+        self,
+        meshes: Float[np.ndarray, "W V 3"],
+        points: list[Float[np.ndarray, "_ 3"]],
+        outside: float = REACH,
     ) -> ClosestPoints:
         """See `SurfaceQuery`. All are asked together: a GPU takes little longer for many."""
         mesh = np.repeat(np.arange(len(points)), [len(some) for some in points])
@@ -59,7 +62,7 @@ class TorchMeshQuery:
             self._tensor(np.concatenate([np.zeros((0, 3), np.float32), *points])),
             torch.from_numpy(mesh).to(self._device),
             self._tensor(meshes)[:, self._faces],
-            REACH,
+            (REACH, outside),
         )
 
     def _tensor(self, array: np.ndarray) -> Tensor:
@@ -82,9 +85,10 @@ def _closest(
     points: Float[Tensor, "N 3"],
     mesh: Int[Tensor, "N"],
     triangles: Float[Tensor, "W T 3 3"],
-    max_distance: float,
+    reach: tuple[float, float],
 ) -> ClosestPoints:
-    """Of points and the meshes that they are asked of."""
+    """Of points and the meshes that they are asked of, within metres for points inside and for all
+    others."""
     if not len(points):
         return ClosestPoints(mesh, points, mesh.bool(), mesh.bool())
     point, face = _candidates(points, mesh, triangles)
@@ -98,13 +102,14 @@ def _closest(
     row = torch.arange(len(point), device=points.device)
     row = torch.where(squared == least[point], row, len(row))
     best = torch.full_like(mesh, len(row)).scatter_reduce(0, point, row, "amin")
-    found = least <= max_distance**2
+    found = least <= reach[0] ** 2
     corners = triangles.flatten(1, 2)
     low, high = corners.amin(1)[mesh], corners.amax(1)[mesh]
     inside = ((points >= low) & (points <= high)).all(-1) & found
     asked = torch.nonzero(inside)[:, 0]
     for part in asked.split(max(1, PAIRS // triangles.shape[1])):
         inside[part] = winding_number(points[part], triangles[mesh[part]]) > 0.5
+    found = inside | (least <= reach[1] ** 2)
     return ClosestPoints(torch.where(found, face[best], 0), weights[best, 0], inside, found)
 
 

@@ -106,7 +106,7 @@ def _hits_of_pair(
     row = np.repeat(np.arange(len(frames)), [len(some) for some in near])
     vertex = np.concatenate([np.zeros(0, np.int64), *near])
     asked = [some[rows] for some, rows in zip(points, near, strict=True)]
-    closest = search.query.closest_of_each(meshes, asked).to("cpu")
+    closest = search.query.closest_of_each(meshes, asked, neighbourhood).to("cpu")
     corners, weights = search.faces[closest.face], closest.barycentric
     on_mesh = torch.from_numpy(meshes)[torch.from_numpy(row)[:, None], corners]
     away = (on_mesh * weights[..., None]).sum(dim=1) - torch.from_numpy(points[row, vertex])
@@ -119,7 +119,7 @@ def _hits_of_pair(
         barycentric=weights,
         outwards=torch.nn.functional.normalize(sign * away, dim=-1),
         inside=closest.inside,
-    ).kept(closest.found & (closest.inside | (away.norm(dim=-1) < neighbourhood)))
+    ).kept(closest.found)
 
 
 def to_one_side(

@@ -1,8 +1,10 @@
 """Signed distance between two bodies: how deep one is inside the other, and where.
 
-The queries run in Warp's winding-number kernel (one thread on the CPU), or in plain torch on other
-devices (`engine.geometry.closest_torch`); the closest points are rebuilt in torch from face and
-barycentric coordinates, so that gradients reach both meshes.
+The queries run in a Warp kernel (one thread on the CPU), or in plain torch on other devices
+(`engine.geometry.closest_torch`); the closest points are rebuilt in torch from face and barycentric
+coordinates, so that gradients reach both meshes. Inside is where the surface goes round a point
+more than once forwards than backwards (winding number), which bodies that reach into themselves
+need.
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ from engine.aside import pause
 
 REACH = 0.6
 """Metres within which closest points are looked for: more than bodies penetrate each other."""
+
+TREES = 16
+"""Meshes that are asked in one go: each has a tree of its own, which takes 2 ms to build."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,14 @@ class SurfaceQuery(Protocol):
         """Closest points of the mesh; keep `max_distance` (m) above the deepest penetration."""
 
     def closest_of_each(
-        self, meshes: Float[np.ndarray, "W V 3"], points: list[Float[np.ndarray, "_ 3"]]
+        self,
+        meshes: Float[np.ndarray, "W V 3"],
+        points: list[Float[np.ndarray, "_ 3"]],
+        outside: float = REACH,
     ) -> ClosestPoints:
-        """Of points for each of several meshes, within `REACH`, one answer after the other. The
-        mesh is left as it falls out."""
+        """Of points for each of several meshes, one answer after the other: of points inside within
+        `REACH`, of others within `outside` metres, which makes the search short. The mesh is left
+        as it falls out."""
 
 
 def surface_query(
@@ -72,61 +81,101 @@ class MeshQuery:
     def __init__(self, faces: Int[np.ndarray, "T 3"], vertex_count: int) -> None:
         from engine.geometry import closest_kernel  # slow to import, compiled at first use
 
-        self._closest = closest_kernel.closest
+        self._closed = is_closed(faces)
+        self._closest = closest_kernel.closest if self._closed else closest_kernel.closest_of_open
         self._wp: Any = closest_kernel.wp
-        wp = self._wp
-        self._points = wp.zeros(vertex_count, dtype=wp.vec3, device="cpu")
-        self._faces = wp.array(np.asarray(faces, np.int32).ravel(), dtype=wp.int32, device="cpu")
-        self._mesh: Any = None
+        self._faces = self._array(np.asarray(faces, np.int32).ravel())
+        self._vertex_count = vertex_count
+        self._first: Float[np.ndarray, "V 3"] | None = None
+        """Whose trees all others are like: then all choose alike where two faces are as near."""
+        self._meshes: list[tuple[Float[np.ndarray, "V 3"], Any]] = []
+        """Vertices, and the tree over them, which reads them where they are."""
 
     def move(self, vertices: Float[np.ndarray, "V 3"]) -> None:
         """Set the vertices (metres). The first call builds the tree, later ones refit it."""
-        wp = self._wp
-        wp.copy(self._points, wp.array(np.ascontiguousarray(vertices, np.float32), dtype=wp.vec3))
-        if self._mesh is None:
-            self._mesh = wp.Mesh(self._points, self._faces, support_winding_number=True)
-        else:
-            self._mesh.refit()
+        self._move(0, vertices)
 
     def closest(
         self, points: Float[np.ndarray, "N 3"], max_distance: float = REACH
     ) -> ClosestPoints:
         """Closest points of the mesh; keep `max_distance` (m) above the deepest penetration."""
-        wp, count = self._wp, len(points)
-        query = wp.array(np.ascontiguousarray(points, np.float32), dtype=wp.vec3, device="cpu")
-        face = wp.zeros(count, dtype=wp.int32, device="cpu")
-        u, v, sign = (wp.zeros(count, dtype=float, device="cpu") for _ in range(3))
-        assert self._mesh is not None, "move() the mesh before a query"
-        wp.launch(
-            self._closest,
-            dim=count,
-            inputs=[self._mesh.id, query, max_distance],
-            outputs=[face, u, v, sign],
-            device="cpu",
-        )
-        index = torch.from_numpy(face.numpy().astype(np.int64))
-        uv = torch.from_numpy(np.stack([u.numpy(), v.numpy()], axis=1))
-        weights = torch.cat([uv, 1 - uv.sum(1, keepdim=True)], dim=1)
-        found = index >= 0
-        inside = found & torch.from_numpy(sign.numpy() < 0)
-        return ClosestPoints(index.clamp_min(0), weights, inside, found)
+        assert self._meshes, "move() the mesh before a query"
+        return self._asked([points], (max_distance, max_distance))
 
     def closest_of_each(
-        self, meshes: Float[np.ndarray, "W V 3"], points: list[Float[np.ndarray, "_ 3"]]
+        self,
+        meshes: Float[np.ndarray, "W V 3"],
+        points: list[Float[np.ndarray, "_ 3"]],
+        outside: float = REACH,
     ) -> ClosestPoints:
         """See `SurfaceQuery`."""
+        asked = [index for index, some in enumerate(points) if len(some)]
         found = [_of_none()]
-        for mesh, some in zip(meshes, points, strict=True):
-            if len(some):
-                self.move(mesh)
-                found.append(self.closest(some))
+        for first in range(0, len(asked), TREES):
+            part = asked[first : first + TREES]
+            for slot, index in enumerate(part):
+                self._move(slot, meshes[index])
+            found.append(self._asked([points[index] for index in part], (REACH, outside)))
         columns = zip(*(vars(one).values() for one in found), strict=True)
         return ClosestPoints(*map(torch.cat, columns))
+
+    def _move(self, slot: int, vertices: Float[np.ndarray, "V 3"]) -> None:
+        assert len(vertices) == self._vertex_count, "the mesh keeps its vertices"
+        if self._first is None:
+            self._first = np.array(vertices, np.float32, order="C")
+        while slot >= len(self._meshes):
+            self._meshes.append(self._tree(self._first.copy()))
+        kept, tree = self._meshes[slot]
+        kept[:] = vertices
+        tree.refit()
+
+    def _tree(self, vertices: Float[np.ndarray, "V 3"]) -> tuple[Float[np.ndarray, "V 3"], Any]:
+        # Solid angles cost a refit nine times what boxes do; closed surfaces need none.
+        angles = not self._closed
+        points = self._array(vertices, self._wp.vec3)
+        return vertices, self._wp.Mesh(points, self._faces, support_winding_number=angles)
+
+    def _asked(
+        self, points: list[Float[np.ndarray, "_ 3"]], reach: tuple[float, float]
+    ) -> ClosestPoints:
+        """Of points for each of the first meshes, as `closest_kernel.closest` says."""
+        ids = np.array([tree.id for _, tree in self._meshes[: len(points)]], np.uint64)
+        mesh_of = np.repeat(np.arange(len(points), dtype=np.int32), [len(some) for some in points])
+        every = np.ascontiguousarray(np.concatenate(points), np.float32)
+        face, uv = np.empty(len(every), np.int32), np.zeros((2, len(every)), np.float32)
+        inside = np.zeros(len(every), bool)
+        self._wp.launch(
+            self._closest,
+            dim=len(every),
+            inputs=[
+                *(self._array(each) for each in (ids, mesh_of)),
+                self._array(every, self._wp.vec3),
+                self._wp.vec2(*reach),
+            ],
+            outputs=[self._array(each) for each in (face, *uv, inside)],
+            device="cpu",
+        )
+        index, weights = torch.from_numpy(face).long(), torch.from_numpy(uv).T
+        weights = torch.cat([weights, 1 - weights.sum(1, keepdim=True)], dim=1)
+        return ClosestPoints(index.clamp_min(0), weights, torch.from_numpy(inside), index >= 0)
+
+    def _array(self, values: np.ndarray, dtype: Any = Any) -> Any:
+        """The same memory in Warp's terms."""
+        return self._wp.array(values, dtype=dtype, device="cpu", copy=False)
 
 
 def _of_none() -> ClosestPoints:
     none = torch.zeros(0, dtype=torch.long)
     return ClosestPoints(none, torch.zeros(0, 3), none.bool(), none.bool())
+
+
+def is_closed(faces: Int[np.ndarray, "T 3"]) -> bool:
+    """Whether every edge is run along as often one way as the other: nothing has a border."""
+    begin = np.asarray(faces, np.int64).ravel()
+    end = np.roll(faces, -1, axis=1).ravel()
+    edge = np.minimum(begin, end) * (1 + int(begin.max(initial=0))) + np.maximum(begin, end)
+    _, edge = np.unique(edge, return_inverse=True)
+    return not np.bincount(edge, weights=np.where(begin < end, 1, -1)).any()
 
 
 def surface_points(
