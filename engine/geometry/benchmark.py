@@ -3,8 +3,8 @@
 Two posed bodies that overlap, in a few frames. Asked of both: the closest points of one body's
 surface for all vertices of the other, their signed distances, and how deep the two are in each
 other. Times are the processor's, the median over frames. trimesh answers with an R-tree and takes
-the sign from the nearest face or from rays; ours is the generalised winding number's (Jacobson et
-al. 2013). The two differ where a body is in itself, as in an armpit: there the points are counted
+the sign from the nearest face or from rays; ours is how often the surface goes round the point
+(winding number). The two differ where a body is in itself, as in an armpit: there the points are counted
 and their signs are not compared.
 """
 
@@ -119,7 +119,7 @@ def _ours(
     _, moved = _timed(lambda: query.move(mesh))
     (distance, inside), asked = _timed(closest)
     depth, deep = _timed(lambda: penetration_depth(mesh[None], points[None], faces, parts)[0])
-    # The winding number comes with the closest point.
+    # The sign comes with the closest point.
     return _Answer(distance, inside, float(depth), (moved, asked, asked, deep))
 
 

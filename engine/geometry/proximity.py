@@ -231,7 +231,7 @@ def penetration_depth(
     """Deepest penetration between two bodies of one topology per frame, in metres (0 = none).
 
     True depth: the largest distance from a vertex of one body that lies inside the other (by
-    generalised winding number, Jacobson et al. 2013) to the other's surface, both ways.
+    winding number) to the other's surface, both ways.
     """
     depth = np.zeros(len(a))
     query = MeshQuery(faces, a.shape[1])

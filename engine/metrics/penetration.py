@@ -20,7 +20,7 @@ class Penetration:
     """Of all pairs of people over the frames that count. Metres; 0 where nothing penetrates."""
 
     mean_m: float
-    """Over the vertices that lie inside the other body (generalised winding number), of their
+    """Over the vertices that lie inside the other body (winding number), of their
     distance to its surface. Denser parts of the mesh, hands and faces, weigh more."""
     deepest_m: float
     deep_frames: float
