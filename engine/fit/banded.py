@@ -38,6 +38,13 @@ class Bands:
         counts = frames, max(0, frames - 1), max(0, frames - 2)
         return cls(*(torch.zeros(count, size, size, device=device) for count in counts))
 
+    def of(self, unknowns: Int[Tensor, "m"]) -> Bands:
+        """The matrix of some of the unknowns of each frame, in ascending order."""
+        if len(unknowns) == self.here.shape[-1]:
+            return self
+        bands = self.here, self.next, self.after
+        return Bands(*(band[:, unknowns[:, None], unknowns] for band in bands))
+
     def blocks(self, free: Float[Tensor, "F n"], damping: Float[Tensor, "n"]) -> Blocks:
         """With the identity for unknowns that are not free (0), and `damping` added to the rest."""
         keep = [free[lag:, :, None] for lag in range(3)]

@@ -46,7 +46,7 @@ class Point:
 
 class Moves:
     """Small turns and shifts of everybody in the M frames from the first that may move to the last:
-    n numbers a frame; 0 is the state itself."""
+    n numbers a frame, of what is not held throughout; 0 is the state itself."""
 
     def __init__(
         self,
@@ -62,10 +62,10 @@ class Moves:
         self._people = len(state.betas)
         self.frames = slice(*_span(movable))
         """That may move, and those between."""
-        bent = state.betas.new_ones(self._people, FREEDOM)
-        if whole:
-            bent[:, :TURNS] = 0
-        self.free: Float[Tensor, "M n"] = movable[self.frames].float()[:, None] * bent.flatten()
+        every = torch.arange(self._people * FREEDOM, device=movable.device)
+        self._unknowns = every.unflatten(0, (-1, FREEDOM))[:, TURNS if whole else 0 :].flatten()
+        moving = movable[self.frames].float()[:, None]
+        self.free: Float[Tensor, "M n"] = moving.repeat(1, len(self._unknowns))
         self._joints = jacobian.joints[:, self.frames]
 
     def zeros(self) -> Float[Tensor, "M n"]:
@@ -93,7 +93,12 @@ class Moves:
             bands.next[first : last - 1],
             bands.after[first : max(first, last - 2)],
         )
-        return inside.blocks(self.free, damping.flatten())
+        return inside.of(self._unknowns).blocks(self.free, damping.flatten()[self._unknowns])
+
+    def walls(self, walls: Walls) -> Walls:
+        """Those in the frames that may move, with their derivatives in a move."""
+        inside = walls.within(self.frames)
+        return replace(inside, row=inside.row.flatten(1)[:, self._unknowns])
 
     @torch.no_grad()
     def way(self, move: Float[Tensor, "M n"]) -> float:
@@ -104,8 +109,9 @@ class Moves:
         return float(np.percentile(moving.cpu().numpy(), 95)) if moving.numel() else 0.0
 
     def _by_person(self, values: Tensor) -> Float[Tensor, "P M 75"]:
-        by_person: Tensor = (values * self.free).unflatten(1, (self._people, FREEDOM))
-        return by_person.transpose(0, 1)
+        whole = values.new_zeros(len(values), self._people * FREEDOM)
+        whole = whole.index_copy(1, self._unknowns, values * self.free)
+        return whole.unflatten(1, (self._people, FREEDOM)).transpose(0, 1)
 
 
 def newton_step(
@@ -113,10 +119,8 @@ def newton_step(
 ) -> Generator[None, None, tuple[Factor, Float[Tensor, "M n"]]]:
     """The step from `begin`, which is no move, to the least of its quadratic model beside the
     walls; and the factor of the model's matrix there. In steps."""
-    inside = walls.within(moves.frames)
-    return (
-        yield from step_beside(moves.blocks(bands), begin.gradient, inside, moves.free, _factor)
-    )
+    blocks, beside = moves.blocks(bands), moves.walls(walls)
+    return (yield from step_beside(blocks, begin.gradient, beside, moves.free, _factor))
 
 
 def _factor(blocks: Blocks) -> Generator[None, None, Factor]:

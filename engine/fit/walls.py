@@ -32,8 +32,8 @@ class Walls:
     """Residuals that look at one frame each, and cost half their square while they are positive."""
 
     frame: Int[Tensor, "N"]
-    row: Float[Tensor, "N P 75"]
-    """Derivatives of the values."""
+    row: Float[Tensor, "N *n"]
+    """Derivatives of the values: by everybody's 75 numbers, or by those alone that may change."""
     value: Float[Tensor, "N"]
     """Where the step begins."""
 

@@ -4,8 +4,8 @@ Two posed bodies that overlap, in a few frames. Asked of both: the closest point
 surface for all vertices of the other, their signed distances, and how deep the two are in each
 other. Times are the processor's, the median over frames. trimesh answers with an R-tree and takes
 the sign from the nearest face or from rays; ours is how often the surface goes round the point
-(winding number). The two differ where a body is in itself, as in an armpit: there the points are counted
-and their signs are not compared.
+(winding number). The two differ where a body is in itself, as in an armpit: there the points are
+counted and their signs are not compared.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import replace
 
 import pytest
@@ -10,14 +11,14 @@ from torch import Tensor
 
 from engine.body.smpl import BodyModel
 from engine.config import FitConfig, TermWeights
-from engine.fit.banded import Bands, Factor
+from engine.fit.banded import Bands, Blocks, Factor
 from engine.fit.curvature import Look, curvature
 from engine.fit.evidence import gather
-from engine.fit.jacobian import FREEDOM, Jacobian, moved, upright
-from engine.fit.newton import Moves, descend, newton_step
+from engine.fit.jacobian import FREEDOM, TURNS, Jacobian, moved, upright
+from engine.fit.newton import Moves, Point, descend, newton_step
 from engine.fit.objective import Behind, Evidence, objective
 from engine.fit.state import Anchor, FitState, Posed, pose
-from engine.fit.walls import Walls
+from engine.fit.walls import Walls, step_beside
 from engine.geometry.rotations import axis_angle_to_matrix, matrix_to_6d
 from engine.perception.initialization import Start3D
 from engine.structures import Constraints, Observations
@@ -207,6 +208,35 @@ def test_people_who_were_moved_a_little_are_found_again_in_a_few_steps(body, sti
     assert costs == sorted(costs, reverse=True)
     assert steps[-1].way < 1e-3 < 0.01 < steps[0].way
     assert costs[-1] < 0.01 * float(cost(off)["all"])
+
+
+def test_whole_people_step_where_they_would_if_nobody_could_be_bent(body, state):
+    """The small matrix of places alone, beside walls, against the large one with turns held."""
+    posed = pose(state, body, Anchor())
+    generator = torch.Generator().manual_seed(4)
+    rows = torch.randn(400, FRAMES, 2 * FREEDOM, generator=generator).transpose(0, 1)
+    bands = Bands.zeros(FRAMES, 2 * FREEDOM)
+    bands.here += rows.mT @ rows
+    bands.next += 0.1 * (rows[1:].mT @ rows[:-1])
+    walls = Walls(
+        torch.tensor([0, 3, 3]),
+        30 * torch.randn(3, 2, FREEDOM, generator=generator),
+        torch.tensor([1.0, 0.5, -0.1]),
+    )
+    pulled = torch.randn(FRAMES, 2 * FREEDOM, generator=generator)
+    places = torch.arange(2 * FREEDOM) % FREEDOM >= TURNS
+    moves = Moves(state, posed, Jacobian(state, posed), EVERY, whole=True)
+    begin = Point(0.0, pulled[:, places], {}, state)
+    _, small = done(newton_step(moves, bands, begin, walls))
+
+    def factored(blocks: Blocks) -> Generator[None, None, Factor]:
+        return Factor.of(blocks)
+
+    free = places.float().expand(FRAMES, -1)
+    blocks = bands.blocks(free, torch.full((2 * FREEDOM,), 100.0))
+    _, large = done(step_beside(blocks, pulled, walls, free, factored))
+    torch.testing.assert_close(small, large[:, places], atol=1e-6, rtol=1e-4)
+    assert not large[:, ~places].any() and small.abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("whole", [False, True])
