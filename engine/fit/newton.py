@@ -111,7 +111,8 @@ class Moves:
     def _by_person(self, values: Tensor) -> Float[Tensor, "P M 75"]:
         whole = values.new_zeros(len(values), self._people * FREEDOM)
         whole = whole.index_copy(1, self._unknowns, values * self.free)
-        return whole.unflatten(1, (self._people, FREEDOM)).transpose(0, 1)
+        by_person: Tensor = whole.unflatten(1, (self._people, FREEDOM)).transpose(0, 1)
+        return by_person
 
 
 def newton_step(
