@@ -1,8 +1,8 @@
 """Cholesky factors of matrices whose unknowns are coupled over three frames in a row.
 
-Second differences in time couple a frame with the two before it. Two frames taken together are a
-block; blocks are coupled with their neighbours only, so that the factor of a window costs what its
-frames cost, not the cube of their number (Golub and Van Loan, 4.3.5).
+Second differences in time couple a frame with the two before it. The factor has no more bands than
+the matrix, so that a window costs what its frames cost, not the cube of their number (Golub and Van
+Loan, 4.3.5, by blocks of a frame each).
 """
 
 from __future__ import annotations
@@ -45,115 +45,84 @@ class Bands:
         bands = self.here, self.next, self.after
         return Bands(*(band[:, unknowns[:, None], unknowns] for band in bands))
 
-    def blocks(self, free: Float[Tensor, "F n"], damping: Float[Tensor, "n"]) -> Blocks:
+    def freed(self, free: Float[Tensor, "F n"], damping: Float[Tensor, "n"]) -> Bands:
         """With the identity for unknowns that are not free (0), and `damping` added to the rest."""
-        keep = [free[lag:, :, None] for lag in range(3)]
-        diagonal = free * damping + (1 - free)
-        return _paired(
-            self.here * free[:, :, None] * free[:, None] + torch.diag_embed(diagonal),
-            self.next * free[:-1, :, None] * keep[1].mT,
-            self.after * free[:-2, :, None] * keep[2].mT if len(free) > 2 else self.after,
+        diagonal = torch.diag_embed(free * damping + (1 - free))
+        if bool(free.all()):
+            return replace(self, here=self.here + diagonal)
+        bands = self.here, self.next, self.after
+        here, *later = (
+            band * free[: len(band), :, None] * free[lag:, None] for lag, band in enumerate(bands)
         )
+        return Bands(here + diagonal, *later)
 
-
-@dataclass(frozen=True)
-class Blocks:
-    """The same matrix in blocks of m = 2 n: two frames each, and what couples them with the next
-    two. The last block of an odd number of frames ends in an identity."""
-
-    diagonal: Float[Tensor, "B m m"]
-    beside: Float[Tensor, "B1 m m"]
-    shape: tuple[int, int]
-    """F and n."""
-
-    def plus(self, frame: Int[Tensor, "N"], rows: Float[Tensor, "N n"]) -> Blocks:
+    def plus(self, frame: Int[Tensor, "N"], rows: Float[Tensor, "N n"]) -> Bands:
         """With R^T R of rows that look at one frame each."""
-        diagonal, size = self.diagonal.clone(), self.shape[1]
+        here = self.here.clone()
         for at, part in by_frame(frame, rows):
-            place = slice(at % 2 * size, (at % 2 + 1) * size)
-            diagonal[at // 2, place, place] += part.T @ part
-        return replace(self, diagonal=diagonal)
+            here[at].addmm_(part.T, part)
+        return replace(self, here=here)
 
 
 @dataclass(frozen=True)
 class Factor:
-    """L of A = L L^T, in blocks of two frames."""
+    """L of A = L L^T, frame by frame."""
 
-    diagonal: tuple[Float[Tensor, "m m"], ...]
-    below: tuple[Float[Tensor, "m m"], ...]
-    shape: tuple[int, int]
+    diagonal: tuple[Float[Tensor, "n n"], ...]
+    before: tuple[Float[Tensor, "_ n"], ...]
+    """Transposed: what couples each frame with the two before it, the earlier one first."""
 
     @classmethod
-    def of(cls, blocks: Blocks) -> Generator[None, None, Factor]:
+    def of(cls, bands: Bands) -> Generator[None, None, Factor]:
         """In steps. Raises RuntimeError (LinAlgError) where it is not positive definite."""
         diagonal: list[Tensor] = []
-        below: list[Tensor] = []
-        for index, block in enumerate(blocks.diagonal):
+        before: list[Tensor] = [bands.here[0, :0]]
+        for index, block in enumerate(bands.here):
             if index:
-                solved = torch.linalg.solve_triangular(
-                    diagonal[-1], blocks.beside[index - 1], upper=False
-                )
-                below.append(solved.mT)
-                block = block - solved.mT @ solved
+                right, found = bands.next[index - 1], []
+                if index > 1:
+                    found = [_solved(diagonal[index - 2], bands.after[index - 2])]
+                    right = right - before[-1][-len(block) :].T @ found[0]
+                before.append(torch.cat([*found, _solved(diagonal[-1], right)]))
+                block = block - before[-1].T @ before[-1]
             diagonal.append(torch.linalg.cholesky(block))
-            if index % 8 == 7:
+            if index % 16 == 15:
                 yield None
-        return cls(tuple(diagonal), tuple(below), blocks.shape)
+        return cls(tuple(diagonal), tuple(before))
 
     def forward_solve(self, values: Float[Tensor, "F n"]) -> Float[Tensor, "F n"]:
         """L^-1 of values."""
-        rows = self._rows(values)
         found: list[Tensor] = []
-        for index, block in enumerate(self.diagonal):
-            right = rows[index]
-            if index:
-                right = right - self.below[index - 1] @ found[-1]
-            found.append(torch.linalg.solve_triangular(block, right, upper=False))
-        return self._frames(found)
+        for value, block, before in zip(values, self.diagonal, self.before, strict=True):
+            if found:
+                value = value - before.T @ torch.cat(found[-2:])
+            found.append(_solved(block, value[:, None])[:, 0])
+        return torch.stack(found)
 
     def backward_solve(self, values: Float[Tensor, "F n"]) -> Float[Tensor, "F n"]:
         """L^-T of values."""
-        rows = self._rows(values)
-        found: list[Tensor] = []
-        for index in reversed(range(len(self.diagonal))):
-            right = rows[index]
-            if found:
-                right = right - self.below[index].mT @ found[-1]
-            found.append(torch.linalg.solve_triangular(self.diagonal[index].mT, right, upper=True))
-        return self._frames(found[::-1])
+        right, found = list(values), []
+        for index in reversed(range(len(right))):
+            upper = self.diagonal[index].mT
+            found.append(torch.linalg.solve_triangular(upper, right[index][:, None], upper=True))
+            for lag, part in enumerate(self._before(index, found[-1][:, 0])):
+                right[index - 1 - lag] = right[index - 1 - lag] - part
+        return torch.stack([one[:, 0] for one in reversed(found)])
 
     def forward(self, values: Float[Tensor, "F n"]) -> Float[Tensor, "F n"]:
         """L^T of values: what `backward_solve` takes back."""
-        rows = self._rows(values)
-        found = [block.mT @ row for block, row in zip(self.diagonal, rows, strict=True)]
-        for index, below in enumerate(self.below):
-            found[index] = found[index] + below.mT @ rows[index + 1]
-        return self._frames(found)
+        found = [block.mT @ row for block, row in zip(self.diagonal, values, strict=True)]
+        for index, value in enumerate(values):
+            for lag, part in enumerate(self._before(index, value)):
+                found[index - 1 - lag] = found[index - 1 - lag] + part
+        return torch.stack(found)
 
-    def _rows(self, values: Tensor) -> Float[Tensor, "B m 1"]:
-        frames, size = self.shape
-        padded = torch.nn.functional.pad(values, (0, 0, 0, frames % 2))
-        return padded.reshape(-1, 2 * size, 1)
-
-    def _frames(self, found: list[Tensor]) -> Float[Tensor, "F n"]:
-        frames, size = self.shape
-        return torch.stack(found).reshape(-1, size)[:frames]
+    def _before(self, index: int, value: Float[Tensor, "n"]) -> Float[Tensor, "_ n"]:
+        """What L^T makes of a frame's value in the frames before it, the nearer first."""
+        both: Tensor = (self.before[index] @ value).unflatten(0, (-1, len(value)))
+        return both.flip(0)
 
 
-def _paired(
-    here: Float[Tensor, "F n n"], step: Float[Tensor, "F1 n n"], jump: Float[Tensor, "F2 n n"]
-) -> Blocks:
-    frames, size = here.shape[:2]
-    count = -(-frames // 2)
-    one, none = torch.eye(size).to(here), here.new_zeros
-    here = torch.cat([here, one.expand(frames % 2, -1, -1)])
-    step = torch.cat([step, none(2 * count - len(step), size, size)])
-    jump = torch.cat([jump, none(2 * count - len(jump), size, size)])
-    inside = step[0::2]
-    top = torch.cat([here[0::2], inside], dim=2)
-    bottom = torch.cat([inside.mT, here[1::2]], dim=2)
-    upper = torch.cat([jump[0::2], torch.zeros_like(inside)], dim=2)
-    lower = torch.cat([step[1::2], jump[1::2]], dim=2)
-    return Blocks(
-        torch.cat([top, bottom], dim=1), torch.cat([upper, lower], dim=1)[:-1], (frames, size)
-    )
+def _solved(lower: Float[Tensor, "n n"], right: Float[Tensor, "n m"]) -> Float[Tensor, "n m"]:
+    found: Tensor = torch.linalg.solve_triangular(lower, right, upper=False)
+    return found

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from engine.aside import aside
 from engine.device import out_of_memory
-from engine.fit.banded import Bands, Blocks, Factor
+from engine.fit.banded import Bands, Factor
 from engine.fit.jacobian import FREEDOM, TURNS, Jacobian, moved
 from engine.fit.state import FitState, Posed, detached
 from engine.fit.walls import Walls, step_beside
@@ -83,7 +83,7 @@ class Moves:
         parts = {name: float(value.detach()) for name, value in costs.items()}
         return Point(float(total.detach()), gradient, parts, detached(state))
 
-    def blocks(self, bands: Bands) -> Blocks:
+    def freed(self, bands: Bands) -> Bands:
         """A matrix over all frames, damped, of what may move."""
         first, last = self.frames.start, self.frames.stop
         damping = self.free.new_full((self._people, FREEDOM), DAMPING[0])
@@ -93,7 +93,7 @@ class Moves:
             bands.next[first : last - 1],
             bands.after[first : max(first, last - 2)],
         )
-        return inside.of(self._unknowns).blocks(self.free, damping.flatten()[self._unknowns])
+        return inside.of(self._unknowns).freed(self.free, damping.flatten()[self._unknowns])
 
     def walls(self, walls: Walls) -> Walls:
         """Those in the frames that may move, with their derivatives in a move."""
@@ -120,23 +120,23 @@ def newton_step(
 ) -> Generator[None, None, tuple[Factor, Float[Tensor, "M n"]]]:
     """The step from `begin`, which is no move, to the least of its quadratic model beside the
     walls; and the factor of the model's matrix there. In steps."""
-    blocks, beside = moves.blocks(bands), moves.walls(walls)
-    return (yield from step_beside(blocks, begin.gradient, beside, moves.free, _factor))
+    matrix, beside = moves.freed(bands), moves.walls(walls)
+    return (yield from step_beside(matrix, begin.gradient, beside, moves.free, _factor))
 
 
-def _factor(blocks: Blocks) -> Generator[None, None, Factor]:
+def _factor(matrix: Bands) -> Generator[None, None, Factor]:
     """Damped further where rounding has made the matrix indefinite."""
-    unit = torch.eye(blocks.diagonal.shape[-1]).to(blocks.diagonal)
+    unit = torch.eye(matrix.here.shape[-1]).to(matrix.here)
     for power in range(5):
-        more = replace(blocks, diagonal=blocks.diagonal + 100.0**power * unit) if power else blocks
+        more = replace(matrix, here=matrix.here + 100.0**power * unit) if power else matrix
         try:
             return (yield from Factor.of(more))
         except RuntimeError as error:  # LinAlgError, which torch does not export
             if out_of_memory(error):
                 raise
-    none = torch.zeros_like(blocks.beside)
-    diagonal = unit.expand_as(blocks.diagonal)
-    return (yield from Factor.of(replace(blocks, diagonal=diagonal, beside=none)))
+    frames, size = matrix.here.shape[:2]
+    alone = Bands.zeros(frames, size, unit.device)
+    return (yield from Factor.of(replace(alone, here=unit.expand_as(alone.here))))
 
 
 def _span(movable: Bool[Tensor, "F"]) -> tuple[int, int]:

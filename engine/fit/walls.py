@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from engine.fit.banded import Blocks, Factor
+from engine.fit.banded import Bands, Factor
 from engine.fit.jacobian import FREEDOM, Jacobian
 from engine.fit.state import Posed
 
@@ -73,15 +73,15 @@ def walls_of(found: Sequence[object], posed: Posed, jacobian: Jacobian) -> Walls
 
 @torch.no_grad()
 def step_beside(
-    blocks: Blocks,
+    matrix: Bands,
     gradient: Float[Tensor, "M n"],
     walls: Walls,
     free: Float[Tensor, "M n"],
-    factored: Callable[[Blocks], Generator[None, None, Factor]],
+    factored: Callable[[Bands], Generator[None, None, Factor]],
 ) -> Generator[None, None, tuple[Factor, Float[Tensor, "M n"]]]:
     """The step to the least cost, and the factor of the matrix with the walls that count there.
 
-    `blocks` are without walls; `gradient` is of everything, walls with their values included.
+    `matrix` is without walls; `gradient` is of everything, walls with their values included.
     """
     rows = walls.row.flatten(1) * free[walls.frame]
     counting = walls.value > 0
@@ -90,7 +90,7 @@ def step_beside(
     )
     for _ in range(SOLUTIONS):
         frame, row = walls.frame[counting], rows[counting]
-        factor = yield from factored(blocks.plus(frame, row) if len(frame) else blocks)
+        factor = yield from factored(matrix.plus(frame, row) if len(frame) else matrix)
         pull = smooth.index_add(0, frame, row * walls.value[counting, None]) * free
         step = factor.backward_solve(factor.forward_solve(-pull)) * free
         yield None

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from engine.body.smpl import BodyModel
 from engine.config import FitConfig, TermWeights
-from engine.fit.banded import Bands, Blocks, Factor
+from engine.fit.banded import Bands, Factor
 from engine.fit.curvature import Look, curvature
 from engine.fit.evidence import gather
 from engine.fit.jacobian import FREEDOM, TURNS, Jacobian, moved, upright
@@ -109,15 +109,15 @@ def test_bands_are_solved_as_the_whole_matrix_is(frames: int):
             whole[row, column] *= abs(row - column) <= 2
     lag = [torch.stack([whole[i, i + k] for i in range(frames - k)]) if frames > k
            else torch.zeros(0, size, size) for k in range(3)]  # fmt: skip
-    blocks = Bands(*lag).blocks(torch.ones(frames, size), torch.zeros(size))
+    matrix = Bands(*lag).freed(torch.ones(frames, size), torch.zeros(size))
     right, rows = (torch.randn(frames, size, generator=generator) for _ in range(2))
     looked_at = torch.arange(frames).flip(0)
     for with_rows in (False, True):
         if with_rows:
-            blocks = blocks.plus(looked_at, rows)
+            matrix = matrix.plus(looked_at, rows)
             for row, frame in zip(rows, looked_at, strict=True):
                 whole[frame, frame] += torch.outer(row, row)
-        factor = done(Factor.of(blocks))
+        factor = done(Factor.of(matrix))
         dense = whole.transpose(1, 2).reshape(frames * size, -1)
         expected = torch.linalg.solve(dense, right.flatten()).reshape(frames, size)
         solved = factor.backward_solve(factor.forward_solve(right))
@@ -229,12 +229,12 @@ def test_whole_people_step_where_they_would_if_nobody_could_be_bent(body, state)
     begin = Point(0.0, pulled[:, places], {}, state)
     _, small = done(newton_step(moves, bands, begin, walls))
 
-    def factored(blocks: Blocks) -> Generator[None, None, Factor]:
-        return Factor.of(blocks)
+    def factored(matrix: Bands) -> Generator[None, None, Factor]:
+        return Factor.of(matrix)
 
     free = places.float().expand(FRAMES, -1)
-    blocks = bands.blocks(free, torch.full((2 * FREEDOM,), 100.0))
-    _, large = done(step_beside(blocks, pulled, walls, free, factored))
+    matrix = bands.freed(free, torch.full((2 * FREEDOM,), 100.0))
+    _, large = done(step_beside(matrix, pulled, walls, free, factored))
     torch.testing.assert_close(small, large[:, places], atol=1e-6, rtol=1e-4)
     assert not large[:, ~places].any() and small.abs().max() > 1e-3
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from engine.body.smpl import BodyModel
 from engine.config import FitConfig
-from engine.fit.banded import Bands, Blocks, Factor
+from engine.fit.banded import Bands, Factor
 from engine.fit.interaction import Memory, PenetrationTerm, Surfaces
 from engine.fit.jacobian import FREEDOM, Jacobian, moved
 from engine.fit.state import Anchor, FitState, pose
@@ -23,14 +23,14 @@ from tests.engine.fit.conftest import run as done
 FRAMES, SIZE = 3, 2 * FREEDOM
 
 
-def factored(blocks: Blocks) -> Generator[None, None, Factor]:
-    return Factor.of(blocks)
+def factored(matrix: Bands) -> Generator[None, None, Factor]:
+    return Factor.of(matrix)
 
 
-def unit_blocks() -> Blocks:
+def unit_matrix() -> Bands:
     """A matrix that is the identity."""
     none = Bands.zeros(FRAMES, SIZE)
-    return none.blocks(torch.ones(FRAMES, SIZE), torch.ones(SIZE))
+    return none.freed(torch.ones(FRAMES, SIZE), torch.ones(SIZE))
 
 
 def one_wall(value: float, stiff: float, frame: int = 1) -> Walls:
@@ -41,7 +41,7 @@ def one_wall(value: float, stiff: float, frame: int = 1) -> Walls:
 
 def step(walls: Walls, gradient: Tensor, free: Tensor | None = None) -> Tensor:
     free = torch.ones(FRAMES, SIZE) if free is None else free
-    _, found = done(step_beside(unit_blocks(), gradient, walls, free, factored))
+    _, found = done(step_beside(unit_matrix(), gradient, walls, free, factored))
     return found
 
 
