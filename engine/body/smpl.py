@@ -20,10 +20,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from engine.body.chain import chained, from_root
 from engine.body.data import OPEN_BODY, BodyData, load_body_data
 from engine.body.joints import KEYPOINT_NAMES
 from engine.body.keypoints import keypoint_regressor, landmark_vertices
-from engine.body.kinematics import LEVEL_STEPS
 from engine.body.skinning import skin_rest_per_frame, skin_shared_rest
 from engine.geometry.rotations import axis_angle_to_matrix
 from engine.structures import BodyMotion, Layout
@@ -36,15 +36,8 @@ def forward_kinematics(
 
     The root's rest position stays where it is (it rotates about itself), as in smplx.
     """
-    rotations = [rotmats[..., :1, :, :]]
-    positions = [joints[..., :1, :].expand(*rotmats.shape[:-3], 1, 3)]
-    for step in LEVEL_STEPS:
-        turn = rotations[-1][..., step.parents_in_level, :, :]
-        bones = joints[..., step.joints, :] - joints[..., step.parents, :]
-        moved = (turn @ bones[..., None]).squeeze(-1)
-        positions.append(positions[-1][..., step.parents_in_level, :] + moved)
-        rotations.append(turn @ rotmats[..., step.joints, :, :])
-    return torch.cat(rotations, -3), torch.cat(positions, -2)
+    rotations = chained(rotmats)
+    return rotations, joints[..., :1, :] + from_root(rotations, joints)
 
 
 @dataclass(frozen=True, eq=False)
