@@ -56,32 +56,34 @@ class Correspondences:
 class Memory:
     """What was found in each frame when it was last looked at, and where the skins were."""
 
-    skins: dict[int, Float[np.ndarray, "P V 3"]] = field(default_factory=dict)
-    found: dict[int, list[Hit]] = field(default_factory=dict)
+    skins: Float[np.ndarray, "P F V 3"] | None = None
+    """NaN in frames that nobody has looked at."""
+    found: list[Hit] = field(default_factory=list)
 
     def stale(
         self, skins: Float[np.ndarray, "P F V 3"], frames: Int[np.ndarray, "W"]
     ) -> Int[np.ndarray, "W2"]:
         """Those of the frames that must be looked at (again)."""
-        moved = [
-            frame
-            for frame in frames.tolist()
-            if frame not in self.skins
-            or np.abs(skins[:, frame] - self.skins[frame]).max() > UNMOVED
-        ]
-        return np.array(moved, int)
+        if self.skins is None:
+            self.skins = np.full_like(skins, np.nan)
+        moved = [np.abs(skins[:, frame] - self.skins[:, frame]).max() for frame in frames]
+        # Not "beyond": what is unknown is not unmoved.
+        stale: np.ndarray = frames[~(np.array(moved) <= UNMOVED)]
+        return stale
 
     def keep(
         self, skins: Float[np.ndarray, "P F V 3"], frames: Int[np.ndarray, "W"], hits: list[Hit]
     ) -> None:
         """`hits` are all that was found in the frames."""
-        for frame in frames.tolist():
-            self.skins[frame] = skins[:, frame].copy()
-            self.found[frame] = [hit.kept(hit.frame == frame) for hit in hits]
+        assert self.skins is not None, "asked first what is stale"
+        self.skins[:, frames] = skins[:, frames]
+        known = torch.from_numpy(frames)
+        kept = [hit.kept(~torch.isin(hit.frame, known)) for hit in self.found]
+        self.found = together([*kept, *hits])
 
     def hits(self) -> list[Hit]:
-        """Everything, frame by frame."""
-        return [hit for frame in sorted(self.found) for hit in self.found[frame]]
+        """Everything between every two people, frame by frame."""
+        return [hit.kept(torch.argsort(hit.frame, stable=True)) for hit in self.found]
 
 
 def body_parts(body: BodyModel) -> Parts:
@@ -125,9 +127,8 @@ class Surfaces:
             frames = stale[first : first + AT_ONCE]
             memory.keep(skins, frames, find_hits(list(skins), frames, self._search))
             yield None
-        hits = memory.hits()
         inside = []
-        for found in together(hits):
+        for found in memory.hits():
             hit = to_one_side(found, joints, runs, self._search)
             inside.append(Inside(hit, torch.from_numpy(self._slack(hit))))
         used = [term.hit.frame for term in inside]

@@ -46,7 +46,8 @@ class Hit:
     outwards: Float[Tensor, "N 3"]
     inside: Bool[Tensor, "N"]
 
-    def kept(self, rows: Bool[Tensor, "N"]) -> Hit:
+    def kept(self, rows: Bool[Tensor, "N"] | Int[Tensor, "M"]) -> Hit:
+        """Some of them, or all in another order."""
         names = ("frame", "vertex", "corners", "barycentric", "outwards", "inside")
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 

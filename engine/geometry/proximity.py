@@ -218,8 +218,20 @@ class Parts:
         in_order = mesh[self._order]
         low = np.minimum.reduceat(in_order, self._starts) - self.MARGIN
         high = np.maximum.reduceat(in_order, self._starts) + self.MARGIN
-        within = (points[:, None] >= low) & (points[:, None] <= high)
-        return np.flatnonzero(np.any(np.all(within, axis=2), axis=1))
+        near = np.flatnonzero(_within(points, low.min(axis=0)[None], high.max(axis=0)[None])[0])
+        return near[_within(points[near], low, high).any(axis=0)]
+
+
+def _within(
+    points: Float[np.ndarray, "N 3"],
+    low: Float[np.ndarray, "B 3"],
+    high: Float[np.ndarray, "B 3"],
+) -> Bool[np.ndarray, "B N"]:
+    """Which boxes hold which points."""
+    within = np.ones((len(low), len(points)), bool)
+    for axis, value in enumerate(points.T):
+        within &= (value >= low[:, axis, None]) & (value <= high[:, axis, None])
+    return within
 
 
 def penetration_depth(
