@@ -18,7 +18,7 @@ from engine.fit.objective import Evidence
 from engine.fit.problem import FitProblem
 from engine.fit.scene import Scene, held, scene_of, upright
 from engine.fit.state import FitState
-from engine.fit.trust import believed, gated_by_masks
+from engine.fit.trust import believed
 from engine.fit.window import (
     cut,
     cut_constraints,
@@ -91,8 +91,7 @@ def prepare(problem: FitProblem, body: BodyModel, config: FitConfig) -> Start:
     """Cut out the window, lift it to 3D, and lay out what the solver needs."""
     frames, movable, warm = window_of(problem, config)
     constraints = cut_constraints(problem.constraints, frames)
-    observations = gated_by_masks(cut(problem.observations, frames), constraints)
-    observations = shots_apart(observations)
+    observations = shots_apart(cut(problem.observations, frames))
     K, focal_source = _intrinsics(problem)
     camera = problem.camera
     if camera is not None:

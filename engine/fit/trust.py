@@ -1,8 +1,8 @@
 """How far detected keypoints are believed: as a person said, and by what else is seen.
 
 A detector's confidence is about one joint. Where little of a person is seen, or somebody else's box
-covers the person's own, joints are mistaken together; and a joint found on somebody else's body,
-where the two are apart, is somebody else's.
+covers the person's own, joints are mistaken together. What masks say of single joints is in
+`engine.fit.keypoint_gate`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
-from engine.structures import Constraints, Observations, RunLengthMask
+from engine.structures import Constraints, Observations
 
 BODY_JOINTS = slice(0, 17)
 """COCO-17, which both layouts begin with."""
@@ -23,8 +23,6 @@ ENOUGH_SEEN = 0.5
 """Share of the joints that must be seen for a detection to be believed as it is."""
 COVERED = 0.25
 """By how much less somebody is believed whose whole box lies within another's."""
-ON_SOMEBODY_ELSE = 0.1
-"""How far a joint is believed that lies on somebody else's mask and not on the person's own."""
 
 
 def trust(observations: Observations, constraints: Constraints) -> Float[np.ndarray, "P F"]:
@@ -66,47 +64,3 @@ def believed(observations: Observations, constraints: Constraints) -> Observatio
     what a person distrusts is less sure."""
     root = np.sqrt(by_hand(observations, constraints))[..., None]
     return replace(observations, confidence=observations.confidence * root)
-
-
-def gated_by_masks(observations: Observations, constraints: Constraints) -> Observations:
-    """With less confidence in joints on somebody else's mask. Pixels must be those of the picture.
-
-    Masks fail where people overlap, so nothing is concluded within the overlap of the boxes, unless
-    a person drew both masks.
-    """
-    if observations.masks is None:
-        return observations
-    confidence = observations.confidence.copy()
-    drawn = {(edit.person, edit.frame) for edit in constraints.mask_edits}
-    for mine, other in permutations(range(observations.person_count), 2):
-        for frame in range(observations.frame_count):
-            own, theirs = (observations.masks[person][frame] for person in (mine, other))
-            if own is None or theirs is None:
-                continue
-            points = observations.keypoints2d[mine, frame]
-            wrong = _inside(theirs, points) & ~_inside(own, points)
-            if not {(mine, frame), (other, frame)} <= drawn:
-                boxes = observations.boxes[[mine, other], frame]
-                wrong &= ~_in_both(boxes, points)
-            confidence[mine, frame, wrong] *= np.sqrt(ON_SOMEBODY_ELSE)
-    return replace(observations, confidence=confidence)
-
-
-def _in_both(
-    boxes: Float[np.ndarray, "2 4"], points: Float[np.ndarray, "K 2"]
-) -> Bool[np.ndarray, "K"]:
-    """Points within both boxes; all points where a box is missing."""
-    if not np.isfinite(boxes).all():
-        return np.ones(len(points), bool)
-    within = (points[None] >= boxes[:, None, :2]) & (points[None] <= boxes[:, None, 2:])
-    return np.asarray(within.all(axis=(0, 2)))
-
-
-def _inside(mask: RunLengthMask, points: Float[np.ndarray, "K 2"]) -> Bool[np.ndarray, "K"]:
-    """Points on a mask, looked up in its runs."""
-    height, width = mask.size
-    known = np.isfinite(points).all(axis=1)
-    column, row = np.floor(np.where(known[:, None], points, -1.0)).astype(int).T
-    known &= (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    run = np.searchsorted(np.cumsum(mask.counts), column * height + row, side="right")
-    return np.asarray(known & (run % 2 == 1))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -13,14 +11,9 @@ from engine.structures import (
     Constraints,
     FrameRange,
     KeypointEdit,
-    MaskEdit,
     Observations,
-    RunLengthMask,
     Trust,
 )
-
-SIZE = (120, 160)
-"""Height and width of the picture."""
 
 
 def two_apart(frames: int = 4) -> Observations:
@@ -33,16 +26,8 @@ def two_apart(frames: int = 4) -> Observations:
         layout="halpe26",
         boxes=boxes,
         times=np.arange(frames) / 30,
-        image_size=(SIZE[1], SIZE[0]),
-        masks=tuple(tuple(mask_of(box) for box in row) for row in boxes),
+        image_size=(160, 120),
     )
-
-
-def mask_of(box: np.ndarray) -> RunLengthMask:
-    picture = np.zeros(SIZE, bool)
-    x0, y0, x1, y1 = box.astype(int)
-    picture[y0:y1, x0:x1] = True
-    return RunLengthMask.encode(picture)
 
 
 def weights(observations: Observations, constraints: Constraints) -> np.ndarray:
@@ -89,37 +74,6 @@ def test_somebody_whose_box_another_covers_is_believed_less():
     assert share[0].tolist() == pytest.approx([0.5, 1, 0, 0])
     found = trust.from_visibility(observations)[0]
     assert found.tolist() == pytest.approx([1 - trust.COVERED / 2, 1 - trust.COVERED, 1, 1])
-
-
-def test_a_joint_on_somebody_else_s_mask_is_hardly_believed():
-    observations = two_apart()
-    observations.keypoints2d[0, 0, 9] = observations.keypoints2d[1, 0, 9]
-    observations.keypoints2d[0, 1, 9] = [5.0, 5.0]  # on nobody: detectors are a little off
-    observations.keypoints2d[0, 2, 9] = np.nan
-    gated = trust.gated_by_masks(observations, Constraints()).confidence
-    assert gated[0, 0, 9] ** 2 == pytest.approx(trust.ON_SOMEBODY_ELSE)
-    gated[0, 0, 9] = 1.0
-    assert (gated == 1).all()
-
-
-def test_masks_say_nothing_where_boxes_overlap_unless_somebody_drew_them():
-    observations = two_apart()
-    place = observations.keypoints2d[1, 0, 9]
-    observations.keypoints2d[0, 0, 9] = place
-    observations.boxes[0, 0, 2] = 130.0
-    assert trust.gated_by_masks(observations, Constraints()).confidence[0, 0, 9] == 1
-    assert observations.masks is not None
-    drawn = Constraints(mask_edits=tuple(
-        MaskEdit(person, 0, observations.masks[person][0]) for person in (0, 1)
-    ))  # fmt: skip
-    assert trust.gated_by_masks(observations, drawn).confidence[0, 0, 9] < 1
-
-
-def test_without_masks_nothing_is_gated():
-    observations = replace(two_apart(), masks=None)
-    assert trust.gated_by_masks(observations, Constraints()) is observations
-    missing = replace(two_apart(), masks=((None,) * 4, (None,) * 4))
-    assert (trust.gated_by_masks(missing, Constraints()).confidence == 1).all()
 
 
 def test_the_prior_is_told_of_distrust_too():
