@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from annotations.records import ClipState, Verdict
 from app.clip_edits import ClipEdits
-from app.frame_evidence import depth_order
+from app.frame_evidence import beside, depth_order
 from app.proxemics_words import said_here
 from engine.structures import (
     ContactLabel,
@@ -94,9 +94,14 @@ class Editing(ClipEdits):
         return contacts[index] if 0 <= index < len(contacts) else None
 
     def put_in_front(self, person: int) -> None:
-        """A click of the depth tool: this person is nearer to the camera than the other."""
-        frames = self._view_state.selection or self._around_here()
-        order = DepthOrder(person, 1 - person, frames)
+        """A click of the depth tool: this person is nearer to the camera than whoever is beside
+        them in this frame."""
+        state = self._view_state.state
+        other = None if state is None else beside(state, person, self._view_state.frame)
+        if other is None:
+            self.hinted.emit("Nobody else is seen in this frame to be in front of.")
+            return
+        order = DepthOrder(person, other, self._view_state.selection or self._around_here())
         self._view_state.tool = "select"
         self._edit(
             lambda store, clip: store.set_depth_order(clip, order), "E fits the bodies to it."

@@ -100,6 +100,30 @@ def box(state: ClipState, person: int, frame: int) -> Float[np.ndarray, "4"] | N
     return _box(state.observations, person, frame)
 
 
+def beside(state: ClipState, person: int, frame: int) -> int | None:
+    """Who somebody in a frame most likely stands in front of: whose box covers most of theirs, else
+    whose is nearest. The only other person also where boxes are missing; None where nobody is."""
+    others = [other for other in range(len(state.identities)) if other != person]
+    if len(others) < 2:
+        return others[0] if others else None
+    boxes = {other: box(state, other, frame) for other in (person, *others)}
+    own = boxes.pop(person)
+    seen = {} if own is None else {o: _gaps(own, b) for o, b in boxes.items() if b is not None}
+
+    def nearness(other: int) -> tuple[float, float]:
+        gaps = seen[other]
+        common = np.prod(-gaps) if (gaps < 0).all() else 0.0
+        return float(common), -float(np.linalg.norm(gaps.clip(min=0)))
+
+    return max(seen, key=nearness, default=None)
+
+
+def _gaps(a: Float[np.ndarray, "4"], b: Float[np.ndarray, "4"]) -> Float[np.ndarray, "2"]:
+    """Pixels between two boxes along x and y; negative where they overlap."""
+    gaps: np.ndarray = np.maximum(a[:2], b[:2]) - np.minimum(a[2:], b[2:])
+    return gaps
+
+
 def _box(observations: Observations | None, row: int, frame: int) -> Float[np.ndarray, "4"] | None:
     if observations is None or not 0 <= frame < observations.frame_count:
         return None
