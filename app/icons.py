@@ -23,6 +23,7 @@ GLYPHS = {
     "before": "circle-half",
     "box": "bounding-box",
     "cancel": "x",
+    "choose": "caret-down",
     "clip": "film-strip",
     "clock": "clock",
     "contact": "link",

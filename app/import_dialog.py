@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QImage, QPixmap, QResizeEvent
 from PySide6.QtWidgets import (
-    QComboBox,
     QDialog,
     QFormLayout,
     QLabel,
@@ -24,6 +23,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.choice_box import ChoiceBox
 from app.drawing import Picture
 from app.panel import ColorChip, ProgressLine, label, row
 from app.theme import theme
@@ -75,7 +75,7 @@ class ImportDialog(QDialog):
         self._problem = label("", "danger")
         self._effect = label("", "muted")
         self._progress = ProgressLine()
-        self._people = [QComboBox() for _ in colors]
+        self._people = [ChoiceBox() for _ in colors]
         self._rows = [row(ColorChip(c), box) for c, box in zip(colors, self._people, strict=True)]
         self._make_fields()
         self._arrange()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QComboBox, QFormLayout
 
+from app.choice_box import ChoiceBox
 from app.panel import label
 from engine.perception.plugins import GROUPS, Kind, PluginInfo, available, spoken
 from engine.perception.request import BUILT_IN
@@ -38,7 +39,7 @@ class PartChoices:
 
 
 def _box(installed: tuple[PluginInfo, ...], chosen: str) -> QComboBox:
-    box = QComboBox()
+    box = ChoiceBox()
     box.addItem("Dyad's own", BUILT_IN)
     for info in installed:
         box.addItem(f"{info.name} ({info.source})", info.name)

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.choice_box import ChoiceBox
 from app.panel import label
 from app.part_choices import PartChoices
 from app.proxy_cache import CACHE_GIGABYTES
@@ -191,7 +192,7 @@ class Preferences:
 
 
 def _choice(choices: Sequence[tuple[str, str]], chosen: str) -> QComboBox:
-    box = QComboBox()
+    box = ChoiceBox()
     for text, value in choices:
         box.addItem(text, value)
     box.setCurrentIndex(box.findData(chosen))

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 from annotations import ranges
 from annotations.proxemics import DISTANCE_LIMITS
 from annotations.records import Changes, ClipState
+from app.choice_box import ChoiceBox
 from app.frame_evidence import identity
 from app.number_field import NumberField
 from app.panel import ActionButton, ColorChip, Panel, card, label, plain_button, row, section
@@ -78,7 +79,7 @@ class ProxemicsPanel(Panel):
 
     def _make_pairs(self) -> QComboBox:
         """Whose proxemics: a choice where there are more than two people."""
-        made = QComboBox()
+        made = ChoiceBox()
         made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         made.setToolTip("The two people whose proxemics are shown here and in the timeline")
         made.activated.connect(self._choose_pair)

@@ -7,7 +7,6 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
-    QComboBox,
     QGridLayout,
     QHeaderView,
     QLineEdit,
@@ -18,6 +17,7 @@ from PySide6.QtWidgets import (
 
 from annotations import ranges
 from annotations.records import Changes, ClipState
+from app.choice_box import ChoiceBox
 from app.panel import ActionButton, Panel, label, row, section
 from app.suspicion import Suspicion, ranking, suspicions, unreviewed
 from app.swap_proposals import SwapProposals
@@ -69,7 +69,7 @@ class ReviewPanel(Panel):
     def _make_queue(self, actions: dict[str, QAction]) -> None:
         self._count = section("Suspicious frames")
         self.column.addWidget(self._count)
-        self._issue = QComboBox()
+        self._issue = ChoiceBox()
         self._issue.addItem(_EVERYTHING)
         self._issue.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._issue.setToolTip("Show one kind of finding only")

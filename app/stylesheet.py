@@ -1,7 +1,7 @@
 """The one style sheet, built from the design tokens.
 
-Combo boxes, spin boxes, check boxes and sliders are left to the Fusion style and the palette: it
-draws their arrows and ticks sharply at any scale.
+Check boxes and sliders are left to the Fusion style and the palette: it draws ticks sharply at any
+scale. Combo boxes draw their arrows themselves (`app.choice_box`).
 """
 
 from __future__ import annotations
@@ -79,6 +79,19 @@ QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QAbstractSpinBox:focus {
 }
 QAbstractSpinBox QLineEdit { border: none; padding: 0 ${space_1}px; background: transparent; }
 QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { width: 0; border: none; }
+
+QComboBox {
+    background: $raised; border: 1px solid $border; border-radius: ${radius_small}px;
+    padding: ${space_1}px ${space_2}px; color: $text; min-height: 18px;
+}
+QComboBox:hover { background: $hover; }
+QComboBox:focus, QComboBox:on { border-color: $accent; }
+QComboBox:disabled { color: $text_disabled; background: $surface; }
+QComboBox::drop-down { border: none; width: 22px; }
+QComboBox QAbstractItemView {
+    background: $raised; border: 1px solid $border; padding: ${space_1}px;
+    selection-background-color: $accent; selection-color: $accent_text;
+}
 
 QListView, QTreeView, QTableView {
     background: $surface; border: none; outline: none; color: $text;
