@@ -79,7 +79,7 @@ class Memory:
         self.skins[:, frames] = skins[:, frames]
         known = torch.from_numpy(frames)
         kept = [hit.kept(~torch.isin(hit.frame, known)) for hit in self.found]
-        self.found = together([*kept, *hits])
+        self.found = together([hit for hit in (*kept, *hits) if len(hit.frame)])
 
     def hits(self) -> list[Hit]:
         """Everything between every two people, frame by frame."""

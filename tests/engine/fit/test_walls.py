@@ -140,3 +140,28 @@ def test_penetration_that_weighs_nothing_has_no_walls(meeting):
     found = done(none.correspondences(posed, torch.ones(2).bool(), Memory()))
     term = PenetrationTerm(none, found, torch.ones(2))
     assert not len(walls_of([term], posed, Jacobian(state, posed)).frame)
+
+
+def test_what_was_found_stays_while_nobody_moves_and_goes_when_bodies_part(meeting):
+    state, surfaces, body = meeting
+    movable, memory = torch.ones(2).bool(), Memory()
+    one, other = (
+        replace(state, placement=state.placement + shift * torch.eye(2)[1][:, None, None])
+        for shift in (0.0, 1.0)
+    )
+    first_apart = replace(
+        one, placement=torch.cat([other.placement[:, :1], one.placement[:, 1:]], 1)
+    )
+    looked_at = []
+    for now in (one, one, first_apart, other):
+        posed = pose(now, body, Anchor())
+        found = done(surfaces.correspondences(posed, movable, memory))
+        again = done(surfaces.correspondences(posed, movable, Memory()))
+        assert len(found.inside) == len(again.inside)
+        for kept, anew in zip(found.inside, again.inside, strict=True):
+            assert torch.equal(kept.hit.vertex, anew.hit.vertex)
+            assert torch.equal(kept.hit.outwards, anew.hit.outwards)
+        cost = surfaces.cost(posed, found, torch.ones(2))
+        looked_at.append((found.frames.tolist(), float(cost["penetration"]) if cost else 0.0))
+    assert [frames for frames, _ in looked_at] == [[0, 1], [0, 1], [1], []]
+    assert looked_at[1][1] > looked_at[2][1] > looked_at[3][1] == 0.0
