@@ -78,7 +78,7 @@ def fit_arguments(
             frames = None
     anew = state.motion is None or (frames is None and not protected)
     return {
-        "observations": effective_observations(state),
+        "observations": _as_detected(state),
         "camera": measured if anew else state.camera,
         "K": _intrinsics(video) if anew else None,
         "focal_source": "assumed" if video.focal_px is None else "file",
@@ -94,6 +94,13 @@ def fit_arguments(
         },
         "diagnostics": None if anew else state.diagnostics,
     }
+
+
+def _as_detected(state: ClipState) -> Observations | None:
+    """With boxes and masks by hand, but joints as they were found: a fit learns from how far that
+    is from where people placed them."""
+    said = replace(state.constraints, keypoint_edits=())
+    return effective_observations(replace(state, constraints=said))
 
 
 def _agree(measured: Camera, fitted: Camera | None) -> bool:

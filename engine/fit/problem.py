@@ -30,6 +30,7 @@ class FitProblem:
     """Observations of P people and everything that is known or was said about them."""
 
     observations: Observations
+    """As detected: what people said of joints is put in by `solve`, which compares the two."""
     camera: Camera | None = None
     """A whole camera, in any world. None: a static camera, gravity to be estimated."""
     gravity_known: bool = True

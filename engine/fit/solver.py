@@ -23,6 +23,7 @@ from engine.config import FitConfig
 from engine.device import chosen, free_cache, on, out_of_memory
 from engine.errors import CannotFitError, InputError
 from engine.fit import appearance_stage, prior_stage, results, stages, start
+from engine.fit.edits import with_edits
 from engine.fit.evidence import standing_evidence
 from engine.fit.hypotheses import Hypotheses
 from engine.fit.interaction import Surfaces
@@ -88,6 +89,8 @@ def solve(problem: FitProblem, config: FitConfig | None = None) -> Fit:
     """
     config = config or FitConfig()
     config = replace(config, device=chosen(config.device))
+    told = with_edits(problem.observations, problem.constraints.keypoint_edits)
+    problem = replace(problem, observations=told)
     check(problem)
     if not movable_frames(problem).any():
         raise InputError(
