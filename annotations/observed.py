@@ -11,7 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 
+from annotations import ranges
 from annotations.arrays import Masks
 from annotations.edits import default_identities, touched
 from annotations.errors import EditError
@@ -27,7 +29,10 @@ NOTE_LIMIT, NOTE_LENGTH = 200, 1000
 
 
 def set_observations(state: ClipState, observations: Observations, video: VideoInfo) -> ClipState:
-    """Other detections of the whole clip. What people said (joints they placed too) stays."""
+    """Other detections of the whole clip. What people said (joints they placed too) stays.
+
+    Frames whose detections are other ones than before are due for a fit.
+    """
     _check(observations, video)
     identities = state.identities
     if observations.person_count != len(identities):
@@ -44,13 +49,35 @@ def set_observations(state: ClipState, observations: Observations, video: VideoI
             f"Joints were placed by hand that the layout {observations.layout} does not have",
             advice="Detect with the layout halpe26.",
         )
+    found = _canonical(observations)
+    for frames in ranges.from_mask(_other_frames(state.observations, found)):
+        state = replace(state, **touched(state, frames))
     return replace(
         state,
         identities=identities,
-        observations=_canonical(observations),
+        observations=found,
         swaps=(),  # they were of other detections
-        **touched(state, FrameRange(0, video.frame_count)),
     )
+
+
+def _other_frames(before: Observations | None, found: Observations) -> Bool[np.ndarray, "F"]:
+    """In which anything that a fit looks at differs."""
+    every = np.ones(found.frame_count, bool)
+    if before is None or before.confidence.shape != found.confidence.shape:
+        return every
+    if (before.layout, before.cuts) != (found.layout, found.cuts):
+        return every
+    if not np.array_equal(before.times, found.times):
+        return every
+    other = np.zeros_like(every)
+    for name in ("keypoints2d", "confidence", "boxes"):
+        was, now = getattr(before, name), getattr(found, name)
+        same = (was == now) | (np.isnan(was) & np.isnan(now))
+        other |= ~same.all(axis=(0, *range(2, same.ndim)))
+    nothing = ((None,) * found.frame_count,) * found.person_count
+    for old, new in zip(before.masks or nothing, found.masks or nothing, strict=True):
+        other |= [a != b for a, b in zip(old, new, strict=True)]
+    return other
 
 
 def _check(observations: Observations, video: VideoInfo) -> None:

@@ -19,7 +19,7 @@ from annotations import ranges
 from annotations.records import Changes, ClipState
 from app.choice_box import ChoiceBox
 from app.panel import ActionButton, Panel, label, row, section
-from app.suspicion import Suspicion, ranking, suspicions, unreviewed
+from app.suspicion import Suspicion, ranking, suspicions, unreviewed, worst_first
 from app.swap_proposals import SwapProposals
 from app.view_state import ViewState
 from engine.suspicion_words import error_words
@@ -186,7 +186,7 @@ class ReviewPanel(Panel):
         issue = self._issue.currentText()
         chosen = [s for s in shown if issue in (_EVERYTHING, s.issue)]
         if state is not None and self._worst_first.isChecked():
-            chosen.sort(key=lambda s: ranking(state, s), reverse=True)
+            chosen = list(worst_first(state, chosen))
         self._shown = tuple(chosen)
         self._list.clear()
         if state is not None:

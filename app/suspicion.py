@@ -7,7 +7,7 @@ penetration are told, from what they measured.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -36,6 +36,10 @@ LEAST_CROSSING = 0.05
 """Heights of a person that joints move then at least: two who are at one place change nothing."""
 MERGE_GAP = 3
 """Frames between two findings of one kind that count as one."""
+NEAR_SECONDS = 0.5
+"""Between two frames of which one tells most of what the other does."""
+USUAL_RATE = 30.0
+"""Frames a second where nothing says when frames were taken."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,49 @@ def unreviewed(state: ClipState, found: tuple[Suspicion, ...]) -> tuple[Suspicio
     """Those whose worst frame carries no verdict yet."""
     judged = ranges.union(mark.frames for mark in state.reviews)
     return tuple(s for s in found if not any(s.worst in frames for frames in judged))
+
+
+def worst_first(state: ClipState, found: Iterable[Suspicion]) -> tuple[Suspicion, ...]:
+    """In the order in which a look at them is worth most.
+
+    By `ranking`; but what is within `NEAR_SECONDS` of something worse of the same people comes
+    after all that is not, since whoever mends the one mends or sees the other; and where somebody
+    corrected joints or boxes already, and what is left is believed to be as bad as before, last.
+    """
+    chosen: list[Suspicion] = []
+    near: list[Suspicion] = []
+    mended: list[Suspicion] = []
+    for one in sorted(found, key=lambda s: (*(-rank for rank in ranking(state, s)), s.worst)):
+        if _is_mended(state, one):
+            mended.append(one)
+        elif any(_is_near(state, one, worse) for worse in chosen):
+            near.append(one)
+        else:
+            chosen.append(one)
+    return (*chosen, *near, *mended)
+
+
+def _is_near(state: ClipState, one: Suspicion, worse: Suspicion) -> bool:
+    about_same = None in (one.person, worse.person) or one.person == worse.person
+    return about_same and _seconds_between(state, one.worst, worse.worst) < NEAR_SECONDS
+
+
+def _is_mended(state: ClipState, one: Suspicion) -> bool:
+    """Whether somebody corrected the people of a finding around where it is worst."""
+    said = state.constraints
+    drawn = [edit for edit in said.box_edits if edit.kind == "person"]
+    return any(
+        one.person in (None, edit.person)
+        and _seconds_between(state, one.worst, edit.frame) < NEAR_SECONDS / 2
+        for edit in (*said.keypoint_edits, *drawn)
+    )
+
+
+def _seconds_between(state: ClipState, a: int, b: int) -> float:
+    if state.observations is None:
+        return abs(a - b) / USUAL_RATE
+    times = state.observations.times
+    return float(abs(times[a] - times[b]))
 
 
 def ranking(state: ClipState, suspicion: Suspicion) -> tuple[float, float]:
@@ -259,9 +306,16 @@ def _spans(
     """Stretches where the score reaches 1; `say` puts the worst frame into words."""
     found = []
     for frames in _merged(ranges.from_mask(score >= 1)):
-        worst = frames.start + int(np.argmax(score[frames.as_slice()]))
+        worst = _middle_of_worst(score, frames)
         found.append(Suspicion(frames, worst, person, issue, *say(worst), float(score[worst])))
     return found
+
+
+def _middle_of_worst(score: Float[np.ndarray, "F"], frames: FrameRange) -> int:
+    """Where a stretch is worst; the middle of the longest run of frames that are equally so."""
+    part = score[frames.as_slice()]
+    run = max(ranges.from_mask(part == part.max()), key=len)
+    return frames.start + (run.start + run.stop - 1) // 2
 
 
 def _merged(spans: tuple[FrameRange, ...]) -> list[FrameRange]:

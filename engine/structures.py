@@ -327,6 +327,7 @@ Reason = Literal[
     "reprojection",
     "silhouette",
     "contact",
+    "touch",
     "penetration",
     "jerk",
     "depth flip",

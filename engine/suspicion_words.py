@@ -12,6 +12,7 @@ ISSUES: Mapping[Reason, str] = MappingProxyType(
         "reprojection": "Off the joints",
         "silhouette": "Off the outline",
         "contact": "Contact broken",
+        "touch": "Touch unsaid",
         "penetration": "Penetration",
         "jerk": "Jerk",
         "depth flip": "Depth unsure",
@@ -20,7 +21,7 @@ ISSUES: Mapping[Reason, str] = MappingProxyType(
     }
 )
 """Short names, for a list and its filter."""
-OF_BOTH: frozenset[Reason] = frozenset({"contact", "penetration", "identity"})
+OF_BOTH: frozenset[Reason] = frozenset({"contact", "touch", "penetration", "identity"})
 """Reasons that concern two people alike."""
 
 
@@ -68,6 +69,9 @@ _SAY: Mapping[Reason, Callable[[str, float, float | None], tuple[str, str]]] = M
         "penetration": _penetration,
         "silhouette": _plain("The body of {who} is {strength} off the outline in the picture."),
         "contact": _plain("What was said of touch between {who} is not kept."),
+        "touch": _plain(
+            "A hand is near the other body: say whether {who} touch here, and where."
+        ),
         "jerk": _plain("{who} moves {strength} more abruptly than people do."),
         "depth flip": _plain(
             "The depth of {who} may be the other way round: the picture hardly tells."

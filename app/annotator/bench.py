@@ -12,6 +12,7 @@ from app.annotator.play import Game, Played, play
 from app.annotator.report import Point, measured
 from engine.metrics import bodies_of
 from engine.synthesis.cases import Case, make_case
+from engine.synthesis.detector import found_in_drawn_boxes
 from engine.synthesis.order import SynthesisOrder
 
 
@@ -55,7 +56,8 @@ def bench_annotator(contest: Contest) -> Generator[Progress, None, list[Point]]:
 
 def played(case: Case) -> Played:
     """A case as a curator gets it: with what a detector found."""
-    return Played(case.name, case.truth, case.detector, case.K)
+    boxed = found_in_drawn_boxes(case.truth, case.truth.seed)
+    return Played(case.name, case.truth, case.detector, boxed, case.K)
 
 
 def _returned(work: Generator[Any, None, Case]) -> Case:

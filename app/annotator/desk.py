@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from annotations.corrections import effective_observations
 from annotations.records import ClipState
 from app.annotator.sight import Gaps, region_gaps
-from app.suspicion import ranking, suspicions, unreviewed
+from app.suspicion import suspicions, unreviewed, worst_first
 from engine.body.display import DisplayBody
 from engine.structures import Observations
 
@@ -73,6 +73,11 @@ class Desk:
         depth = self._in_camera(frame)[:, [11, 12], 2].mean(1)
         return int(depth.argmin()), float(abs(depth[0] - depth[1]))
 
+    def distance(self, frame: int) -> float:
+        """How far apart the pelvises of the bodies are, metres."""
+        hips = self._in_camera(frame)[:, [11, 12]].mean(1)
+        return float(np.linalg.norm(hips[0] - hips[1]))
+
     def gaps(self, frame: int) -> Gaps:
         """How far apart the bodies' regions are in 3D."""
         if frame not in self._gaps:
@@ -85,11 +90,10 @@ class Desk:
         return {}
 
     def ranked_frames(self) -> list[int]:
-        """The worst frames of the findings that wait for a verdict, the worst finding first: by
-        the error that the fit expects there, where it does."""
+        """The worst frames of the findings that wait for a verdict, as the list has them that
+        begins with the worst."""
         found = unreviewed(self.state, suspicions(self.state))
-        worst = sorted(found, key=lambda s: (*(-rank for rank in ranking(self.state, s)), s.worst))
-        return list(dict.fromkeys(s.worst for s in worst))
+        return list(dict.fromkeys(s.worst for s in worst_first(self.state, found)))
 
     def _in_camera(self, frame: int) -> Float[np.ndarray, "2 K 3"]:
         motion, camera = self.state.motion, self.state.camera

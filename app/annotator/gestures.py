@@ -8,16 +8,24 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from annotations.ranges import overlap
 from annotations.records import Changes
-from engine.structures import ContactLabel, DepthOrder, FrameRange, KeypointEdit
+from engine.structures import (
+    BoxEdit,
+    ContactLabel,
+    DepthOrder,
+    FrameRange,
+    KeypointEdit,
+    ProxemicsStatement,
+)
 
 if TYPE_CHECKING:
     from annotations.store import Store
 
 Kind = Literal[
-    "swap", "drag", "hide", "contact", "no contact", "in front", "height", "freeze"
+    "swap", "box", "drag", "hide", "contact", "no contact", "in front", "distance", "height",
+    "freeze",
 ]  # fmt: skip
 KINDS: tuple[Kind, ...] = (
-    "swap", "height", "contact", "no contact", "in front", "drag", "hide", "freeze",
+    "swap", "box", "height", "contact", "no contact", "distance", "in front", "drag", "hide", "freeze",
 )  # fmt: skip
 
 
@@ -47,6 +55,22 @@ class Swap(Gesture):
 
     def repeats(self, made: Gesture) -> bool:
         return isinstance(made, Swap) and overlap(self.frames, made.frames) is not None
+
+
+@dataclass(frozen=True)
+class DrawBox(Gesture):
+    """Somebody who was not found is here: detection looks there again."""
+
+    edit: BoxEdit
+    kind: ClassVar[Kind] = "box"
+
+    def apply(self, store: Store, clip_id: int) -> Changes:
+        return store.edit_box(clip_id, self.edit)
+
+    def repeats(self, made: Gesture) -> bool:
+        if not isinstance(made, DrawBox):
+            return False
+        return (self.edit.person, self.edit.frame) == (made.edit.person, made.edit.frame)
 
 
 @dataclass(frozen=True)
@@ -106,6 +130,22 @@ class SayInFront(Gesture):
         if not isinstance(made, SayInFront):
             return False
         return overlap(self.order.frames, made.order.frames) is not None
+
+
+@dataclass(frozen=True)
+class SayDistance(Gesture):
+    """How far apart the pelvises are for a while."""
+
+    said: ProxemicsStatement
+    kind: ClassVar[Kind] = "distance"
+
+    def apply(self, store: Store, clip_id: int) -> Changes:
+        return store.set_proxemics(clip_id, self.said)
+
+    def repeats(self, made: Gesture) -> bool:
+        if not isinstance(made, SayDistance):
+            return False
+        return overlap(self.said.frames, made.said.frames) is not None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,15 @@ from functools import cache
 
 import numpy as np
 
-from app.annotator.gestures import Freeze, Gesture, PlaceJoint, SayInFront, SayTouch, Swap
+from app.annotator.gestures import (
+    Freeze,
+    Gesture,
+    PlaceJoint,
+    SayDistance,
+    SayInFront,
+    SayTouch,
+    Swap,
+)
 from engine.body.data import load_body_data
 from engine.body.regions import region_names, vertex_regions
 from engine.structures import FrameRange
@@ -50,6 +58,8 @@ class Hand:
                 )
             case SayInFront(order):
                 return SayInFront(replace(order, frames=self._marked(order.frames)))
+            case SayDistance(said):
+                return SayDistance(replace(said, frames=self._marked(said.frames)))
             case Swap(frames):
                 return Swap(self._marked(frames))
             case Freeze():

@@ -13,8 +13,10 @@ import numpy as np
 
 from app.annotator.desk import Desk
 from app.annotator.gestures import (
+    DrawBox,
     Gesture,
     PlaceJoint,
+    SayDistance,
     SayHeight,
     SayInFront,
     SayTouch,
@@ -22,7 +24,14 @@ from app.annotator.gestures import (
 )
 from app.annotator.sight import Sight
 from engine.body.regions import region_names
-from engine.structures import ContactLabel, DepthOrder, FrameRange, KeypointEdit
+from engine.structures import (
+    BoxEdit,
+    ContactLabel,
+    DepthOrder,
+    FrameRange,
+    KeypointEdit,
+    ProxemicsStatement,
+)
 
 OFF_JOINT = 0.04
 """Share of a person's height in the picture by which a joint is visibly off."""
@@ -30,6 +39,10 @@ OFF_GAP = 0.05
 """Metres between regions of the bodies that the video shows touching."""
 OFF_DEPTH = 0.10
 """Metres by which the wrong body is in front."""
+OFF_DISTANCE = 0.3
+"""Share by which people are too near to each other or too far apart: twice what is misjudged."""
+SAME_DISTANCE = 0.15
+"""Share by which a distance changes that is said in one go."""
 OFF_HEIGHT = 0.03
 """Metres by which a body is too tall or too short."""
 TOUCHING = 0.02
@@ -38,6 +51,14 @@ MIXED_UP = 2.0
 """How many times nearer another person's joints are to the skeleton than its own, or more."""
 GLARING = 100.0
 """People who are mixed up are put right before all else."""
+MISSED = 50.0
+"""Then whoever is to be seen and was not found."""
+ENOUGH_SEEN = 5
+"""Joints in sight from which somebody can be boxed."""
+BOX_ROOM = 0.05
+"""Room around the joints in a box by hand, as a share of its longer side."""
+STOLEN = 2.0
+"""As bad as a joint twice as far off as is just noticed: a joint on somebody else's."""
 BRIEF = 5
 """Frames; touches shorter than this are nothing that a curator marks."""
 
@@ -57,9 +78,11 @@ def visible_mistakes(sight: Sight, desk: Desk, frame: int) -> list[Mistake]:
     if mixed is not None:
         return [mixed]  # whoever sees this sees nothing else before it is mended
     found = [
+        *_missed(sight, desk, frame),
         *_heights(sight, desk),
         *_touches(sight, desk, frame),
         *_depth(sight, desk, frame),
+        *_distance(sight, desk, frame),
         *_joints(sight, desk, frame),
     ]
     return sorted((m for m in found if m.severity >= 1), key=lambda m: -m.severity)
@@ -88,6 +111,19 @@ def _mixed_up(sight: Sight, desk: Desk, frame: int) -> Mistake | None:
     if not swapped(frame):
         return None
     return Mistake(GLARING, Swap(stretch(swapped, frame, desk.frame_count)))
+
+
+def _missed(sight: Sight, desk: Desk, frame: int) -> Iterator[Mistake]:
+    """People in sight of whom nothing is drawn."""
+    for person, points in enumerate(sight.pixels[:, frame]):
+        seen = points[np.isfinite(points).all(-1)]
+        if len(seen) < ENOUGH_SEEN or np.isfinite(desk.seen.keypoints2d[person, frame]).any():
+            continue
+        low, high = seen.min(0), seen.max(0)
+        room = BOX_ROOM * float((high - low).max())
+        x0, y0 = (low - room).tolist()
+        x1, y1 = (high + room).tolist()
+        yield Mistake(MISSED, DrawBox(BoxEdit(frame, (x0, y0, x1, y1), "person", person)))
 
 
 def _heights(sight: Sight, desk: Desk) -> Iterator[Mistake]:
@@ -127,26 +163,42 @@ def _depth(sight: Sight, desk: Desk, frame: int) -> Iterator[Mistake]:
     yield Mistake(by / OFF_DEPTH, SayInFront(DepthOrder(front, 1 - front, frames)))
 
 
+def _distance(sight: Sight, desk: Desk, frame: int) -> Iterator[Mistake]:
+    judged = float(sight.distance[frame])
+    off = abs(desk.distance(frame) / judged - 1)
+
+    def stays(at: int) -> bool:
+        return abs(float(sight.distance[at]) / judged - 1) < SAME_DISTANCE
+
+    frames = stretch(stays, frame, desk.frame_count)
+    said = ProxemicsStatement(0, 1, frames, pelvis_distance=round(judged, 2))
+    yield Mistake(off / OFF_DISTANCE, SayDistance(said))
+
+
 def _joints(sight: Sight, desk: Desk, frame: int) -> Iterator[Mistake]:
-    """Joints that are drawn, or bodies that stand, beside where they are seen to be."""
+    """Bodies beside where their joints are seen to be, and bodies that follow a joint of the other.
+
+    A joint that is drawn in the wrong place does no harm while the body is in the right one.
+    """
     drawn, true = desk.seen.keypoints2d[:, frame], sight.pixels[:, frame]
-    astray = np.linalg.norm(drawn - true, axis=-1)
-    bodies = np.linalg.norm(desk.bodies_px(frame) - true, axis=-1)
+    bodies = desk.bodies_px(frame)
+    off = np.linalg.norm(bodies - true, axis=-1)
+    followed = np.linalg.norm(bodies - drawn, axis=-1)
     for person, joint in np.argwhere(np.isfinite(drawn).all(-1)).tolist():
         least = OFF_JOINT * desk.sizes_px[person]
-        if np.isfinite(astray[person, joint]):
-            x, y = true[person, joint].tolist()
-            off = max(astray[person, joint], bodies[person, joint])
-            edit = KeypointEdit(person, frame, joint, x, y)
-            yield Mistake(float(off / least), PlaceJoint(edit))
-        elif _looks_seen(sight, desk, (person, frame, joint)):
+        if np.isfinite(off[person, joint]):
+            edit = KeypointEdit(person, frame, joint, *true[person, joint].tolist())
+            yield Mistake(float(off[person, joint] / least), PlaceJoint(edit))
+        elif followed[person, joint] < least and _is_stolen(sight, desk, (person, frame, joint)):
             x, y = drawn[person, joint].tolist()
             edit = KeypointEdit(person, frame, joint, x, y, visible=False)
-            off = np.linalg.norm(desk.bodies_px(frame)[person, joint] - drawn[person, joint])
-            yield Mistake(float(off / least), PlaceJoint(edit))
+            yield Mistake(STOLEN, PlaceJoint(edit))
 
 
-def _looks_seen(sight: Sight, desk: Desk, joint: tuple[int, int, int]) -> bool:
-    """Whether a joint that is covered in the video is drawn as if it were seen."""
-    confident = desk.seen.confidence[joint] > 0.5
-    return bool(sight.concealed[joint] and confident and not desk.hidden[joint])
+def _is_stolen(sight: Sight, desk: Desk, joint: tuple[int, int, int]) -> bool:
+    """Whether a joint that is covered in the video is drawn on that of the other person."""
+    person, frame, keypoint = joint
+    theirs = sight.pixels[1 - person, frame, keypoint]
+    apart = np.linalg.norm(desk.seen.keypoints2d[joint] - theirs)
+    shown = bool(sight.concealed[joint]) and not desk.hidden[joint]
+    return shown and bool(apart < OFF_JOINT * desk.sizes_px[person])

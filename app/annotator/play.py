@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,9 @@ from jaxtyping import Float
 
 from annotations.records import ClipRecord, ClipState
 from annotations.store import Store
-from app.annotator.curator import Curator, Found, Looking
+from app.annotator.curator import Curator, Decision, Found, Looking
 from app.annotator.desk import Desk
-from app.annotator.gestures import Freeze, Kind
+from app.annotator.gestures import DrawBox, Freeze, Kind
 from app.annotator.hand import Hand, Slips
 from app.annotator.sight import watch
 from app.annotator.starting import START
@@ -37,6 +37,8 @@ class Played:
     name: str
     truth: Truth
     observations: Observations
+    boxed: Observations
+    """What detection finds of somebody in a frame in which a curator draws a box."""
     K: Float[np.ndarray, "3 3"]
 
     @property
@@ -99,13 +101,26 @@ def play(clip: Played, game: Game) -> Generator[Step, None, None]:
         store.apply_fit(record.id, result, whole, store.head(record.id).id)
         yield Step(store.state(record.id), 0, seconds, outcome=result.outcome)
         for count in range(1, game.gestures + 1):
-            yield _turn(store, record, curator, game, count)
+            decision = curator.decide(Desk(store.state(record.id)))
+            decision.gesture.apply(store, record.id)
+            if isinstance(decision.gesture, DrawBox):
+                _detect_again(store, record, clip, decision.gesture)
+            yield _turn(store, record, decision, game, count)
 
 
-def _turn(store: Store, record: ClipRecord, curator: Curator, game: Game, count: int) -> Step:
-    """One gesture and, where it asks for one, the re-fit that `E` starts."""
-    decision = curator.decide(Desk(store.state(record.id)))
-    decision.gesture.apply(store, record.id)
+def _detect_again(store: Store, record: ClipRecord, clip: Played, drawn: DrawBox) -> None:
+    """Whoever a box was drawn around is found in that frame, and in no other."""
+    before, person, frame = store.state(record.id).observations, drawn.edit.person, drawn.edit.frame
+    assert before is not None
+    changed = {}
+    for name in ("keypoints2d", "confidence", "boxes"):
+        changed[name] = getattr(before, name).copy()
+        changed[name][person, frame] = getattr(clip.boxed, name)[person, frame]
+    store.set_observations(record.id, replace(before, **changed), {"source": "synthesis"})
+
+
+def _turn(store: Store, record: ClipRecord, decision: Decision, game: Game, count: int) -> Step:
+    """The re-fit that `E` starts after a gesture, where it asks for one."""
     state = store.state(record.id)
     seconds, outcome = 0.0, None
     frames = edited_frames(state, record.video, decision.frame)

@@ -27,6 +27,8 @@ APART = 0.10
 """Metres between two regions from which anybody sees that they do not touch."""
 CLEARLY_IN_FRONT = 0.15
 """Metres between two pelvises from which a person can tell who is nearer."""
+DISTANCE_KNOWN_TO = 0.15
+"""Share (standard deviation) of a distance between two people to which a person judges it."""
 HEIGHT_KNOWN_TO = 0.02
 """Metres (standard deviation) to which a curator knows how tall somebody is."""
 
@@ -45,6 +47,8 @@ class Sight:
     """Joints that somebody or something visibly covers."""
     front: Int[np.ndarray, "F"]
     """Who is nearer to the camera; -1 where that cannot be told."""
+    distance: Float[np.ndarray, "F"]
+    """How far apart the pelvises are taken to be, metres."""
     heights: Float[np.ndarray, "2"]
     """How tall the curator takes people to be, metres."""
     contacts: tuple[ContactLabel, ...]
@@ -69,18 +73,21 @@ def watch(truth: Truth, generator: np.random.Generator) -> Sight:
     visible = truth.visibility[:2] == Visibility.VISIBLE
     hidden = np.isin(truth.visibility[:2], (Visibility.OCCLUDED, Visibility.SELF_OCCLUDED))
     regions = visible[:, :, _joint_beside_region()]
-    pelvis = truth.fit.joints[:2, :, 0, 2]
+    pelvis = truth.fit.joints[:2, :, 0]
 
     @cache
     def apart(frame: int) -> Bool[np.ndarray, "R R"]:
         seen = regions[0, frame][:, None] | regions[1, frame][None]
         return (region_gaps(truth.fit.motion, frame) > APART) & seen
 
+    heights = truth.heights[:2] + generator.normal(0, HEIGHT_KNOWN_TO, 2)
+    misjudged = float(np.exp(generator.normal(0, DISTANCE_KNOWN_TO)))
     return Sight(
         pixels=np.where(visible[..., None], truth.keypoints2d[:2], np.nan),
         concealed=hidden,
-        front=_front(pelvis, truth.in_front[0, 1]),
-        heights=truth.heights[:2] + generator.normal(0, HEIGHT_KNOWN_TO, 2),
+        front=_front(pelvis[..., 2], truth.in_front[0, 1]),
+        distance=misjudged * np.linalg.norm(pelvis[0] - pelvis[1], axis=-1),
+        heights=heights,
         contacts=tuple(c for c in truth.contacts if (c.person_a, c.person_b) == (0, 1)),
         visible_regions=regions,
         apart=apart,

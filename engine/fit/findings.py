@@ -13,6 +13,7 @@ from engine.body.joints import HALPE26, SMPL_JOINTS, SMPL_PARENTS
 from engine.body.smpl import BodyModel, PosedBody
 from engine.fit import reasons
 from engine.fit.evidence import PERSON_SIZE
+from engine.fit.hands import hands_unsaid
 from engine.fit.interaction import body_parts
 from engine.fit.label_gaps import label_gaps
 from engine.fit.objective import KEYPOINT_TRUST, keypoints_as_tensors
@@ -70,6 +71,9 @@ class Findings:
     """What the prior says; None without its weights."""
     agreement: Float[np.ndarray, "P F"] | None
     """Of silhouettes with masks; None where there are no masks."""
+    hands: Pairs
+    """Metres between a hand of one of two people and the other of whom nobody said whether they
+    touch, the least; infinite where there is none."""
     gaps: tuple[list[reasons.Gap], list[reasons.Gap]]
     """Of contact labels, and of "no contact"."""
     cuts: tuple[int, ...]
@@ -125,6 +129,7 @@ def findings_of(
         rotmats=np.concatenate([root[:, :, None], posed.rotmats[:, :, 1:].numpy()], axis=2),
         look=look_in(pinhole, constraints, camera, body, betas, part),
         agreement=agreement(motion, camera, observations, constraints, part),
+        hands=hands_unsaid(some, motion.valid, body, constraints.contacts, part),
         gaps=label_gaps(some, body, constraints.contacts, part),
         cuts=observations.cuts,
     )

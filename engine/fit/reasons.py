@@ -23,6 +23,9 @@ SILHOUETTE = 0.5
 """1 - intersection over union of body and mask: naked bodies and clothed masks differ by 0.2."""
 OPEN_CONTACT = 0.03
 """Metres between regions that a person said touch."""
+TOUCH_UNSAID = 0.06
+"""Metres between a hand and somebody else of which nobody said whether they touch: fits of people
+whose hands rest on each other are that far off."""
 CLEARANCE = 0.03
 """Metres that regions said to be apart keep; where they meet the reason is at its threshold."""
 DEEP = 0.03
@@ -90,6 +93,12 @@ def contact(
         for person in (gap.person_a, gap.person_b):
             result[person, part] = np.fmax(result[person, part], np.maximum(value, 0.0))
     return result
+
+
+def touch(metres: Float[np.ndarray, "P F"]) -> Float[np.ndarray, "P F"]:
+    """`metres`: from a hand of somebody to another, or from a hand of another to them, where nobody
+    said whether it touches; infinite where somebody did. 2 where it touches."""
+    return np.maximum(2 - metres / TOUCH_UNSAID, 0.0)
 
 
 def penetration(depth: Float[np.ndarray, "P F"]) -> Float[np.ndarray, "P F"]:
@@ -192,6 +201,14 @@ def prior(
     deviations: of each joint's rotation, and of the offset to the partner."""
     pose = np.sqrt(np.square(deviations).mean(axis=-1))
     return np.asarray(np.fmax(pose, apart / 2) / UNLIKELY)
+
+
+def nearest_of_pairs(
+    values: dict[tuple[int, int], Float[np.ndarray, "F"]], shape: tuple[int, int]
+) -> Float[np.ndarray, "P F"]:
+    """The least of what concerns two people, for each of them."""
+    turned = {pair: -metres for pair, metres in values.items()}
+    return -worst_of_pairs(turned, shape)
 
 
 def worst_of_pairs(

@@ -94,6 +94,14 @@ def detector_observations(
     )
 
 
+def found_in_drawn_boxes(truth: Truth, seed: int) -> Observations:
+    """What the detector of `detector_observations` would find of people whose boxes are drawn: as
+    noisy keypoints, but nobody is lost, merged into another or taken for another."""
+    found = replace(PersonNoise(), lost=(0.0,) * len(PersonNoise().lost))
+    apart = replace(PairNoise(), merged=0.0, mistaken=0.0, exchanged=0.0)
+    return detector_observations(truth, seed, found, apart)
+
+
 def write_both_observations(folder: Path, truth: Truth) -> None:
     """observations-clean.npz: the true pixels of all joints in the picture (hidden ones too),
     masks, others, cuts, and the camera. observations-detector.npz: noisy pixels and K only.

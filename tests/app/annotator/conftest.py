@@ -33,6 +33,7 @@ def sight(state: ClipState) -> Sight:
         pixels=state.observations.keypoints2d.copy(),
         concealed=np.zeros((2, FRAMES, 26), bool),
         front=np.full(FRAMES, -1),
+        distance=np.array([Desk(state).distance(frame) for frame in range(FRAMES)]),
         heights=Desk(state).heights,
         contacts=(),
         visible_regions=np.ones((2, FRAMES, REGIONS), bool),

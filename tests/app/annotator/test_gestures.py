@@ -10,24 +10,35 @@ import pytest
 from annotations.store import Store
 from app.annotator.gestures import (
     KINDS,
+    DrawBox,
     Freeze,
     PlaceJoint,
+    SayDistance,
     SayHeight,
     SayInFront,
     SayTouch,
     Swap,
 )
-from engine.structures import ContactLabel, DepthOrder, FrameRange, KeypointEdit
+from engine.structures import (
+    BoxEdit,
+    ContactLabel,
+    DepthOrder,
+    FrameRange,
+    KeypointEdit,
+    ProxemicsStatement,
+)
 from tests.annotations.builders import make_observations, make_video
 
 SPAN = FrameRange(4, 9)
 TOUCH = ContactLabel(0, "left_palm", 1, "right_shoulder", SPAN)
 GESTURES = {
     "swap": Swap(SPAN),
+    "box": DrawBox(BoxEdit(5, (10.0, 5.0, 40.0, 50.0), "person", 1)),
     "height": SayHeight(1, 1.66),
     "contact": SayTouch(TOUCH),
     "no contact": SayTouch(replace(TOUCH, kind="no_contact")),
     "in front": SayInFront(DepthOrder(1, 0, SPAN)),
+    "distance": SayDistance(ProxemicsStatement(0, 1, SPAN, pelvis_distance=0.6)),
     "drag": PlaceJoint(KeypointEdit(0, 5, 9, 31.0, 42.0)),
     "hide": PlaceJoint(KeypointEdit(0, 5, 9, 31.0, 42.0, visible=False)),
     "freeze": Freeze(SPAN),
@@ -62,6 +73,8 @@ def test_a_gesture_is_one_revision_that_undo_takes_back(project, kind):
         ("contact", "contacts", (TOUCH,)),
         ("no contact", "contacts", (replace(TOUCH, kind="no_contact"),)),
         ("in front", "depth_orders", (DepthOrder(1, 0, SPAN),)),
+        ("box", "box_edits", (BoxEdit(5, (10.0, 5.0, 40.0, 50.0), "person", 1),)),
+        ("distance", "proxemics", (ProxemicsStatement(0, 1, SPAN, pelvis_distance=0.6),)),
         ("height", "heights", (None, 1.66)),
         ("freeze", "frozen", (SPAN,)),
         ("drag", "keypoint_edits", (KeypointEdit(0, 5, 9, 31.0, 42.0),)),

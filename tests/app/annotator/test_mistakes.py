@@ -8,11 +8,19 @@ import numpy as np
 import pytest
 
 from app.annotator.desk import Desk
-from app.annotator.gestures import PlaceJoint, SayHeight, SayInFront, SayTouch, Swap
+from app.annotator.gestures import (
+    DrawBox,
+    PlaceJoint,
+    SayDistance,
+    SayHeight,
+    SayInFront,
+    SayTouch,
+    Swap,
+)
 from app.annotator.mistakes import visible_mistakes
 from engine.body.joints import HALPE26
 from engine.body.regions import region_names
-from engine.structures import ContactLabel, FrameRange
+from engine.structures import ContactLabel, FrameRange, KeypointEdit
 from tests.app.annotator.conftest import FRAMES, REGIONS, moved, state_of, with_joints
 from tests.app.people import standing_pair
 
@@ -29,24 +37,60 @@ def test_where_all_is_right_nothing_is_wrong(sight, state):
     assert visible_mistakes(sight, Desk(state), FRAME) == []
 
 
-def test_a_joint_drawn_off_its_place_is_dragged_to_where_it_is_seen(sight, state):
-    points = state.observations.keypoints2d.copy()
-    points[1, FRAME, WRIST] += 20
-    gesture = worst(sight, with_joints(state, keypoints2d=points))
+def test_a_body_beside_a_joint_is_dragged_to_where_it_is_seen(sight, state):
+    pixels = sight.pixels.copy()
+    pixels[1, FRAME, WRIST] += 20
+    gesture = worst(replace(sight, pixels=pixels), state)
     assert isinstance(gesture, PlaceJoint) and gesture.edit.visible
     assert (gesture.edit.person, gesture.edit.frame, gesture.edit.keypoint) == (1, FRAME, WRIST)
-    assert [gesture.edit.x, gesture.edit.y] == sight.pixels[1, FRAME, WRIST].tolist()
+    assert [gesture.edit.x, gesture.edit.y] == pixels[1, FRAME, WRIST].tolist()
 
 
-def test_a_joint_that_is_covered_is_hidden_where_it_is_drawn_not_placed(sight, state):
-    pixels, concealed = sight.pixels.copy(), sight.concealed.copy()
-    pixels[1, FRAME, WRIST], concealed[1, FRAME, WRIST] = np.nan, True
+def test_a_joint_drawn_off_its_place_is_let_be_while_the_body_is_in_the_right_one(sight, state):
     points = state.observations.keypoints2d.copy()
     points[1, FRAME, WRIST] += 20
-    sight = replace(sight, pixels=pixels, concealed=concealed)
-    gesture = worst(sight, with_joints(state, keypoints2d=points))
-    assert isinstance(gesture, PlaceJoint) and not gesture.edit.visible
-    assert [gesture.edit.x, gesture.edit.y] == points[1, FRAME, WRIST].tolist()
+    assert visible_mistakes(sight, Desk(with_joints(state, keypoints2d=points)), FRAME) == []
+
+
+def test_a_covered_joint_that_the_body_follows_onto_the_other_is_hidden(sight, state):
+    pixels, concealed = sight.pixels.copy(), sight.concealed.copy()
+    pixels[0, FRAME, WRIST] = pixels[1, FRAME, WRIST]
+    pixels[1, FRAME, WRIST], concealed[1, FRAME, WRIST] = np.nan, True
+    stolen = replace(sight, pixels=pixels, concealed=concealed)
+    hidden = [
+        mistake.mended_by.edit
+        for mistake in visible_mistakes(stolen, Desk(state), FRAME)
+        if mistake.mended_by.kind == "hide"
+    ]
+    x, y = state.observations.keypoints2d[1, FRAME, WRIST].tolist()
+    assert hidden == [KeypointEdit(1, FRAME, WRIST, x, y, visible=False)]
+    alone = replace(stolen, pixels=np.where(concealed[..., None], np.nan, sight.pixels))
+    assert visible_mistakes(alone, Desk(state), FRAME) == []
+
+
+def test_somebody_in_sight_who_was_not_found_is_boxed(sight, state):
+    points = state.observations.keypoints2d.copy()
+    points[1, FRAME] = np.nan
+    lost = with_joints(state, keypoints2d=points)
+    gesture = worst(sight, lost)
+    assert isinstance(gesture, DrawBox)
+    assert (gesture.edit.person, gesture.edit.frame, gesture.edit.kind) == (1, FRAME, "person")
+    x0, y0, x1, y1 = gesture.edit.box
+    seen = sight.pixels[1, FRAME]
+    assert ((seen > [x0, y0]) & (seen < [x1, y1])).all()
+    out = replace(sight, pixels=np.where(np.isnan(points), np.nan, sight.pixels))
+    assert visible_mistakes(out, Desk(lost), FRAME) == []
+
+
+def test_people_clearly_too_near_are_said_to_be_as_far_apart_as_they_look(sight, state):
+    metres = Desk(state).distance(FRAME)
+    judged = np.full(FRAMES, 1.5 * metres)
+    judged[12:] = 3 * metres
+    gesture = worst(replace(sight, distance=judged), state)
+    assert isinstance(gesture, SayDistance)
+    assert gesture.said.frames == FrameRange(0, 12)
+    assert gesture.said.pelvis_distance == pytest.approx(1.5 * metres, abs=0.005)
+    assert visible_mistakes(replace(sight, distance=judged / 1.4), Desk(state), FRAME) == []
 
 
 def test_a_joint_off_by_little_is_let_pass(sight, state):

@@ -108,7 +108,7 @@ def clip(tmp_path_factory) -> Played:
             next(work)
         except StopIteration as stop:
             case = stop.value
-            return Played(case.name, case.truth, noisy(case.clean), case.K)
+            return Played(case.name, case.truth, noisy(case.clean), case.clean, case.K)
 
 
 def shown(clip):
