@@ -15,6 +15,7 @@ from annotations import observed, ranges
 from annotations.corrections import effective_observations
 from annotations.records import ClipState
 from engine.config import AppearanceConfig, Device
+from engine.fit.edits import REACH_S
 from engine.perception.request import PerceptionParts
 from engine.structures import BoxEdit, Camera, FrameRange, Observations, VideoInfo
 
@@ -31,7 +32,8 @@ def protected_ranges(state: ClipState) -> tuple[FrameRange, ...]:
 
 
 def edited_frames(state: ClipState, video: VideoInfo, here: int) -> FrameRange | None:
-    """What a re-fit is of: the edited stretch at or nearest to a frame, with its margin.
+    """What a re-fit is of: the edited stretch at or nearest to a frame, with its margin, and the
+    frames around joints placed there whose detections these speak of.
 
     None where nothing was edited since the last fit.
     """
@@ -43,6 +45,10 @@ def edited_frames(state: ClipState, video: VideoInfo, here: int) -> FrameRange |
     nearest = min(stretches, key=lambda r: max(r.start - here, here - r.stop + 1, 0))
     margin = round(MARGIN_SECONDS * video.fps)
     start, stop = nearest.start - margin, nearest.stop + margin
+    reach = round(REACH_S * video.fps)
+    for edit in state.constraints.keypoint_edits:
+        if edit.frame in nearest:
+            start, stop = min(start, edit.frame - reach), max(stop, edit.frame + reach + 1)
     return FrameRange(max(0, start), min(video.frame_count, stop))
 
 

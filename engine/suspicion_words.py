@@ -69,9 +69,7 @@ _SAY: Mapping[Reason, Callable[[str, float, float | None], tuple[str, str]]] = M
         "penetration": _penetration,
         "silhouette": _plain("The body of {who} is {strength} off the outline in the picture."),
         "contact": _plain("What was said of touch between {who} is not kept."),
-        "touch": _plain(
-            "A hand is near the other body: say whether {who} touch here, and where."
-        ),
+        "touch": _plain("A hand is near the other body: say whether {who} touch here, and where."),
         "jerk": _plain("{who} moves {strength} more abruptly than people do."),
         "depth flip": _plain(
             "The depth of {who} may be the other way round: the picture hardly tells."

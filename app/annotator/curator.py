@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
 from app.annotator.desk import Desk
-from app.annotator.gestures import Freeze, Gesture
+from app.annotator.gestures import Freeze, Gesture, Kind
 from app.annotator.hand import Hand
 from app.annotator.mistakes import visible_mistakes
 from app.annotator.sight import Sight
@@ -16,6 +16,8 @@ from engine.structures import FrameRange
 
 Looking = Literal["ranked", "random"]
 Found = Literal["list", "stepping", "chance"]
+FIRST: frozenset[Kind] = frozenset({"swap", "box", "contact"})
+"""What is mended first: it changes bodies most (docs/annotator.md)."""
 STRIDE = 10
 """Frames from look to look of a curator who goes through the clip (Ctrl+Right)."""
 
@@ -43,17 +45,26 @@ class Curator:
     def decide(self, desk: Desk) -> Decision:
         """The gesture for the first frame looked at in which something is visibly wrong.
 
-        Where nothing is left to mend, the frame that was looked at first is frozen.
+        The whole clip is gone through for what changes most before anything else is mended. Where
+        nothing is left to mend, the frame that was looked at first is frozen.
         """
         frames = self._frames(desk)
+        later: Decision | None = None
         for frame, found in frames:
             for mistake in visible_mistakes(self.sight, desk, frame):
                 meant = mistake.mended_by
-                if not any(meant.repeats(made) for made in self.meant):
-                    self.meant.append(meant)
-                    return Decision(self.hand.made(meant), frame, found)
+                if any(meant.repeats(made) for made in self.meant):
+                    continue
+                if meant.kind in FIRST:
+                    return self._made(Decision(meant, frame, found))
+                later = later or Decision(meant, frame, found)
         frame, found = frames[0]
-        return Decision(Freeze(FrameRange(frame, frame + 1)), frame, found)
+        return self._made(later or Decision(Freeze(FrameRange(frame, frame + 1)), frame, found))
+
+    def _made(self, decision: Decision) -> Decision:
+        """The decision as the hand carries it out."""
+        self.meant.append(decision.gesture)
+        return replace(decision, gesture=self.hand.made(decision.gesture))
 
     def _frames(self, desk: Desk) -> list[tuple[int, Found]]:
         """Each frame at most once, in the order of looking."""

@@ -25,7 +25,8 @@ Kind = Literal[
     "freeze",
 ]  # fmt: skip
 KINDS: tuple[Kind, ...] = (
-    "swap", "box", "height", "contact", "no contact", "distance", "in front", "drag", "hide", "freeze",
+    "swap", "box", "height", "contact", "no contact", "distance", "in front", "drag", "hide",
+    "freeze",
 )  # fmt: skip
 
 

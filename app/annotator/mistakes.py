@@ -53,12 +53,16 @@ GLARING = 100.0
 """People who are mixed up are put right before all else."""
 MISSED = 50.0
 """Then whoever is to be seen and was not found."""
+MISSED_SECONDS = 0.1
+"""For how long before and after nothing is drawn of them: motion goes on through shorter gaps."""
 ENOUGH_SEEN = 5
 """Joints in sight from which somebody can be boxed."""
 BOX_ROOM = 0.05
 """Room around the joints in a box by hand, as a share of its longer side."""
 STOLEN = 2.0
 """As bad as a joint twice as far off as is just noticed: a joint on somebody else's."""
+LASTING_SECONDS = 0.5
+"""Of touches that last longer, one that lasts twice as long is as bad as one twice as far off."""
 BRIEF = 5
 """Frames; touches shorter than this are nothing that a curator marks."""
 
@@ -114,10 +118,11 @@ def _mixed_up(sight: Sight, desk: Desk, frame: int) -> Mistake | None:
 
 
 def _missed(sight: Sight, desk: Desk, frame: int) -> Iterator[Mistake]:
-    """People in sight of whom nothing is drawn."""
+    """People in sight of whom nothing is drawn for a while."""
+    now = np.abs(desk.seen.times - desk.seen.times[frame]) <= MISSED_SECONDS
     for person, points in enumerate(sight.pixels[:, frame]):
         seen = points[np.isfinite(points).all(-1)]
-        if len(seen) < ENOUGH_SEEN or np.isfinite(desk.seen.keypoints2d[person, frame]).any():
+        if len(seen) < ENOUGH_SEEN or np.isfinite(desk.seen.keypoints2d[person, now]).any():
             continue
         low, high = seen.min(0), seen.max(0)
         room = BOX_ROOM * float((high - low).max())
@@ -139,7 +144,10 @@ def _touches(sight: Sight, desk: Desk, frame: int) -> Iterator[Mistake]:
     for label in sight.contacts:
         a, b = names.index(label.region_a), names.index(label.region_b)
         if frame in label.frames and len(label.frames) >= BRIEF and sight.sees_pair(frame, a, b):
-            yield Mistake(float(gaps[a, b]) / OFF_GAP, SayTouch(label))
+            times = desk.seen.times[label.frames.as_slice()]
+            lasting = float(times[-1] - times[0]) / LASTING_SECONDS
+            wide = float(gaps[a, b]) / OFF_GAP
+            yield Mistake(wide * max(1.0, lasting) if wide >= 1 else wide, SayTouch(label))
     close = gaps < TOUCHING
     if not close.any():
         return

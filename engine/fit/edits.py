@@ -30,6 +30,8 @@ OFFSET = 0.03
 """Standard deviation of a detection's offset where somebody cared to place the joint."""
 MEMORY_S = 0.9
 """Seconds in which it is forgotten."""
+REACH_S = 0.6
+"""Seconds from an edit to where half of what it says is forgotten: what a re-fit looks at."""
 FRESH = 0.07
 """Share of its variance that is new in every frame."""
 HAND = 0.006
@@ -117,11 +119,12 @@ def _posterior(
 
 
 def _between(track: _Track, at: Int[np.ndarray, "E"], index: int) -> Bool[np.ndarray, "F"]:
-    """Frames of the same shot of which no other edit knows more: up to the ones before and after."""
+    """Frames of the same shot of which no other edit knows more: up to the next ones."""
     frames = np.arange(len(track.times))
     before = at[index - 1] if index else -1
     after = at[index + 1] if index + 1 < len(at) else len(frames)
-    return (frames > before) & (frames < after) & (track.shot == track.shot[at[index]])
+    same_shot = track.shot == track.shot[at[index]]
+    return np.asarray((frames > before) & (frames < after) & same_shot)
 
 
 def _still_elsewhere(track: _Track, edit: KeypointEdit) -> Float[np.ndarray, "F"]:
@@ -146,4 +149,4 @@ def _sides(boxes: Float[np.ndarray, "F 4"]) -> Float[np.ndarray, "F"]:
     sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
     known = sides[np.isfinite(sides)]
     usual = float(np.median(known)) if known.size else 1.0
-    return np.maximum(np.where(np.isfinite(sides), sides, usual), 1.0)
+    return np.asarray(np.maximum(np.where(np.isfinite(sides), sides, usual), 1.0))

@@ -12,11 +12,13 @@ from annotations.records import ClipState, ReviewMark
 from app.fit_orders import (
     detect_arguments,
     detected_again,
+    edited_frames,
     fit_arguments,
     fit_config,
     protected_ranges,
 )
 from engine.config import AppearanceConfig, FitConfig
+from engine.fit.edits import REACH_S
 from engine.perception.request import PerceptionRequest
 from engine.structures import (
     BoxEdit,
@@ -58,7 +60,36 @@ def test_a_fit_compares_pictures_where_it_is_asked_to():
     )
 
 
+class TestEditedFrames:
+    """Of a video of ten seconds."""
+
+    LONG = VideoInfo("v.mp4", *SIZE, np.arange(300) / 30, "0" * 64)
+
+    def test_what_was_edited_is_fitted_again_with_a_margin(self, fitted):
+        edited = replace(fitted, edited=(FrameRange(100, 110), FrameRange(200, 201)))
+        assert edited_frames(edited, self.LONG, 90) == FrameRange(91, 119)
+        assert edited_frames(edited, self.LONG, 299) == FrameRange(191, 210)
+        assert edited_frames(fitted, self.LONG, 90) is None
+
+    def test_around_a_placed_joint_so_is_what_its_detections_speak_of(self, fitted):
+        said = Constraints(keypoint_edits=(KeypointEdit(0, 100, 9, 1.0, 2.0),))
+        edited = replace(fitted, constraints=said, edited=(FrameRange(100, 101),))
+        reach = round(REACH_S * 30)
+        assert edited_frames(edited, self.LONG, 0) == FrameRange(100 - reach, 101 + reach)
+
+
 class TestFitArguments:
+    def test_joints_are_given_as_they_were_found_and_boxes_as_they_were_drawn(self, fitted, video):
+        """A fit learns from how far a joint was placed from where it was found."""
+        joint, box = KeypointEdit(0, 2, 9, 1.0, 2.0), (1.0, 2.0, 30.0, 40.0)
+        said = Constraints(keypoint_edits=(joint,), box_edits=(BoxEdit(3, box, "person", 0),))
+        given = fit_arguments(replace(fitted, constraints=said), video, None, "")
+        assert given["constraints"].keypoint_edits == (joint,)
+        np.testing.assert_array_equal(
+            given["observations"].keypoints2d, fitted.observations.keypoints2d
+        )
+        assert given["observations"].boxes[0, 3].tolist() == list(box)
+
     def test_the_first_fit_is_of_the_whole_clip_on_the_projects_body(self, detected, video):
         given = fit_arguments(detected, video, FrameRange(2, 4), "smpl")
         assert given["frames"] is None and given["body"] == "smpl"

@@ -72,7 +72,8 @@ def test_a_finding_that_the_filter_hides_leaves_no_other_row_marked(panel):
 
 
 class TestWorstFirst:
-    """Joints are believed to be off most at frame 7, then 1, then 10; elsewhere hardly."""
+    """Joints are believed to be off most at frame 7, then 1, then 10; elsewhere hardly. The frames
+    are a second apart: of those within half a second only the worst would come first."""
 
     @pytest.fixture
     def ranked(self, panel):
@@ -80,7 +81,8 @@ class TestWorstFirst:
         expected = np.full((2, scenes.FRAMES), 0.01)
         expected[1, 7], expected[0, 1], expected[0, 10] = 0.3, 0.2, 0.1
         diagnostics = replace(state.diagnostics, expected_error=expected)
-        panel._view_state.set_state(replace(state, diagnostics=diagnostics))
+        slow = replace(state.observations, times=np.arange(float(scenes.FRAMES)))
+        panel._view_state.set_state(replace(state, diagnostics=diagnostics, observations=slow))
         panel._worst_first.click()
         return panel
 

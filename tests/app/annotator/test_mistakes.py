@@ -70,7 +70,7 @@ def test_a_covered_joint_that_the_body_follows_onto_the_other_is_hidden(sight, s
 
 def test_somebody_in_sight_who_was_not_found_is_boxed(sight, state):
     points = state.observations.keypoints2d.copy()
-    points[1, FRAME] = np.nan
+    points[1, FRAME - 3 : FRAME + 4] = np.nan
     lost = with_joints(state, keypoints2d=points)
     gesture = worst(sight, lost)
     assert isinstance(gesture, DrawBox)
@@ -80,6 +80,7 @@ def test_somebody_in_sight_who_was_not_found_is_boxed(sight, state):
     assert ((seen > [x0, y0]) & (seen < [x1, y1])).all()
     out = replace(sight, pixels=np.where(np.isnan(points), np.nan, sight.pixels))
     assert visible_mistakes(out, Desk(lost), FRAME) == []
+    assert visible_mistakes(sight, Desk(lost), FRAME + 2) == []
 
 
 def test_people_clearly_too_near_are_said_to_be_as_far_apart_as_they_look(sight, state):

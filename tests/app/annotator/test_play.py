@@ -22,10 +22,11 @@ from engine.config import FitConfig, TermWeights
 from engine.geometry.frames import motion_to_world
 from engine.metrics import METRICS, bodies_of
 from engine.motion.prepared import PreparedMotion, write_prepared
+from engine.structures import ContactLabel, FrameRange
 from engine.synthesis.cases import make_case
 from engine.synthesis.order import SynthesisOrder
 from engine.synthesis.visibility import Visibility
-from tests.app.annotator.conftest import FRAMES, with_joints
+from tests.app.annotator.conftest import FRAMES
 from tests.app.people import FPS, standing_pair
 
 WRIST = HALPE26.index("left_wrist")
@@ -37,37 +38,44 @@ def curator(sight, looking="ranked", seed=0):
     return Curator(sight, hand, looking, np.random.default_rng(seed))
 
 
-def off(state, frame, by=20.0):
-    """A wrist is drawn off its place in one frame, and the fit says that it does not fit there."""
-    points = state.observations.keypoints2d.copy()
-    points[0, frame, WRIST] += by
-    errors = state.diagnostics.reprojection_px.copy()
-    errors[0, frame] = 100.0
-    changed = replace(state, diagnostics=replace(state.diagnostics, reprojection_px=errors))
-    return with_joints(changed, keypoints2d=points)
+def off(sight, state, errors):
+    """The video has a wrist elsewhere in some frames, and the fit says how badly it fits there."""
+    pixels = sight.pixels.copy()
+    pixels[0, list(errors), WRIST] += 20
+    reprojection = state.diagnostics.reprojection_px.copy()
+    reprojection[0, list(errors)] = list(errors.values())
+    diagnostics = replace(state.diagnostics, reprojection_px=reprojection)
+    return replace(sight, pixels=pixels), replace(state, diagnostics=diagnostics)
 
 
 def test_the_frame_that_the_tool_ranks_worst_is_looked_at_first(sight, state):
-    wrong = off(off(state, 3), 17, by=40.0)
-    errors = wrong.diagnostics.reprojection_px.copy()
-    errors[0, [3, 17]] = 60.0, 100.0
-    wrong = replace(wrong, diagnostics=replace(wrong.diagnostics, reprojection_px=errors))
+    sight, wrong = off(sight, state, {3: 60.0, 17: 100.0})
     decision = curator(sight).decide(Desk(wrong))
     assert (decision.frame, decision.found) == (17, "list")
     assert decision.gesture.kind == "drag" and decision.gesture.edit.frame == 17
 
 
 def test_what_the_list_does_not_name_is_found_by_going_through_the_clip(sight, state):
-    points = state.observations.keypoints2d.copy()
-    points[0, 2 * STRIDE, WRIST] += 20
-    decision = curator(sight).decide(Desk(with_joints(state, keypoints2d=points)))
+    sight, _ = off(sight, state, {2 * STRIDE: 0.0})
+    decision = curator(sight).decide(Desk(state))
     assert (decision.frame, decision.found) == (2 * STRIDE, "stepping")
 
 
 def test_a_gesture_is_not_made_twice_and_then_the_frame_is_frozen(sight, state):
-    one, wrong = curator(sight), Desk(off(state, 3))
-    assert isinstance(one.decide(wrong).gesture, PlaceJoint)
-    assert isinstance(one.decide(wrong).gesture, Freeze)
+    sight, wrong = off(sight, state, {3: 100.0})
+    one = curator(sight)
+    assert isinstance(one.decide(Desk(wrong)).gesture, PlaceJoint)
+    assert isinstance(one.decide(Desk(wrong)).gesture, Freeze)
+
+
+def test_touch_is_said_anywhere_before_joints_are_placed(sight, state):
+    sight, wrong = off(sight, state, {3: 100.0})
+    label = ContactLabel(0, "left_palm", 1, "right_palm", FrameRange(18, 24))
+    touching = replace(sight, contacts=(label,))
+    one = curator(touching)
+    first, second = one.decide(Desk(wrong)), one.decide(Desk(wrong))
+    assert (first.gesture.kind, first.frame) == ("contact", 20)
+    assert (second.gesture.kind, second.frame) == ("drag", 3)
 
 
 def test_a_curator_who_looks_at_random_uses_no_ranking(sight, state):

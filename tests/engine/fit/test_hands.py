@@ -24,12 +24,12 @@ def pair(body) -> np.ndarray:
     """The second person far to the side; in the frames 2 to 4 the first one's left palm is 2 cm
     before a point of the other's chest."""
     rest = body.v_template.numpy().astype(np.float64)
-    vertices = np.repeat(np.stack([rest, rest + [5.0, 0, 0]])[:, None], FRAMES, axis=1)
+    vertices = np.repeat(np.stack([rest, rest + np.array([5.0, 0, 0])])[:, None], FRAMES, axis=1)
     palm = rest[region_vertices(body, "left_palm")].mean(0)
-    chest = rest[region_vertices(body, "right_chest")[0]] + [5.0, 0, 0]
+    chest = rest[region_vertices(body, "right_chest")[0]] + np.array([5.0, 0, 0.02])
     nearest = rest[region_vertices(body, "left_palm")]
     nearest = nearest[np.linalg.norm(nearest - palm, axis=1).argmin()]
-    vertices[0, 2:5] += chest + [0, 0, 0.02] - nearest
+    vertices[0, 2:5] += chest - nearest
     return vertices
 
 
