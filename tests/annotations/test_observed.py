@@ -34,6 +34,17 @@ class TestObservations:
         assert after.constraints.keypoint_edits == (edit,)
         assert after.edited == (WHOLE,)
 
+    def test_frames_that_are_detected_as_before_are_not_due_for_a_fit(self, state, video):
+        before = state.observations
+        points, boxes = before.keypoints2d.copy(), before.boxes.copy()
+        points[1, 30:33], boxes[0, 40] = np.nan, 1.0
+        other = replace(before, keypoints2d=points, boxes=boxes)
+        after = observed.set_observations(state, other, video)
+        assert after.edited == (FrameRange(30, 33), FrameRange(40, 41))
+        assert observed.set_observations(state, before, video).edited == ()
+        cut = replace(before, cuts=(70,))
+        assert observed.set_observations(state, cut, video).edited == (WHOLE,)
+
     def test_must_belong_to_the_video(self, state, video):
         shorter = make_observations(make_video(149))
         with pytest.raises(EditError, match="do not belong to this video"):

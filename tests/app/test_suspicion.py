@@ -9,8 +9,8 @@ import pytest
 
 from annotations.edits import default_identities
 from annotations.records import ClipState, ReviewMark
-from app.suspicion import ranking, suspicions, unreviewed
-from engine.structures import BoxEdit, Constraints, Diagnostics, FrameRange
+from app.suspicion import ranking, suspicions, unreviewed, worst_first
+from engine.structures import BoxEdit, Constraints, Diagnostics, FrameRange, KeypointEdit
 from tests.annotations.builders import make_observations, make_video
 
 FRAMES = 60
@@ -180,3 +180,50 @@ def test_the_worst_is_where_joints_are_believed_to_be_furthest_off(state):
     unranked = with_reasons(state, reasons={"jerk": jerk})
     first, _ = sorted(suspicions(unranked), key=lambda s: ranking(unranked, s), reverse=True)
     assert first.person == 0
+
+
+class TestWorstFirst:
+    """Somebody jerks in three frames; the observations are 30 frames a second."""
+
+    @pytest.fixture
+    def jerky(self, state):
+        jerk = np.zeros((2, FRAMES))
+        jerk[0, 10], jerk[0, 20], jerk[1, 50] = 5.0, 4.0, 3.0
+        times = np.arange(FRAMES) / 30
+        calm = replace(state, observations=replace(state.observations, times=times))
+        return with_reasons(calm, reasons={"jerk": jerk})
+
+    def order(self, state):
+        return [s.worst for s in worst_first(state, suspicions(state))]
+
+    def test_what_is_near_something_worse_of_the_same_person_comes_later(self, jerky):
+        assert self.order(jerky) == [10, 50, 20]
+        slow = replace(jerky.observations, times=np.arange(FRAMES) / 10)
+        assert self.order(replace(jerky, observations=slow)) == [10, 20, 50]
+
+    def test_of_another_person_it_is_another_matter(self, jerky):
+        jerk = jerky.diagnostics.reasons["jerk"].copy()
+        jerk[:, 20] = jerk[::-1, 20]
+        assert self.order(with_reasons(jerky, reasons={"jerk": jerk})) == [10, 20, 50]
+
+    def test_where_joints_were_corrected_comes_last(self, jerky):
+        for person, order in ((0, [20, 50, 10]), (1, [10, 50, 20])):
+            said = Constraints(keypoint_edits=(KeypointEdit(person, 12, 9, 1.0, 2.0),))
+            assert self.order(replace(jerky, constraints=said)) == order
+
+
+def test_of_a_gap_the_middle_is_shown(state):
+    boxes = state.observations.boxes.copy()
+    boxes[0, 10:21] = np.nan
+    (gap,) = suspicions(replace(state, observations=replace(state.observations, boxes=boxes)))
+    assert gap.worst == 15
+
+
+def test_hands_near_somebody_are_asked_about(state):
+    near = np.zeros((2, FRAMES))
+    near[:, 20:30] = 1.5
+    (one,) = suspicions(with_reasons(state, reasons={"touch": near}))
+    assert (one.issue, one.person, one.frames) == ("Touch unsaid", None, FrameRange(20, 30))
+    assert one.reason == (
+        "A hand is near the other body: say whether Person 1 and Person 2 touch here, and where."
+    )

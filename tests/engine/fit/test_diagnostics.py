@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from engine.body.joints import SMPL_JOINTS
 from engine.body.regions import region_vertices
 from engine.body.smpl import BodyModel
 from engine.fit.diagnostics import diagnose, kept_outside
@@ -111,6 +112,7 @@ def test_the_truth_is_not_off_its_joints_does_not_jerk_and_is_in_nobody(motion, 
         assert np.nanmax(found.reasons[reason]) < 0.5, reason
     assert "silhouette" not in found.reasons and "identity" not in found.reasons
     assert "contact" not in found.reasons
+    assert (found.reasons["touch"] < 1).all()
     assert found.expected_error.shape == (2, FRAMES) and np.isfinite(found.expected_error).all()
 
 
@@ -125,6 +127,14 @@ def test_a_body_beside_its_joints_is_found_where_it_is(motion, camera, seen, bod
     assert (found.reasons["jerk"][0, [10, 12]] > 1).all()
     calm = of(motion, camera, seen, body).expected_error
     assert (found.expected_error[0, 10:13] > 1.2 * calm[0, 10:13]).all()
+
+
+def test_a_hand_near_the_other_is_asked_about_until_somebody_says(motion, camera, seen, body):
+    joints = body.pose_of(motion).joints.numpy()[:, 6]
+    to_chest = joints[1, SMPL_JOINTS.index("spine3")] - joints[0, SMPL_JOINTS.index("left_wrist")]
+    near = moved(motion, slice(5, 8), tuple(to_chest.tolist()))
+    found = of(near, camera, seen, body).reasons["touch"]
+    assert (found[:, 5:8] > 1).all() and (found[:, 9:] < 1).all()
 
 
 def test_penetration_is_said_of_both(motion, camera, seen, body):
