@@ -252,15 +252,9 @@ def penetration_depth(
         pause()
         for mesh, other in ((a[frame], b[frame]), (b[frame], a[frame])):
             points = other[parts.around(mesh, other)]
-            if not len(points):
-                continue
-            query.move(mesh)
-            closest = query.closest(points)
-            if not bool(closest.inside.any()):
-                continue
-            on_surface = surface_points(
-                torch.from_numpy(np.ascontiguousarray(mesh, np.float32)), face_index, closest
-            ).numpy()
-            distance = np.linalg.norm(points - on_surface, axis=1)
-            depth[frame] = max(depth[frame], float(distance[closest.inside.numpy()].max()))
+            closest = query.closest_of_each(mesh[None], [points], outside=0.0)
+            vertices = torch.from_numpy(np.ascontiguousarray(mesh, np.float32))
+            on_surface = surface_points(vertices, face_index, closest).numpy()
+            distance = np.linalg.norm(points - on_surface, axis=1)[closest.inside.numpy()]
+            depth[frame] = max(depth[frame], distance.max(initial=0.0))
     return depth
