@@ -83,18 +83,21 @@ class AppearanceConfig:
     """Restraint of their scales to one share of the distance between neighbours."""
     latent: float = 1e-3
     """Restraint of the latents to zero."""
-    turns: int = 1
-    """How often avatars are learnt and bodies then moved."""
+    turns: int = 2
+    """How often avatars are learnt and bodies then moved; avatars that are known are not learnt
+    again, and bodies are then moved once."""
     rounds: int = 12
     """Refreshes of contact at most in each turn."""
     steps: int = 10
     """L-BFGS iterations between two refreshes."""
-    stride: int = 4
+    stride: int = 2
     """Every so many frames are looked at, the same ones always: the frames between follow."""
-    photometric: float = 5000.0
+    refit_stride: int = 4
+    """The same where avatars of everybody are known, in a re-fit that somebody waits for."""
+    photometric: float = 10000.0
     """Difference between rendering and picture (0..1), summed over pixels and divided by the pixels
     of the people's boxes."""
-    identity: float = 1000.0
+    identity: float = 2000.0
     """Squared difference between where people are rendered and their masks, likewise."""
 
 

@@ -86,12 +86,17 @@ def knows_everybody(problem: FitProblem, config: AppearanceConfig | None) -> boo
     return len(known_avatars(problem, config)) == problem.observations.person_count
 
 
-def work(config: AppearanceConfig | None) -> float:
+def work(problem: FitProblem, config: AppearanceConfig | None) -> float:
     """Iterations of the motion branch that the stage costs about as much as."""
     if config is None:
         return 0.0
     moving = config.rounds * config.steps * MOVING_UNITS
-    return READING_UNITS + config.turns * (LEARNING_UNITS + moving)
+    return READING_UNITS + _turns(problem, config) * (LEARNING_UNITS + moving)
+
+
+def _turns(problem: FitProblem, config: AppearanceConfig) -> int:
+    """Avatars that are known are not learnt again, so one turn does."""
+    return 1 if knows_everybody(problem, config) else config.turns
 
 
 def refine(
@@ -117,7 +122,7 @@ def refine(
         sure = yield from aside(partial(_sure, footage, problem, begin.frames))
     avatars: Mapping[int, Avatar] = known
     outcome = None
-    for _ in range(config.turns):
+    for _ in range(_turns(problem, config)):
         still = _still(setting, state).body
         learning = learn_avatars(sure, still, config, avatars, frozenset(known))
         people = yield from _learnt(learning, state, report)

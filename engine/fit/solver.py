@@ -186,7 +186,7 @@ def _solve_window(
 ) -> Steps[results.Solved]:
     begin = yield from aside(partial(start.prepare, problem, body, config))
     setting, state, hypotheses = _placed(begin, body, config)
-    clock.total = _work(begin, setting)
+    clock.total = _work(begin, setting, problem)
 
     def report(stage: str, costs: dict[str, float], now: FitState, units: float) -> FitProgress:
         fraction, remaining = clock.advance(units)
@@ -241,7 +241,8 @@ def _settled(
         state = yield from stages.part(setting, state, surfaces, report)
     seen = appearance_stage.Refined(state)
     if at_once:
-        seen = yield from appearance_stage.refine(problem, begin, setting, state, surfaces, report)
+        quick = replace(setting, config=_as_waited_for(config))
+        seen = yield from appearance_stage.refine(problem, begin, quick, state, surfaces, report)
     if seen.outcome is not None:
         return seen, seen.outcome
     state, outcome = yield from stages.resolve(setting, state, surfaces, report)
@@ -277,6 +278,12 @@ def _as_a_whole(config: FitConfig) -> FitConfig:
     return replace(config, contact_rounds=rounds, settled=max(config.settled, config.whole_settled))
 
 
+def _as_waited_for(config: FitConfig) -> FitConfig:
+    """Fewer pictures for somebody who waits for a re-fit."""
+    look = config.appearance
+    return replace(config, appearance=look and replace(look, stride=look.refit_stride))
+
+
 def _unknown(begin: start.Start, problem: FitProblem) -> bool:
     """Whether most of the frames that may move have no bodies yet."""
     warm = problem.warm_start
@@ -286,7 +293,7 @@ def _unknown(begin: start.Start, problem: FitProblem) -> bool:
     return bool((made == Provenance.MISSING).mean() > 0.5)
 
 
-def _work(begin: start.Start, setting: Setting) -> float:
+def _work(begin: start.Start, setting: Setting, problem: FitProblem) -> float:
     """Iterations weighted by what they cost."""
     config, people = setting.config, len(begin.state.betas)
     most = min(config.contact_rounds, config.whole_rounds), config.parting_rounds
@@ -298,5 +305,5 @@ def _work(begin: start.Start, setting: Setting) -> float:
         + (config.refit_steps if setting.only_poses else config.joint_steps)
         + (config.deep_steps if config.prior == "deep" and begin.shape_free else 0)
         + sum(min(most, usual) * config.contact_steps for most, usual in rounds if people > 1)
-        + appearance_stage.work(config.appearance)
+        + appearance_stage.work(problem, config.appearance)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any, cast
 
@@ -42,7 +43,7 @@ from engine.video import probe
 from tests.engine.fit.conftest import Scene, project_world, run, two_people
 
 LOOK = AppearanceConfig(
-    size=64, density="1k2", epochs=2, learning_frames=4, rounds=2, steps=3, stride=2
+    size=64, density="1k2", epochs=2, learning_frames=4, turns=1, rounds=2, steps=3, stride=2
 )
 FRAMES = 8
 COLORS = (200, 60, 40), (40, 80, 210)
@@ -181,7 +182,7 @@ def test_a_fit_returns_the_avatars_that_the_stage_learnt(
     """And reports so that its progress never falls back."""
 
     def instead(*given: Any) -> Generator[FitProgress, None, Refined]:
-        yield given[-1]("Looking", {}, given[3], appearance_stage.work(LOOK))
+        yield given[-1]("Looking", {}, given[3], appearance_stage.work(filmed, LOOK))
         return replace(seen, state=given[3])
 
     monkeypatch.setattr("engine.fit.appearance_stage.refine", instead)
@@ -224,6 +225,25 @@ class TestRefits:
         stages = self.stages(filmed, fitted, avatars=seen.avatars)
         assert "Comparing with the pictures" in stages
         assert "Resolving contact" not in stages
+
+    def test_somebody_who_waits_has_fewer_pictures_looked_at(
+        self,
+        filmed: FitProblem,
+        fitted: FitResult,
+        seen: Refined,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        strides: list[int] = []
+
+        def instead(*given: Any) -> Generator[FitProgress, None, Refined]:
+            strides.append(given[2].config.appearance.stride)
+            return Refined(given[3])
+            yield
+
+        monkeypatch.setattr("engine.fit.appearance_stage.refine", instead)
+        self.stages(filmed, fitted, avatars=seen.avatars)
+        self.stages(filmed, fitted)
+        assert strides == [LOOK.refit_stride, LOOK.stride]
 
     def test_also_where_a_contact_is_stated(
         self, filmed: FitProblem, fitted: FitResult, seen: Refined
@@ -269,6 +289,20 @@ def test_avatars_that_are_known_are_kept_as_they_are(
     again = refined(known, entry, replace(LOOK, rounds=0), said)
     assert again.avatars == seen.avatars
     assert not any(stage.startswith("Learning") for stage, _, _ in said)
+
+
+def test_people_are_learnt_anew_from_bodies_that_moved(
+    filmed: FitProblem, entry: Entry, seen: Refined
+) -> None:
+    said: Told = []
+    refined(filmed, entry, replace(LOOK, turns=2), said)
+    stages = [stage for stage, _, _ in said if not stage.startswith("Reading")]
+    learning = "Learning how people look"
+    begun = [stage for stage, _ in groupby(stages)]
+    assert begun.count(learning) == 2
+    known = replace(filmed, avatars=seen.avatars)
+    once, twice = (appearance_stage.work(one, replace(LOOK, turns=2)) for one in (known, filmed))
+    assert once == appearance_stage.work(filmed, LOOK) < twice
 
 
 def test_frozen_frames_stay_exactly_as_they_were(
