@@ -18,6 +18,9 @@ ARM = "lower_arm", "elbow", *HAND
 """A label of any of these speaks of the hand at their end."""
 SIDES = "left", "right"
 
+FAR = 0.2
+"""Metres from which nobody asks how far."""
+
 Pairs = dict[tuple[int, int], Float[np.ndarray, "F"]]
 
 
@@ -32,8 +35,8 @@ def hands_unsaid(
 
     `vertices` are those of `body` in the frames of `part`; elsewhere, and where somebody is not
     known, it is NaN. Hands are left out in frames in which a label, of contact or of none, is of
-    them or their lower arm and the other person; infinite where none is left. Distances are between
-    vertices: too large by up to half of their spacing.
+    them or their lower arm and the other person; infinite where none is left or near. Distances are
+    between vertices: too large by up to half of their spacing.
     """
     found: Pairs = {}
     labels = tuple(labels)
@@ -71,5 +74,9 @@ def _hand(body: BodyModel, side: str) -> Bool[np.ndarray, "V"]:
 
 
 def _apart(points: Float[np.ndarray, "N 3"], others: Float[np.ndarray, "M 3"]) -> float:
+    near = ((others > points.min(0) - FAR) & (others < points.max(0) + FAR)).all(axis=1)
+    if not near.any():
+        return np.inf
+    others = others[near]
     squared = np.square(points).sum(1)[:, None] + np.square(others).sum(1) - 2 * points @ others.T
     return float(np.sqrt(max(float(squared.min()), 0.0)))
