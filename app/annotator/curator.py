@@ -18,6 +18,8 @@ Looking = Literal["ranked", "random"]
 Found = Literal["list", "stepping", "chance"]
 FIRST: frozenset[Kind] = frozenset({"swap", "box", "contact"})
 """What is mended first: it changes bodies most (docs/annotator.md)."""
+GLANCES = 3
+"""Frames from look to look where the bodies are compared with those of before (B)."""
 STRIDE = 10
 """Frames from look to look of a curator who goes through the clip (Ctrl+Right)."""
 
@@ -60,6 +62,15 @@ class Curator:
                 later = later or Decision(meant, frame, found)
         frame, found = frames[0]
         return self._made(later or Decision(Freeze(FrameRange(frame, frame + 1)), frame, found))
+
+    def regrets(self, before: Desk, after: Desk, frames: FrameRange) -> bool:
+        """Whether what a gesture and its re-fit made of the frames looks worse than before."""
+        looked_at = range(frames.start, frames.stop, GLANCES)
+        was, now = (
+            sum(m.severity for at in looked_at for m in visible_mistakes(self.sight, desk, at))
+            for desk in (before, after)
+        )
+        return now > was
 
     def _made(self, decision: Decision) -> Decision:
         """The decision as the hand carries it out."""

@@ -83,6 +83,8 @@ class Step:
     found: Found | None = None
     refitted: FrameRange | None = None
     outcome: Outcome | None = None
+    kept: bool = True
+    """Whether the curator, who compared with before, kept what came of it."""
 
 
 def play(clip: Played, game: Game) -> Generator[Step, None, None]:
@@ -101,11 +103,18 @@ def play(clip: Played, game: Game) -> Generator[Step, None, None]:
         store.apply_fit(record.id, result, whole, store.head(record.id).id)
         yield Step(store.state(record.id), 0, seconds, outcome=result.outcome)
         for count in range(1, game.gestures + 1):
-            decision = curator.decide(Desk(store.state(record.id)))
+            before, head = Desk(store.state(record.id)), store.head(record.id).id
+            decision = curator.decide(before)
             decision.gesture.apply(store, record.id)
             if isinstance(decision.gesture, DrawBox):
                 _detect_again(store, record, clip, decision.gesture)
-            yield _turn(store, record, decision, game, count)
+            step = _turn(store, record, decision, game, count)
+            if step.refitted is not None and curator.regrets(
+                before, Desk(step.state), step.refitted
+            ):
+                store.go_to(record.id, head)
+                step = replace(step, state=store.state(record.id), kept=False)
+            yield step
 
 
 def _detect_again(store: Store, record: ClipRecord, clip: Played, drawn: DrawBox) -> None:

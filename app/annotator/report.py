@@ -66,6 +66,7 @@ def step_rows(points: Iterable[Point]) -> list[Row]:
             "frame": p.step.frame,
             "found": p.step.found,
             "refit_frames": None if p.step.refitted is None else len(p.step.refitted),
+            "kept": p.step.kept,
             "outcome": None if p.step.outcome is None else p.step.outcome.value,
             "fit_seconds": p.step.cpu_seconds,
             "engine_seconds": p.engine_seconds,

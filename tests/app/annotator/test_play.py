@@ -26,7 +26,7 @@ from engine.structures import ContactLabel, FrameRange
 from engine.synthesis.cases import make_case
 from engine.synthesis.order import SynthesisOrder
 from engine.synthesis.visibility import Visibility
-from tests.app.annotator.conftest import FRAMES
+from tests.app.annotator.conftest import FRAMES, moved
 from tests.app.people import FPS, standing_pair
 
 WRIST = HALPE26.index("left_wrist")
@@ -76,6 +76,13 @@ def test_touch_is_said_anywhere_before_joints_are_placed(sight, state):
     first, second = one.decide(Desk(wrong)), one.decide(Desk(wrong))
     assert (first.gesture.kind, first.frame) == ("contact", 20)
     assert (second.gesture.kind, second.frame) == ("drag", 3)
+
+
+def test_what_looks_worse_than_before_is_regretted(sight, state):
+    one, whole = curator(sight), FrameRange(0, FRAMES)
+    right, wrong = Desk(state), Desk(moved(state, 0, (0.3, 0.0, 0.0)))
+    assert one.regrets(right, wrong, whole)
+    assert not one.regrets(wrong, right, whole) and not one.regrets(right, right, whole)
 
 
 def test_a_curator_who_looks_at_random_uses_no_ranking(sight, state):
