@@ -131,8 +131,9 @@ class FitConfig:
     """Steps between two refreshes: of Newton's beside walls one, those of L-BFGS after it."""
     steady: float = 0.002
     """Metres: a stage on the way is over once 95 % of all joints move less in a round."""
-    settled: float = 0.001
-    """Metres: a fit has converged once 95 % of all joints move less in each of two refreshes."""
+    settled: float = 0.0005
+    """Metres: a fit has converged once 95 % of all joints move less in each of two refreshes, and
+    would in all that follow if it went on like that."""
     whole_settled: float = 0.003
     """The same in a fit of frames that had no bodies."""
     keypoint_noise: float = 0.018

@@ -24,6 +24,7 @@ from engine.fit.state import Posed
 from engine.fit.walls import Walls
 from engine.geometry.hits import Hit, Search, depth_of, find_hits, to_one_side, together
 from engine.geometry.proximity import Parts
+from engine.geometry.rounding import Normals
 from engine.structures import ContactLabel
 
 AT_ONCE = 16
@@ -32,6 +33,11 @@ UNMOVED = 0.0003
 """Metres that no vertex of a frame has moved in for what was found there to be used again."""
 WITHIN_A_STEP = 0.01
 """Metres by which a point may be clear of the other body and yet run into it in one step."""
+ROUND = 0.01
+"""Metres from the surface up to which the way out follows its normals rather than its faces."""
+LOYALTY = 0.3
+"""Cosine past square to the line between two bones from which on a point that was to leave waits,
+or the reverse (`engine.geometry.hits.to_one_side`)."""
 SIDE_SECONDS = 0.13
 """Standard deviation of the smoothing of the way by which a limb leaves the other body."""
 
@@ -59,6 +65,8 @@ class Memory:
     skins: Float[np.ndarray, "P F V 3"] | None = None
     """NaN in frames that nobody has looked at."""
     found: list[Hit] = field(default_factory=list)
+    sides: dict[tuple[int, int], Float[np.ndarray, "F V"]] = field(default_factory=dict)
+    """Of each two people: 1 for points that were to leave, -1 for those that waited."""
 
     def stale(
         self, skins: Float[np.ndarray, "P F V 3"], frames: Int[np.ndarray, "W"]
@@ -81,6 +89,23 @@ class Memory:
         kept = [hit.kept(~torch.isin(hit.frame, known)) for hit in self.found]
         self.found = together([hit for hit in (*kept, *hits) if len(hit.frame)])
 
+    def bias(self, found: Hit) -> Float[np.ndarray, "N"]:
+        """Towards what was decided about each point when it was last looked at: points that are
+        sent to and fro between leaving and waiting keep bodies from coming to rest."""
+        sides = self.sides.get((found.inner, found.outer))
+        if sides is None:
+            return np.zeros(len(found.frame), np.float32)
+        bias: np.ndarray = LOYALTY * sides[found.frame.numpy(), found.vertex.numpy()]
+        return bias
+
+    def decide(self, found: Hit, leaving: Hit) -> None:
+        """`leaving` are those of the points `found` that do not wait."""
+        assert self.skins is not None, "asked first what is stale"
+        sides = np.zeros(self.skins.shape[1:3], np.float32)
+        for hit, side in ((found, -1.0), (leaving, 1.0)):
+            sides[hit.frame.numpy(), hit.vertex.numpy()] = side
+        self.sides[found.inner, found.outer] = sides
+
     def hits(self) -> list[Hit]:
         """Everything between every two people, frame by frame."""
         return [hit.kept(torch.argsort(hit.frame, stable=True)) for hit in self.found]
@@ -102,6 +127,7 @@ class Surfaces:
         step_seconds: float = 1 / 30,
     ) -> None:
         self._body, self._search = body, Search.of(body)
+        self._normals = Normals.of(body.data.faces, body.vertex_count)
         self._config = config
         self._side_frames = SIDE_SECONDS / step_seconds
         self._labels = [label for label in labels if label.kind == "contact"]
@@ -125,15 +151,27 @@ class Surfaces:
         stale = memory.stale(skins, np.flatnonzero(movable.cpu().numpy()))
         for first in range(0, len(stale), AT_ONCE):
             frames = stale[first : first + AT_ONCE]
-            memory.keep(skins, frames, find_hits(list(skins), frames, self._search))
+            hits = find_hits(list(skins), frames, self._search)
+            memory.keep(skins, frames, [self._rounded(hit, skins) for hit in hits])
             yield None
         inside = []
         for found in memory.hits():
-            hit = to_one_side(found, joints, runs, self._search)
+            hit = to_one_side(found, joints, runs, self._search, bias=memory.bias(found))
+            memory.decide(found, hit)
             inside.append(Inside(hit, torch.from_numpy(self._slack(hit))))
         used = [term.hit.frame for term in inside]
         needed = torch.unique(torch.cat(used)) if used else torch.zeros(0, dtype=torch.long)
         return on(Correspondences(tuple(inside), needed), movable.device)
+
+    def _rounded(self, hit: Hit, skins: Float[np.ndarray, "P F V 3"]) -> Hit:
+        """With ways out that turn smoothly as a point slides along the surface."""
+        meshes = torch.from_numpy(skins)
+        depth = depth_of(hit, list(meshes)).abs()
+        frame = hit.frame[:, None].expand_as(hit.corners)
+        normals = self._normals.at(meshes[hit.outer], frame.flatten(), hit.corners.flatten())
+        smooth = (normals.unflatten(0, (-1, 3)) * hit.barycentric[..., None]).sum(1)
+        way = depth[:, None] * hit.outwards + ROUND * smooth
+        return replace(hit, outwards=torch.nn.functional.normalize(way, dim=-1))
 
     def _slack(self, hit: Hit) -> Float[np.ndarray, "N"]:
         """Metres of depth that are allowed: flesh gives way where regions are said to touch."""

@@ -18,7 +18,13 @@ from torch import Tensor
 
 from engine.body.joints import SMPL_JOINTS, SMPL_PARENTS
 from engine.fit.state import FitState, Posed
-from engine.geometry.rotations import axis_angle_to_matrix, hat, matrix_to_6d, sixd_to_matrix
+from engine.geometry.rotations import (
+    axis_angle_to_matrix,
+    hat,
+    matrix_to_6d,
+    matrix_to_axis_angle,
+    sixd_to_matrix,
+)
 
 JOINTS = len(SMPL_JOINTS)
 TURNS = 3 * JOINTS
@@ -157,3 +163,14 @@ def moved(
         rotation=matrix_to_6d(rotmats @ turns),
         placement=state.placement + move[..., TURNS:],
     )
+
+
+def move_between(
+    before: FitState,
+    after: FitState,
+    rotmats: tuple[Float[Tensor, "P F 24 3 3"], Float[Tensor, "P F 24 3 3"]],
+) -> Float[Tensor, "P F 75"]:
+    """The turns and shifts that lead from one state to another, for `moved`. `rotmats` are
+    theirs."""
+    turns = matrix_to_axis_angle(rotmats[0].mT @ rotmats[1]).flatten(2)
+    return torch.cat([turns, after.placement - before.placement], dim=-1)

@@ -28,6 +28,8 @@ from engine.structures import ContactKind, ContactLabel
 
 NEARLY = 0.002
 """Metres beyond the clearance within which the next step may bring regions too near."""
+LIMB = 0.03
+"""Metres: radius of what regions lie on."""
 DEEPEST = 0.1
 """Metres behind the other's skin up to which a point is inside it; further, on its far side."""
 
@@ -54,6 +56,8 @@ class Attachment:
     point: Int[Tensor, "N"]
     corners: Int[Tensor, "N 3"]
     barycentric: Float[Tensor, "N 3"]
+    apart: Float[Tensor, "N 3"]
+    """From that place to the point when it was looked for, metres."""
 
 
 class Labels:
@@ -128,6 +132,7 @@ class Labels:
             point=patch.points[best],
             corners=corners[row, best],
             barycentric=weights[row, best],
+            apart=points[row, best] - surface[row, best],
         )
 
     def costs(
@@ -194,7 +199,7 @@ def _stiffness(
     unit = (offset / distance[:, None])[:, None]
     if one.label.kind == "contact":
         beyond = ((distance - terms.TOUCHING) / 0.01).clamp_min(0)
-        across = 2 * beyond.clamp_max(terms.NEAR) / 0.01 / distance
+        across = 2 * beyond.clamp_max(terms.NEAR) / 0.01 / distance * _held(one)
         along = torch.where((beyond > 0) & (beyond < terms.NEAR), 2 / 0.01**2, across)
         axes = torch.cat([unit, _perpendicular(unit)], dim=1)
         stiff = torch.stack([along, across, across], dim=1)
@@ -213,10 +218,27 @@ def _perpendicular(unit: Float[Tensor, "N 1 3"]) -> Float[Tensor, "N 2 3"]:
 def _cost(one: Attachment, skin: Tensor, time: Tensor, config: FitConfig) -> Tensor:
     offset, triangle = _apart(one, skin)
     if one.label.kind == "contact":
-        each = terms.contact((offset.square().sum(-1) + 1e-12).sqrt())
+        each = terms.contact(_sliding(one, offset))
     else:
         each = terms.no_contact(_signed(offset, triangle), config.clearance)
     return (each * time[one.frame]).sum()
+
+
+def _held(one: Attachment) -> Float[Tensor, "N"]:
+    """How much stiffer the distance to a round surface is against moves across the way than that
+    to a fixed point of it (second derivatives 1 / (d + r) and 1 / d): the nearest place follows."""
+    distance = one.apart.norm(dim=-1)
+    return distance / (distance + LIMB)
+
+
+def _sliding(one: Attachment, offset: Float[Tensor, "N 3"]) -> Float[Tensor, "N"]:
+    """Metres to a surface whose nearest place slides along; as if it were fixed (which is what
+    ICP does from point to point, and creeps) regions would hold each other where they first meet.
+    """
+    way = torch.nn.functional.normalize(one.apart, dim=-1)
+    along = (offset * way).sum(-1).square()
+    across = offset.square().sum(-1) - along
+    return (along + _held(one) * across + 1e-12).sqrt()
 
 
 def _apart(one: Attachment, skin: Tensor) -> tuple[Float[Tensor, "N 3"], Float[Tensor, "N 3 3"]]:

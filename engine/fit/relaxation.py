@@ -14,10 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from engine.fit.jacobian import moved
+from engine.fit.jacobian import move_between, moved
 from engine.fit.setting import Setting
 from engine.fit.state import FitState
-from engine.geometry.rotations import matrix_to_axis_angle
 
 BACK = -0.3
 """Cosine between the ways of two rounds below which a frame goes back."""
@@ -52,8 +51,7 @@ class Relaxation:
             self.share = torch.where(_cosine(way, self.way) < BACK, halved, doubled)
         share = _smoothed(self.share)[:, None]
         self.way = way * share[..., None]
-        turns = matrix_to_axis_angle(old.rotmats.mT @ new.rotmats).flatten(2)
-        move = torch.cat([turns, after.placement - before.placement], dim=-1)
+        move = move_between(before, after, (old.rotmats, new.rotmats))
         return moved(before, old.rotmats, move * share)
 
 

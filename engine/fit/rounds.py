@@ -17,11 +17,11 @@ from torch import Tensor
 
 from engine.aside import aside
 from engine.fit.banded import Factor
+from engine.fit.course import Course
 from engine.fit.curvature import Look, curvature
 from engine.fit.jacobian import Jacobian, upright
 from engine.fit.newton import Moves, Point, descend, newton_step
 from engine.fit.objective import objective
-from engine.fit.relaxation import Relaxation
 from engine.fit.setting import Setting
 from engine.fit.state import FitState, Posed
 from engine.fit.walls import walls_of
@@ -36,8 +36,6 @@ Steps = Generator[FitProgress | None, None, tuple[FitState, Outcome]]
 """None is a breath: nothing to report, and a good moment to stop."""
 STILL = 0.2
 """Share of what counts as settled below which a step ends its round."""
-PATIENCE = 20
-"""Rounds after which frames that go to and fro are slowed down; most stages end before."""
 CALM = 2
 """Rounds in a row that must hardly move: the first after a refresh may rest on a saddle."""
 
@@ -56,44 +54,55 @@ class Round:
 
 
 def settle(setting: Setting, state: FitState, plan: Round, report: Report) -> Steps:
-    """Until the bodies stay where they are (`config.settled`), or all rounds are used up.
+    """Until the bodies stay where they are, or all rounds are used up.
+
+    A round goes on beyond its end by what the rounds after it would still bring if they crept on as
+    they did (`engine.fit.course`). Bodies stay where they are once that and the round itself move
+    them less than `config.settled`: a small step alone may be one of many.
 
     The state that comes back is the last that cost less than the one before, or in late rounds
     (`engine.fit.relaxation`) lies between two such states.
     """
     config = setting.config
     least, enough = (config.steady, 1) if plan.steady else (config.settled, CALM)
-    state, calm = upright(state), 0
-    relaxation = Relaxation.none(setting)
-    for number in range(plan.rounds):
+    course, calm = Course.at(setting, upright(state)), 0
+    for _ in range(plan.rounds):
+        state = course.state
         with torch.no_grad():
             posed = setting.posed(state)
-        found: list[Found] = []
-        for search in plan.searches:
-            found.append((yield from looked(search, posed)))
-            yield None
+        found = yield from _found(plan, posed)
         cost = cost_with(setting, found)
         jacobian = Jacobian(state, posed)
         moves = Moves(state, posed, jacobian, setting.movable, whole=plan.whole)
         begin = yield from aside(partial(moves.at, moves.zeros(), cost))
+        if course.refused(begin.value):
+            continue
         if not np.isfinite(begin.value):
             return state, Outcome.DIVERGED
         model = yield from _modelled(setting, (posed, jacobian), found, (moves, begin))
-        before = state
+        end = state
         for step in descend(moves, cost, begin, model, config.contact_steps):
             if step is None:
                 yield None
                 continue
-            state = step.state
-            yield report(plan.name, step.costs, state, 1.0)
+            end = step.state
+            yield report(plan.name, step.costs, end, 1.0)
             if step.way < STILL * least:
                 break
-        if number >= PATIENCE:
-            state = relaxation.relaxed(setting, before, state)
-        calm = calm + 1 if movement(setting, before, state) < least else 0
+        course.go(end)
+        calm = calm + 1 if movement(setting, state, course.state) < least else 0
         if calm == enough:
-            return state, Outcome.CONVERGED
-    return state, Outcome.STEP_LIMIT
+            return course.end, Outcome.CONVERGED
+    return course.end, Outcome.STEP_LIMIT
+
+
+def _found(plan: Round, posed: Posed) -> Generator[None, None, list[Found]]:
+    """What every search finds."""
+    found: list[Found] = []
+    for search in plan.searches:
+        found.append((yield from looked(search, posed)))
+        yield None
+    return found
 
 
 def _modelled(

@@ -83,15 +83,14 @@ def choose(
 
 def attract(setting: Setting, state: FitState, report: Report) -> Stage:
     """Bring regions that touch together before anything keeps bodies apart: whole people first, so
-    that nobody stretches for what stands at the wrong depth."""
+    that nobody stretches for what stands at the wrong depth.
+
+    Newton's steps need no such help (`fit`): they know that depth gives way before arms do.
+    """
     labels = _touch(setting, "contact")
-    if not labels:
+    if not labels or setting.only_poses:
         return state
     name = "Bringing together"
-    if setting.only_poses:
-        plan = Round(name, labels, setting.config.parting_rounds, whole=True, steady=True)
-        state, _ = yield from settle(setting, state, plan, report)
-        return state
     for _ in range(setting.config.label_rounds):
         minimiser = yield from _searched(setting, state, labels, only=PLACEMENT)
         yield from _run(minimiser, setting.config.label_steps, name, report)

@@ -25,6 +25,8 @@ SOLUTIONS = 3
 """Of one step: more find few walls more, which have moved by the next step."""
 FEW = 0.01
 """Share of the walls that may still change sides."""
+HALVINGS = 12
+"""Of the way to a solution, when the place with the least cost is looked for on it."""
 
 
 @dataclass(frozen=True)
@@ -81,21 +83,51 @@ def step_beside(
 ) -> Generator[None, None, tuple[Factor, Float[Tensor, "M n"]]]:
     """The step to the least cost, and the factor of the matrix with the walls that count there.
 
-    `matrix` is without walls; `gradient` is of everything, walls with their values included.
+    `matrix` is without walls; `gradient` is of everything, walls with their values included. Each
+    solution is gone towards only while the cost falls (Hintermueller, Ito and Kunisch 2003 take
+    all of it): one that runs far into new walls would let go of half of those that hold.
     """
     rows = walls.row.flatten(1) * free[walls.frame]
     counting = walls.value > 0
     smooth = gradient.index_add(
         0, walls.frame[counting], -rows[counting] * walls.value[counting, None]
     )
+    step, value = torch.zeros_like(gradient), walls.value
     for _ in range(SOLUTIONS):
         frame, row = walls.frame[counting], rows[counting]
         factor = yield from factored(matrix.plus(frame, row) if len(frame) else matrix)
         pull = smooth.index_add(0, frame, row * walls.value[counting, None]) * free
-        step = factor.backward_solve(factor.forward_solve(-pull)) * free
+        way = factor.backward_solve(factor.forward_solve(-pull)) * free - step
         yield None
-        met = walls.value + (rows * step[walls.frame]).sum(1) > 0
+        # L^T of a move squared is what the matrix says of it, with the walls that it counts.
+        turned, along = factor.forward(way), (rows * way[walls.frame]).sum(1)
+        gone = (value - walls.value)[counting]
+        slope = (smooth * way).sum() + (factor.forward(step) * turned).sum()
+        slope = slope - (gone * along[counting]).sum()
+        stiff = turned.square().sum() - along[counting].square().sum()
+        share = _least(float(slope), float(stiff), value, along)
+        step, value = step + share * way, value + share * along
+        met = value > 0
         if int((met != counting).sum()) <= FEW * len(met):
             break
         counting = met
     return factor, step
+
+
+def _least(
+    slope: float, stiff: float, value: Float[Tensor, "N"], along: Float[Tensor, "N"]
+) -> float:
+    """The share of a way (0..1) at which slope x + stiff x^2 / 2 and the half squares of what is
+    positive of value + along x are least together: the derivative only rises, and is bisected."""
+
+    def rising(share: float) -> float:
+        met = (value + share * along).clamp_min(0)
+        return slope + share * stiff + float((met * along).sum())
+
+    low, high = 0.0, 1.0
+    if rising(high) <= 0:
+        return high
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if rising(middle) > 0 else (middle, high)
+    return (low + high) / 2

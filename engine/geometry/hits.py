@@ -128,13 +128,16 @@ def to_one_side(
     joints: Float[np.ndarray, "P F 24 3"],
     runs: tuple[list[Int[np.ndarray, "R"]], float],
     search: Search,
+    *,
+    bias: Float[np.ndarray, "N"] | float = 0.0,
 ) -> Hit:
     """Without the vertices that would leave to the other side of the bone.
 
     `runs` are the frames of each sequence, and the frames (one standard deviation) over which the
-    line between two bones is smoothed.
+    line between two bones is smoothed. `bias` is added to the cosine between each way out and the
+    line: towards leaving where positive, towards waiting where negative.
     """
-    part = search.part_of_vertex
+    part, bias = search.part_of_vertex, np.broadcast_to(bias, hit.frame.shape)
     inner, outer = part[hit.vertex.numpy()], part[hit.corners[:, 0].numpy()]
     frame, kept = hit.frame.numpy(), np.ones(len(inner), bool)
     one_sided = _THIN[inner] | _THIN[outer]
@@ -143,11 +146,12 @@ def to_one_side(
         line = _between(joints[hit.inner], joints[hit.outer], (pair[0], pair[1]))
         for run in runs[0]:
             line[run] = gaussian_filter1d(line[run], runs[1], axis=0, mode="nearest")
+        line /= np.linalg.norm(line, axis=1, keepdims=True).clip(1e-9)
         at, inside = frame[rows], hit.inside.numpy()[rows]
-        agree = (hit.outwards.numpy()[rows] * line[at]).sum(axis=1) > 0
+        cosine = (hit.outwards.numpy()[rows] * line[at]).sum(axis=1)
         # Where all would leave against the line, they agree, and it is the line that is wrong.
-        decided = np.bincount(at[agree & inside], minlength=len(line)) > 0
-        kept[rows] = agree | ~decided[at]
+        decided = np.bincount(at[(cosine > 0) & inside], minlength=len(line)) > 0
+        kept[rows] = (cosine + bias[rows] > 0) | ~decided[at]
     return hit.kept(torch.from_numpy(kept))
 
 

@@ -10,7 +10,7 @@ from engine.body.smpl import BodyModel
 from engine.config import FitConfig
 from engine.errors import InputError
 from engine.fit.jacobian import TURNS, Jacobian
-from engine.fit.labels import Labels, LabelTerm
+from engine.fit.labels import LIMB, Attachment, Labels, LabelTerm, _sliding
 from engine.fit.state import Anchor, FitState, Posed, pose
 from engine.geometry.rotations import matrix_to_6d
 from engine.structures import ContactKind, ContactLabel, FrameRange
@@ -120,3 +120,19 @@ def test_a_region_that_does_not_exist_is_refused(body: BodyModel):
     unknown = ContactLabel(0, "left_wing", 1, "palm", FrameRange(0, 2))
     with pytest.raises(InputError, match="No region of the body is called"):
         Labels(body, (unknown,), MOVABLE)
+
+
+def test_the_nearest_place_slides_along_as_it_does_on_a_round_surface(body: BodyModel):
+    """A point before a sphere as wide as a limb, moved across: its true distance, to the second
+    order, where that to the place that was nearest grows four times as much."""
+    away, radius = 0.01, LIMB
+    one = Attachment(
+        label(), 0, 1, *(torch.zeros(1, dtype=torch.long),) * 3,
+        torch.zeros(1, 3, dtype=torch.long), torch.ones(1, 3), torch.tensor([[away, 0.0, 0.0]]),
+    )  # fmt: skip
+    for across in (0.0, 0.002, 0.004):
+        offset = torch.tensor([[away, across, 0.0]])
+        true = ((away + radius) ** 2 + across**2) ** 0.5 - radius
+        assert float(_sliding(one, offset)) == pytest.approx(true, abs=3e-5)
+    fixed = float(offset.norm()) - away
+    assert fixed > 3 * (true - away)

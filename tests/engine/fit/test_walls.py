@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,11 +13,13 @@ from torch import Tensor
 
 from engine.body.smpl import BodyModel
 from engine.config import FitConfig
+from engine.fit import walls as module
 from engine.fit.banded import Bands, Factor
 from engine.fit.interaction import Memory, PenetrationTerm, Surfaces
 from engine.fit.jacobian import FREEDOM, Jacobian, moved
 from engine.fit.state import Anchor, FitState, pose
 from engine.fit.walls import Walls, step_beside, walls_of
+from engine.geometry.hits import depth_of, find_hits, to_one_side
 from engine.geometry.rotations import axis_angle_to_matrix, matrix_to_6d
 from tests.engine.fit.conftest import run as done
 
@@ -86,6 +89,74 @@ def test_the_step_is_where_the_model_costs_least():
     met = (value + (flat * found[frame]).sum(1)).clamp_min(0)
     (slope,) = torch.autograd.grad(model + 0.5 * met.square().sum(), found)
     assert float(slope.abs().max()) < 1e-4
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_further_solution_costs_less(seed: int, monkeypatch: pytest.MonkeyPatch):
+    """So many stiff walls that a solution which counts some runs far into others."""
+    generator = torch.Generator().manual_seed(seed)
+    frame = torch.arange(120) % FRAMES
+    walls = Walls(
+        frame,
+        20 * torch.randn(120, 2, FREEDOM, generator=generator),
+        20 * (torch.randn(120, generator=generator) - 0.5),
+    )
+    rows = walls.row.flatten(1)
+    gradient = 5 * torch.randn(FRAMES, SIZE, generator=generator)
+    met = walls.value.clamp_min(0)
+    begin = gradient.index_add(0, frame, met[:, None] * rows)
+    costs = [0.5 * float(met.square().sum())]
+    for count in range(1, 6):
+        monkeypatch.setattr(module, "SOLUTIONS", count)
+        found = step(walls, begin)
+        now = (walls.value + (rows * found[frame]).sum(1)).clamp_min(0)
+        smooth = (gradient * found).sum() + 0.5 * found.square().sum()
+        costs.append(float(smooth + 0.5 * now.square().sum()))
+    assert costs[1] < costs[0]
+    assert all(b <= a + 1e-3 * abs(a) for a, b in pairwise(costs))
+
+
+def test_ways_out_turn_less_than_the_faces_do(meeting):
+    """Points close to the surface, and the same ones with one of the people 3 mm higher."""
+    state, surfaces, body = meeting
+    plain, smooth = [], []
+    for shift in (0.0, 0.003):
+        lift = torch.tensor([[[0.0, 0.0, 0.0]], [[0.0, shift, 0.0]]])
+        posed = pose(replace(state, placement=state.placement + lift), body, Anchor())
+        skins = posed.surfaces(torch.arange(2), surfaces._body).numpy()
+        hit = find_hits(list(skins), np.arange(2), surfaces._search)[0]
+        hit = hit.kept(depth_of(hit, list(torch.from_numpy(skins))).abs() < 0.005)
+        names = (hit.frame * 10000 + hit.vertex).tolist()
+        for ways, found in ((plain, hit), (smooth, surfaces._rounded(hit, skins))):
+            ways.append(dict(zip(names, found.outwards, strict=True)))
+
+    def turned(ways: list[dict[int, Tensor]]) -> float:
+        both = ways[0].keys() & ways[1].keys()
+        cosine = torch.stack([(ways[0][name] * ways[1][name]).sum() for name in both])
+        return float(torch.quantile(cosine.clamp(-1, 1).acos(), 0.9))
+
+    assert turned(plain) > 1.5 * turned(smooth)
+
+
+def test_points_are_not_sent_to_and_fro_between_leaving_and_waiting(meeting):
+    state, surfaces, body = meeting
+    posed = pose(state, body, Anchor())
+    skins = posed.surfaces(torch.arange(2), surfaces._body).numpy()
+    joints, every = posed.body.joints.numpy(), np.arange(2)
+    found = find_hits(list(skins), every, surfaces._search)[0]
+    runs = [every], 4.0
+    leaving = to_one_side(found, joints, runs, surfaces._search)
+    assert 0 < len(leaving.frame) < len(found.frame)
+    memory = Memory()
+    assert not memory.bias(found).any()
+    memory.keep(skins, memory.stale(skins, every), [found])
+    memory.decide(found, leaving)
+    bias = memory.bias(found)
+    assert (bias > 0).sum() == len(leaving.frame) and (bias < 0).any()
+    again = to_one_side(found, joints, runs, surfaces._search, bias=bias)
+    torch.testing.assert_close(again.vertex, leaving.vertex)
+    everybody = to_one_side(found, joints, runs, surfaces._search, bias=np.full(len(bias), 2.0))
+    assert len(everybody.frame) == len(found.frame), "what was to leave by far is not held up"
 
 
 @pytest.fixture(scope="module")
