@@ -227,7 +227,7 @@ def _cost(one: Attachment, skin: Tensor, time: Tensor, config: FitConfig) -> Ten
 def _held(one: Attachment) -> Float[Tensor, "N"]:
     """How much stiffer the distance to a round surface is against moves across the way than that
     to a fixed point of it (second derivatives 1 / (d + r) and 1 / d): the nearest place follows."""
-    distance = one.apart.norm(dim=-1)
+    distance: Tensor = one.apart.norm(dim=-1)
     return distance / (distance + LIMB)
 
 
@@ -238,7 +238,8 @@ def _sliding(one: Attachment, offset: Float[Tensor, "N 3"]) -> Float[Tensor, "N"
     way = torch.nn.functional.normalize(one.apart, dim=-1)
     along = (offset * way).sum(-1).square()
     across = offset.square().sum(-1) - along
-    return (along + _held(one) * across + 1e-12).sqrt()
+    distance: Tensor = (along + _held(one) * across + 1e-12).sqrt()
+    return distance
 
 
 def _apart(one: Attachment, skin: Tensor) -> tuple[Float[Tensor, "N 3"], Float[Tensor, "N 3 3"]]:
