@@ -13,6 +13,7 @@ from torch import Tensor
 
 from engine.body.smpl import BodyModel
 from engine.config import FitConfig
+from engine.fit import interaction
 from engine.fit import walls as module
 from engine.fit.banded import Bands, Factor
 from engine.fit.interaction import Memory, PenetrationTerm, Surfaces
@@ -213,7 +214,11 @@ def test_penetration_that_weighs_nothing_has_no_walls(meeting):
     assert not len(walls_of([term], posed, Jacobian(state, posed)).frame)
 
 
-def test_what_was_found_stays_while_nobody_moves_and_goes_when_bodies_part(meeting):
+def test_what_was_found_stays_while_nobody_moves_and_goes_when_bodies_part(
+    meeting, monkeypatch: pytest.MonkeyPatch
+):
+    """Looked at by themselves: without what was decided about points before."""
+    monkeypatch.setattr(interaction, "LOYALTY", 0.0)
     state, surfaces, body = meeting
     movable, memory = torch.ones(2).bool(), Memory()
     one, other = (
