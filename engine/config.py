@@ -90,6 +90,8 @@ class AppearanceConfig:
     """Refreshes of contact at most in each turn."""
     steps: int = 10
     """L-BFGS iterations between two refreshes."""
+    settled: float = 0.001
+    """Metres: `FitConfig.settled`, at least; pictures pull at single pixels and never rest."""
     stride: int = 2
     """Every so many frames are looked at, the same ones always: the frames between follow."""
     refit_stride: int = 4
@@ -131,7 +133,7 @@ class FitConfig:
     """Steps between two refreshes: of Newton's beside walls one, those of L-BFGS after it."""
     steady: float = 0.002
     """Metres: a stage on the way is over once 95 % of all joints move less in a round."""
-    settled: float = 0.0005
+    settled: float = 0.0002
     """Metres: a fit has converged once 95 % of all joints move less in each of two refreshes, and
     would in all that follow if it went on like that."""
     whole_settled: float = 0.003
@@ -192,5 +194,5 @@ def longer(config: FitConfig, times: int) -> FitConfig:
         settled=config.settled / times,
         whole_settled=config.whole_settled / times,
         tolerance=config.tolerance / times,
-        appearance=look and replace(look, rounds=look.rounds * times),
+        appearance=look and replace(look, rounds=look.rounds * times, settled=look.settled / times),
     )

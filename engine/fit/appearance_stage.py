@@ -168,7 +168,12 @@ def _moved(
     )  # fmt: skip
     if not term or not config.rounds:
         return state, None
-    paced = replace(setting.config, contact_rounds=config.rounds, contact_steps=config.steps)
+    paced = replace(
+        setting.config,
+        contact_rounds=config.rounds,
+        contact_steps=config.steps,
+        settled=max(setting.config.settled, config.settled),
+    )
     return (
         yield from stages.resolve(
             replace(setting, config=paced), state, surfaces, report,
