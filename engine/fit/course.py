@@ -22,6 +22,8 @@ from engine.fit.state import FitState
 
 MOST = 4.0
 """Times the last step that a round is continued by: what comes nearer by a fifth each time."""
+FURTHEST = 0.01
+"""Metres that a joint is taken further at most: nobody has looked for the other body beyond."""
 PATIENCE = 20
 """Rounds after which frames that go to and fro are slowed down; most stages end before."""
 LENIENCE = 2
@@ -73,8 +75,9 @@ class Course:
         state = to
         if share and self.ended is not None:
             last = self.setting.posed(self.ended)
+            furthest = float((new.joints - last.joints).norm(dim=-1).max())
             step = move_between(self.ended, to, (last.rotmats, new.rotmats))
-            state = moved(to, new.rotmats, share * step)
+            state = moved(to, new.rotmats, min(share, FURTHEST / furthest) * step)
         self.state, self.ended, self.way = state, to, way
         self.rounds += 1
 

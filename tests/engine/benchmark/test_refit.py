@@ -138,7 +138,7 @@ def test_a_longer_run_may_take_more_steps_and_is_harder_to_satisfy():
     assert ten.appearance is None
     look = AppearanceConfig()
     pictures = longer(replace(config, appearance=look), 10).appearance
-    assert pictures == replace(look, rounds=10 * look.rounds)
+    assert pictures == replace(look, rounds=10 * look.rounds, settled=look.settled / 10)
 
 
 def test_a_trace_has_the_time_of_every_preview():
