@@ -118,7 +118,7 @@ def fit(
         bool,
         typer.Option(
             "--appearance",
-            help="Learn how each person looks and compare the pictures too: several times as long.",
+            help="Learn how each person looks, compare the pictures too: about ten times as long.",
         ),
     ] = False,
     device: ComputeOn = "cpu",

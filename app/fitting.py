@@ -105,7 +105,7 @@ class Fitting(QObject):
         """Where detection keeps work in progress, beside the project."""
         self.initializer = BUILT_IN
         self.appearance = False
-        """Whether fits compare the pictures too, which takes several times as long."""
+        """Whether fits compare the pictures too, which takes about ten times as long."""
         self.device: Device = "cpu"
         jobs.progressed.connect(self._on_progressed)
         jobs.finished.connect(self._on_finished)

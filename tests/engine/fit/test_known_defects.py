@@ -15,6 +15,7 @@ from engine.fit.interaction import Surfaces
 from engine.fit.labels import Labels
 from engine.fit.problem import FitProblem
 from engine.fit.setting import Setting
+from engine.fit.solver import solve
 from engine.fit.start import Start, prepare
 from engine.fit.state import FitState, people, pose
 from engine.fit.window import cut_constraints
@@ -93,7 +94,29 @@ def test_without_penetration_nobody_looks_for_it(begin: Start, body: BodyModel):
     assert penetration(begin, body, off) == {}
 
 
-def test_a_joint_found_on_somebody_else_hardly_pulls(body: BodyModel):
+def _told_to_the_fit(
+    problem: FitProblem, monkeypatch: pytest.MonkeyPatch, body: BodyModel
+) -> torch.Tensor:
+    """The weights of keypoints (P, F, 26) that a whole fit works with."""
+    kept = []
+
+    def instead(told: FitProblem, *_: object) -> None:
+        kept.append(prepare(told, body, CONFIG).evidence.weight)
+        raise StopHereError
+
+    monkeypatch.setattr("engine.fit.start.prepare", instead)
+    with pytest.raises(StopHereError):
+        run(solve(problem, CONFIG))
+    return kept[0]
+
+
+class StopHereError(Exception):
+    """What was asked for is known."""
+
+
+def test_a_joint_found_on_somebody_else_hardly_pulls(
+    body: BodyModel, monkeypatch: pytest.MonkeyPatch
+):
     """There keypoints were not gated by the people's masks."""
     apart = two_people(frames=4, apart=1.6)
     seen = apart.observations
@@ -108,7 +131,7 @@ def test_a_joint_found_on_somebody_else_hardly_pulls(body: BodyModel):
     pixels[0, :, 9] = pixels[1, :, 9]
     wrong = replace(seen, keypoints2d=pixels)
     weight = [
-        prepare(FitProblem(each, camera=apart.camera), body, CONFIG).evidence.weight[:, :, 9]
+        _told_to_the_fit(FitProblem(each, camera=apart.camera), monkeypatch, body)[:, :, 9]
         for each in (wrong, replace(wrong, masks=tuple(masks)))
     ]
     assert (weight[1][0] < 0.2 * weight[0][0]).all()
