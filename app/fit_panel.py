@@ -22,8 +22,8 @@ USUAL_FOCAL = 1500.0
 """Pixels from which the field steps where none are known: of a phone, about 65 degrees in 1080p."""
 MOST_COSTS = 3
 APPEARANCE = (
-    "Learns how each person looks and compares that with the pictures. A fit of the whole clip then "
-    "takes about ten times as long."
+    "Learns how each person looks and compares that with the pictures. A fit of the whole clip "
+    "then takes about ten times as long."
 )
 _SOURCES = {"file": "from the file", "user": "stated", "assumed": "assumed"}
 
