@@ -91,12 +91,8 @@ def work(problem: FitProblem, config: AppearanceConfig | None) -> float:
     if config is None:
         return 0.0
     moving = config.rounds * config.steps * MOVING_UNITS
-    return READING_UNITS + _turns(problem, config) * (LEARNING_UNITS + moving)
-
-
-def _turns(problem: FitProblem, config: AppearanceConfig) -> int:
-    """Avatars that are known are not learnt again, so one turn does."""
-    return 1 if knows_everybody(problem, config) else config.turns
+    turns = 1 if knows_everybody(problem, config) else config.turns
+    return READING_UNITS + turns * (LEARNING_UNITS + moving)
 
 
 def refine(
@@ -117,12 +113,14 @@ def refine(
     if isinstance(footage, str):
         return Refined(state, notes=(footage,))
     known = known_avatars(problem, config)
-    sure = footage
+    # Avatars that are known are not learnt again, so one turn does.
+    sure, turns = footage, 1
     if len(known) < problem.observations.person_count:
         sure = yield from aside(partial(_sure, footage, problem, begin.frames))
+        turns = config.turns
     avatars: Mapping[int, Avatar] = known
     outcome = None
-    for _ in range(_turns(problem, config)):
+    for _ in range(turns):
         still = _still(setting, state).body
         learning = learn_avatars(sure, still, config, avatars, frozenset(known))
         people = yield from _learnt(learning, state, report)

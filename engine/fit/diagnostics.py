@@ -78,7 +78,8 @@ def _reasons(found: Findings, swaps: Sequence[SwapProposal] | None) -> Reasons:
     if found.penetration:
         depth = reasons.worst_of_pairs(found.penetration, shape)
         result["penetration"] = reasons.penetration(depth)
-        result["touch"] = reasons.touch(reasons.nearest_of_pairs(found.hands, shape))
+        unsaid = {pair: reasons.touch(metres) for pair, metres in found.hands.items()}
+        result["touch"] = reasons.worst_of_pairs(unsaid, shape)
         result["depth flip"] = reasons.depth_flip(*flips(found))
     if any(found.gaps):
         result["contact"] = reasons.contact(*found.gaps, shape)

@@ -40,15 +40,16 @@ def hands_unsaid(
     """
     found: Pairs = {}
     labels = tuple(labels)
+    hands = {side: _hand(body, side) for side in SIDES}
     for pair in combinations(range(len(vertices)), 2):
-        least = np.full(len(part), np.inf)
+        known = valid[list(pair), part.as_slice()].all(0)
+        least = np.where(known, np.inf, np.nan)
         for person, other in (pair, pair[::-1]):
-            for side in SIDES:
+            for side, hand in hands.items():
                 said = _said(labels, person, other, side, valid.shape[1])[part.as_slice()]
-                for at in np.flatnonzero(~said & valid[list(pair)][:, part.as_slice()].all(0)):
-                    hand = vertices[person, at][_hand(body, side)]
-                    least[at] = min(least[at], _apart(hand, vertices[other, at]))
-        least[~valid[list(pair)][:, part.as_slice()].all(0)] = np.nan
+                for at in np.flatnonzero(~said & known):
+                    apart = _apart(vertices[person, at][hand], vertices[other, at])
+                    least[at] = min(least[at], apart)
         found[pair] = np.full(valid.shape[1], np.nan)
         found[pair][part.as_slice()] = least
     return found

@@ -95,9 +95,9 @@ def contact(
     return result
 
 
-def touch(metres: Float[np.ndarray, "P F"]) -> Float[np.ndarray, "P F"]:
-    """`metres`: from a hand of somebody to another, or from a hand of another to them, where nobody
-    said whether it touches; infinite where somebody did. 2 where it touches."""
+def touch(metres: Float[np.ndarray, "F"]) -> Float[np.ndarray, "F"]:
+    """`metres`: from a hand of one of two people to the other, where nobody said whether it
+    touches; infinite where somebody did. 2 where it touches."""
     return np.maximum(2 - metres / TOUCH_UNSAID, 0.0)
 
 
@@ -201,14 +201,6 @@ def prior(
     deviations: of each joint's rotation, and of the offset to the partner."""
     pose = np.sqrt(np.square(deviations).mean(axis=-1))
     return np.asarray(np.fmax(pose, apart / 2) / UNLIKELY)
-
-
-def nearest_of_pairs(
-    values: dict[tuple[int, int], Float[np.ndarray, "F"]], shape: tuple[int, int]
-) -> Float[np.ndarray, "P F"]:
-    """The least of what concerns two people, for each of them."""
-    turned = {pair: -metres for pair, metres in values.items()}
-    return -worst_of_pairs(turned, shape)
 
 
 def worst_of_pairs(
